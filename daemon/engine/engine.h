@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PORTICO_ENGINE_ENGINE_H
+#define PORTICO_ENGINE_ENGINE_H
+
+/*
+ * The only owner of state: the configuration in force, what is desired, what
+ * is observed. Every way in (a request, a link event, somebody's flush, a
+ * cold start) ends in the same comparison.
+ */
+
+#include <jansson.h>
+
+#include "base/loop.h"
+#include "kernel/kernel.h"
+#include "model/compile.h"
+#include "store/store.h"
+
+struct engine;
+
+struct engine_options {
+	unsigned admin_port_count;
+	uint16_t admin_ports[8];
+	/* Called after every change of revision, link or kernel state; may be NULL. */
+	void (*changed)(void *arg);
+	void *arg;
+};
+
+/*
+ * Loads the configuration and makes the kernel match it. Fails only if there
+ * is nothing to work with (store, netlink); a refusal by the kernel is status. Borrows loop and store.
+ */
+int engine_new(struct loop *loop, struct store *store, const struct engine_options *options,
+	       struct engine **ret_engine, struct err *err);
+void engine_free(struct engine *engine); /* takes NULL; the kernel's state stays */
+
+/* The configuration in force; valid until the loop turns (config_ref() it to keep it). */
+const struct config *engine_config(const struct engine *engine);
+uint64_t engine_revision(const struct engine *engine);
+const struct links *engine_links(const struct engine *engine);
+const struct environment *engine_environment(const struct engine *engine);
+
+struct change_request {
+	const char *author;
+	const char *reason;
+	uint64_t if_revision;       /* 0: whatever the revision is */
+	const struct object *focus; /* for error paths; may be NULL */
+};
+
+/*
+ * Makes `next` the configuration in force, in the store and in the kernel, or
+ * changes nothing and says why. Equal to the present one: 0, and the revision stays. Takes a
+ * reference of its own.
+ */
+int engine_commit(struct engine *engine, struct config *next, const struct change_request *request, struct err *err);
+
+/* {"changes": [...], "kernel": ["nft ...", "ip ..."]}; changes nothing. */
+int engine_plan(struct engine *engine, const struct config *next, json_t **ret_json, struct err *err);
+
+/* {"in_sync", "last_error", "mended", "last_mended", "failures": [...]}: part of GET /status. */
+json_t *engine_kernel_status(const struct engine *engine);
+
+struct forward_counters {
+	uint64_t connections;
+	int64_t last; /* seconds since the epoch, when growth was last seen; 0: never */
+};
+/* Reads the kernel's counters if what is known is older than a second. */
+void engine_forward_counters(struct engine *engine, uint32_t forward_id, struct forward_counters *ret_counters);
+
+/* Since when the uplink has been in its present state, up or down; seconds since the epoch. */
+int64_t engine_uplink_since(const struct engine *engine, uint32_t uplink_id);
+
+/* Removes everything of ours from the kernel, in the caller's namespace: porticod --flush. */
+int engine_flush(struct err *err);
+
+#endif

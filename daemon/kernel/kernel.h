@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PORTICO_KERNEL_KERNEL_H
+#define PORTICO_KERNEL_KERNEL_H
+
+/*
+ * The one seam to the kernel. kernel_open() gives the real one; tests of the
+ * engine give a fake. Everything is done over netlink and /proc/sys, in the
+ * network namespace that the calling thread is in.
+ */
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "model/flow.h"
+#include "model/kstate.h"
+#include "model/links.h"
+#include "model/plan.h"
+
+struct kernel;
+
+/* What somebody else changed; bits for kernel_events.changed(). */
+enum {
+	KERNEL_LINKS = 1 << 0,  /* devices, addresses, main default routes */
+	KERNEL_TABLE = 1 << 1,  /* our nf_tables table, or tables came or went (fw4) */
+	KERNEL_ROUTES = 1 << 2, /* our routes or rules */
+	KERNEL_SYSCTL = 1 << 3, /* forwarding or rp_filter of some device */
+};
+
+struct kernel_events {
+	/*
+	 * Called from the loop, never from inside observe() or apply(). Our own
+	 * changes are not reported. Events that were lost (ENOBUFS) are
+	 * reported as everything changed.
+	 */
+	void (*changed)(void *arg, unsigned what);
+	void *arg;
+};
+
+/* One failed step of a plan. */
+struct step_failure {
+	const struct step *step; /* NULL: the whole nf_tables batch */
+	int error;               /* negative errno */
+	char text[256];          /* the kernel's extended-ack text, or what the errno means here */
+};
+
+enum { STEP_FAILURES_MAX = 16 };
+
+struct apply_result {
+	unsigned count; /* failures; 0: the kernel has all of it */
+	struct step_failure failures[STEP_FAILURES_MAX];
+};
+
+struct kernel_ops {
+	/* Reads devices, addresses and default routes. */
+	int (*read_links)(struct kernel *kernel, struct links *ret_links);
+	/*
+	 * Reads what is there of ours: table, routes and rules by protocol
+	 * number, and those sysctls that `desired` names. Finished.
+	 */
+	int (*read_state)(struct kernel *kernel, const struct kstate *desired, struct kstate *ret_state);
+	/* Whether a table of this family ("inet") and name is there: fw4 detection. */
+	bool (*has_table)(struct kernel *kernel, const char *name);
+	/*
+	 * Carries out the steps in order. The nf_tables steps are one
+	 * transaction: all or nothing. A failed rtnetlink or sysctl step does not keep the
+	 * others from being tried. Returns 0 if `ret_result->count` is 0, else the first failure's errno.
+	 */
+	int (*apply)(struct kernel *kernel, const struct plan *plan, struct apply_result *ret_result);
+	/* Calls `fn` with the packet count of every element of the set that has a counter. */
+	int (*read_counters)(struct kernel *kernel, const struct kset *set,
+			     void (*fn)(void *arg, const void *key, uint64_t packets), void *arg);
+	/*
+	 * Starts going through the connection-tracking table, a piece per turn
+	 * of the loop, and deletes what `stale` says true of. Called again
+	 * while it runs: starts over when done. `stale` is called until then, so its
+	 * argument must live as long as the kernel.
+	 */
+	int (*sweep_flows)(struct kernel *kernel, bool (*stale)(void *arg, const struct flow *flow), void *arg);
+	void (*free)(struct kernel *kernel);
+};
+
+/* First member of each implementation. */
+struct kernel {
+	const struct kernel_ops *ops;
+};
+
+/* The real one. Fails with a message in `err` (no CAP_NET_ADMIN, nf_tables missing). */
+int kernel_open(struct loop *loop, const struct kernel_events *events, struct kernel **ret_kernel, struct err *err);
+
+/* Our number as origin of routes and rules (rtm_protocol, FRA_PROTOCOL): 80, unassigned in iproute2's rt_protos. */
+#define KERNEL_PROTOCOL 80
+
+#endif

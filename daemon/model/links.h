@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PORTICO_MODEL_LINKS_H
+#define PORTICO_MODEL_LINKS_H
+
+/*
+ * What the kernel says of devices, as far as the compiler wants to know: an
+ * observation, filled by kernel/rtnl.c or read from a test's JSON.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ip.h"
+
+struct link_address {
+	struct ip address;
+	uint8_t prefix_length;
+	struct ip peer; /* point to point: the other end, else AF_UNSPEC */
+};
+
+struct link {
+	uint32_t index;
+	char name[16];
+	bool up;             /* administratively up and with carrier (IFF_UP and IFF_RUNNING) */
+	bool point_to_point; /* IFF_POINTOPOINT or IFF_NOARP: needs no gateway */
+	bool loopback;
+	bool bridge;         /* a bridge master: bridge netfilter matters */
+	unsigned address_count;
+	struct link_address *addresses; /* usable ones: no tentative, no deprecated; link-local included */
+	/* Default routes of the main table over this device; AF_UNSPEC: none, or without a gateway. */
+	bool default_route4, default_route6;
+	struct ip gateway4, gateway6;
+};
+
+struct links {
+	unsigned count;
+	struct link *items; /* by name */
+};
+
+const struct link *links_find(const struct links *links, const char *name);
+void links_done(struct links *links);
+
+/* From the JSON of golden tests: [{"name", "index", "up", "addresses": ["192.0.2.1/24"], "gateway4": ...}]. */
+#include <jansson.h>
+int links_from_json(const json_t *json, struct links *ret_links);
+/* For GET /links. */
+json_t *links_to_json(const struct links *links);
+
+#endif
