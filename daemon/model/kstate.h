@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/ip.h"
 
@@ -148,6 +149,7 @@ struct kroute {
 	uint8_t family;
 	uint32_t table;
 	uint32_t oif;       /* device index; 0 for unreachable */
+	char device[16];    /* its name, for people; not compared, may be empty */
 	struct ip gateway;  /* AF_UNSPEC: none */
 };
 
@@ -167,10 +169,11 @@ struct ksysctl {
 	int value;
 };
 
-struct arena;
+
 
 struct kstate {
-	struct arena *arena; /* owns every string, element and array below */
+	struct arena *arena; /* owns every string, statement and element below; arrays are malloc()ed */
+	bool failed;         /* out of memory somewhere: kstate_finish() tells */
 	bool table;          /* the table is there */
 	/* The table is there but not as we want it: something in it is unknown to us (observed only). */
 	bool alien;
@@ -229,15 +232,27 @@ static inline unsigned kelem_size(const struct kset *set)
 	return set->key_size * (set->interval ? 2u : 1u) + set->data_size;
 }
 
+/* Orders by identity: 0 means the same route (its gateway may differ), the same rule. */
+int kroute_compare(const struct kroute *a, const struct kroute *b);
+int kiprule_compare(const struct kiprule *a, const struct kiprule *b);
+
 unsigned ktype_size(enum ktype type);
 const char *ktype_name(enum ktype type);
 unsigned kfield_size(enum kfield field);
 const char *kfield_name(enum kfield field);
 
-/* Canonical text: the table as nft -s lists it, then "ip rule", "ip route" and sysctl lines. */
+/*
+ * Canonical text: the table as `nft -s list table` writes it (elements one a
+ * line), then "ip rule", "ip route" and "sysctl" lines. The smaller ones print
+ * the words that follow `ip rule add`, `ip route replace`.
+ */
 void kstate_print(const struct kstate *state, struct buf *buf);
 void krule_print(const struct krule *rule, struct buf *buf);
 void kelem_print(const struct kset *set, const struct kelem *elem, struct buf *buf);
+/* "type ...; flags interval; counter", parted by `separator`. */
+void kset_print_declaration(const struct kset *set, const char *separator, struct buf *buf);
+/* "type nat hook prerouting priority dstnat - 5; policy accept;" of a base chain. */
+void kchain_print_declaration(const struct kchain *chain, struct buf *buf);
 void kroute_print(const struct kroute *route, struct buf *buf);
 void kiprule_print(const struct kiprule *rule, struct buf *buf);
 
