@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `make help` tells what there is.
+
+VERSION := 0.1.0
+PREFIX  ?= /usr
+BUILD   ?= build
+# SAN=1 builds the same with the address and undefined-behaviour sanitizers, in a folder of its own.
+OUT     := $(BUILD)$(if $(SAN),/san)
+PYTHON  ?= /usr/bin/python3
+PYTEST_ARGS ?=
+
+CFLAGS     ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+
+PACKAGES := libmicrohttpd libnl-3.0 libnl-route-3.0 libnl-nf-3.0 libnftnl jansson sqlite3
+# Asked for once, and only when something is compiled: `make deps` must work without pkg-config.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PACKAGES))))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES)))$(PKG_LIBS)
+LIBS       = $(PKG_LIBS) -lmbedtls -lmbedx509 -lmbedcrypto -lcap -pthread
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla
+ifneq ($(or $(WERROR),$(CI)),)
+WARNINGS += -Werror
+endif
+ifneq ($(SAN),)
+MODE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+MODE := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+ALL_CFLAGS  = -std=gnu11 $(CFLAGS) -D_GNU_SOURCE -DPORTICO_VERSION='"$(VERSION)"' -Idaemon $(PKG_CFLAGS) \
+	$(WARNINGS) -fstack-protector-strong -fPIE $(MODE) -pthread -MMD -MP
+ALL_LDFLAGS = $(MODE) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+
+# ---- what is built -------------------------------------------------------
+
+sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
+objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+
+PURE   := $(call objects,$(call sources,daemon/base daemon/model))
+DAEMON := $(PURE) $(call objects,$(call sources,$(addprefix daemon/,kernel store engine edge web)))
+CLI    := $(call objects,$(call sources,daemon/cli))
+MAIN   := $(OUT)/obj/daemon/main.o
+ASSETS ?= $(BUILD)/webui/assets.c
+
+all: $(OUT)/porticod $(OUT)/portico
+
+$(OUT)/porticod: $(MAIN) $(DAEMON) $(OUT)/obj/assets.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(OUT)/portico: $(CLI) $(OUT)/pure.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(OUT)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(OUT)/obj/assets.o: $(ASSETS) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# Files that are embedded with .incbin are unknown to -MMD.
+$(filter $(OUT)/obj/daemon/store/%,$(DAEMON)): $(wildcard db/*)
+$(filter $(OUT)/obj/daemon/web/%,$(DAEMON)): $(wildcard daemon/web/*.json)
+
+# Thin archives: members of the same name in different folders stay apart.
+$(OUT)/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcsT $@ $^
+
+$(OUT)/pure.a: $(PURE)
+$(OUT)/daemon.a: $(DAEMON) $(filter-out %/main.o,$(CLI))
+$(OUT)/fakes.a: $(call objects,$(filter-out tests/unit/test_%,$(call sources,tests/unit)))
+
+-include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
+
+# ---- the page ------------------------------------------------------------
+
+WEBUI_SOURCES := $(shell find webui/src webui/*.mjs webui/*.json -type f 2>/dev/null)
+
+$(BUILD)/webui/assets.c: $(WEBUI_SOURCES) webui/node_modules/.package-lock.json
+	npm --prefix webui run build -- --out $(abspath $(@D))
+
+webui/node_modules/.package-lock.json: webui/package-lock.json
+	npm --prefix webui ci --no-audit --no-fund
+	@touch $@
+
+# ---- tests ---------------------------------------------------------------
+
+CHECK  := $(BUILD)/check
+UNIT   := $(filter $(CHECK)/test_%,$(patsubst tests/unit/%.c,$(CHECK)/%,$(call sources,tests/unit)))
+GOLDEN := $(if $(wildcard tests/golden/*.c),$(CHECK)/golden)
+
+$(UNIT): $(CHECK)/%: $(OUT)/obj/tests/unit/%.o $(OUT)/fakes.a $(OUT)/daemon.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+# No library but the JSON one: what model/ calls beyond itself and base/ does not link.
+$(CHECK)/golden: $(call objects,$(call sources,tests/golden)) $(OUT)/pure.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson
+
+check:
+	@$(MAKE) --no-print-directory SAN=1 run-checks
+
+run-checks: $(UNIT) $(GOLDEN)
+	@failed=; for t in $(UNIT) $(GOLDEN:%=%:tests/golden); do \
+		program=$${t%%:*}; name=$${program##*/}; \
+		if $$program $$(echo "$${t#$$program}" | tr : ' ') >$$program.log 2>&1; \
+		then echo "ok      $$name"; else cat $$program.log; echo "FAILED  $$name"; failed="$$failed $$name"; fi; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make check: FAILED:$$failed"; exit 1; fi; \
+	echo "make check: $(words $(UNIT) $(GOLDEN)) programs passed"
+
+test: deps
+	@unit=passed; page=passed; \
+	$(MAKE) --no-print-directory check || unit=FAILED; \
+	$(MAKE) --no-print-directory SAN=1 all && \
+	PORTICO_BUILD=$(abspath $(BUILD)/san) $(PYTHON) -m pytest -q -rs $(PYTEST_ARGS) \
+		$(wildcard tests/api tests/net tests/webui) || page=FAILED; \
+	echo; echo "make test: unit and golden tests $$unit, API, network and page tests $$page"; \
+	[ $$unit$$page = passedpassed ]
+
+demo: deps
+	$(MAKE) all
+	PORTICO_BUILD=$(abspath $(BUILD)) ONESHOT=$(ONESHOT) tests/lab/demo
+
+# ---- the machine ---------------------------------------------------------
+
+DEPS_BUILD := build-essential pkg-config libmicrohttpd-dev libnl-3-dev libnl-route-3-dev libnl-nf-3-dev \
+	libnftnl-dev libmbedtls-dev libsqlite3-dev libjansson-dev libcap-dev ca-certificates
+DEPS_TEST  := libcmocka-dev nftables iproute2 iputils-ping procps conntrack curl openssl socat chromium \
+	python3 python3-pytest python3-scapy python3-jsonschema python3-requests python3-hypothesis python3-yaml
+NODE       := $(if $(shell command -v npm),,nodejs npm)
+
+deps: deps-packages deps-users webui/node_modules/.package-lock.json
+
+deps-packages:
+	@command -v dpkg-query >/dev/null || { \
+		echo "Not Debian: you need what these packages are called here: $(DEPS_BUILD) $(DEPS_TEST)"; exit 0; }; \
+	missing=; for p in $(DEPS_BUILD) $(DEPS_TEST) $(NODE); do \
+		dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; \
+	done; \
+	[ -z "$$missing" ] || { export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -q && apt-get install -q -y --no-install-recommends $$missing; }
+
+# The daemon and its edge process give up root for these.
+deps-users:
+	@for u in portico portico-edge; do \
+		getent passwd $$u >/dev/null || useradd --system --no-create-home --home-dir /nonexistent \
+			--shell /usr/sbin/nologin $$u || exit 1; \
+	done
+
+install: all
+	install -D -m 755 $(OUT)/porticod $(DESTDIR)$(PREFIX)/sbin/porticod
+	install -D -m 755 $(OUT)/portico $(DESTDIR)$(PREFIX)/bin/portico
+	install -D -m 644 init/portico.service $(DESTDIR)$(PREFIX)/lib/systemd/system/portico.service
+	install -D -m 644 init/portico.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/portico.conf
+	install -D -m 644 init/portico.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/portico.conf
+
+# ---- upkeep --------------------------------------------------------------
+
+OURS := $(shell find daemon tests -name '*.[ch]' 2>/dev/null)
+
+lint:
+	clang-format --dry-run -Werror $(OURS)
+	clang-tidy --quiet $(filter daemon/%.c,$(OURS)) -- $(filter-out -M%,$(ALL_CFLAGS))
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -Idaemon -D_GNU_SOURCE \
+		--enable=warning,portability --suppress=missingIncludeSystem daemon
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo 'make           build/porticod and build/portico (SAN=1: with sanitizers, in build/san)'
+	@echo 'make deps      install what is needed to build and test (Debian 12, as root)'
+	@echo 'make check     unit and golden tests: seconds, no privilege'
+	@echo 'make test      everything, with real packets and a browser (as root)'
+	@echo 'make demo      the five situations in a lab of network namespaces; ONESHOT=1 ends by itself'
+	@echo 'make install   DESTDIR, PREFIX=/usr'
+	@echo 'make lint      clang-format, clang-tidy, cppcheck'
+	@echo 'make clean'
+
+.PHONY: all check run-checks test demo deps deps-packages deps-users install lint clean help
