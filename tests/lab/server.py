@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A TCP or UDP server whose answer to anything is what it sees of the peer.
+
+One JSON object on a line: server, peer, peer_port, local, local_port,
+original, original_port (SO_ORIGINAL_DST). Runs in a thread of its own.
+"""
+import json
+import selectors
+import socket
+import struct
+import threading
+
+from .client import SOCKET_KINDS, family_of
+
+SO_ORIGINAL_DST = 80
+SOL_IP6 = 41
+
+
+class Server:
+    """`make_socket(family, kind, protocol)` decides in which namespace. `seen` has the peers' addresses."""
+
+    def __init__(self, make_socket, name, protocol, address, port):
+        self.name = name
+        self.seen = []
+        kind, number = SOCKET_KINDS[protocol]
+        self._stream = protocol != "udp"
+        self._listener = make_socket(family_of(address), kind, number)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind((address, port))
+        self.port = self._listener.getsockname()[1]
+        if self._stream:
+            self._listener.listen(256)
+        self._listener.setblocking(False)
+        self._stop, self._stopped = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._stopped, selectors.EVENT_READ, None)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept if self._stream else self._datagram)
+        self._thread = threading.Thread(target=self._run, name=f"server {name}:{port}", daemon=True)
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """May be called again."""
+        if self._thread.is_alive():
+            self._stop.close()
+            self._thread.join()
+
+    def _run(self):
+        running = True
+        while running:
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    running = False
+                else:
+                    key.data(key.fileobj)
+        for key in list(self._selector.get_map().values()):
+            key.fileobj.close()
+        self._selector.close()
+
+    def _accept(self, listener):
+        try:
+            peer, address = listener.accept()
+        except OSError:
+            return
+        self.seen.append(address[0])
+        peer.setblocking(False)
+        self._selector.register(peer, selectors.EVENT_READ, self._stream_data)
+
+    def _stream_data(self, peer):
+        try:
+            data = peer.recv(4096)
+            if data:
+                peer.send(self._answer(peer, peer.getpeername()))
+                return
+        except OSError:
+            pass
+        self._selector.unregister(peer)
+        peer.close()
+
+    def _datagram(self, listener):
+        try:
+            _, address = listener.recvfrom(4096)
+            self.seen.append(address[0])
+            listener.sendto(self._answer(listener, address), address)
+        except OSError:
+            pass  # such as an ICMP error for an earlier answer
+
+    def _answer(self, connection, peer):
+        local = connection.getsockname()
+        original = self._original(connection) or local
+        return json.dumps({"server": self.name, "peer": peer[0], "peer_port": peer[1],
+                           "local": local[0], "local_port": local[1],
+                           "original": original[0], "original_port": original[1]}).encode() + b"\n"
+
+    def _original(self, connection):
+        try:
+            if connection.family == socket.AF_INET:
+                data = connection.getsockopt(socket.SOL_IP, SO_ORIGINAL_DST, 16)
+                return socket.inet_ntop(socket.AF_INET, data[4:8]), struct.unpack_from("!H", data, 2)[0]
+            data = connection.getsockopt(SOL_IP6, SO_ORIGINAL_DST, 28)
+            return socket.inet_ntop(socket.AF_INET6, data[8:24]), struct.unpack_from("!H", data, 2)[0]
+        except OSError:
+            return None
