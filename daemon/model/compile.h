@@ -43,6 +43,11 @@ void uplink_resolve(const struct config *config, const struct uplink *uplink, co
 /* True for the addresses of an uplink's device that forwards listen on: global, or private, but not link-local. */
 bool uplink_address_counts(const struct link_address *address);
 
+/* True unless the forward is switched off or has expired. */
+bool forward_in_force(const struct forward *forward, const struct environment *environment);
+/* True if an enabled uplink's address is one that the forward answers on: of its family, not link-local. */
+bool forward_listens_on(const struct forward *forward, const struct link_address *address);
+
 /* Whether, and why not, the forward can carry packets now (see "state" in the API). */
 struct forward_live {
 	bool live;

@@ -29,9 +29,9 @@ struct flow {
  *  - let in by us, but the forward now in force translates it otherwise, or none does;
  *  - to an uplink's address and a forwarded port, but not translated (it shadows the forward);
  *  - marked with an uplink that is gone, or that no longer has the address which the flow uses.
- * Never true for a flow that is not ours: no mark of ours and no forward concerned.
+ * Never true for a flow that no uplink mark of ours and no forward concerns.
  */
 bool flow_is_stale(const struct config *config, const struct links *links, const struct kstate *desired,
-		   const struct environment *environment, const struct flow *flow);
+		   const struct flow *flow);
 
 #endif

@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <jansson.h>
 #include <stdint.h>
 
 #include "base/ip.h"
@@ -41,7 +42,6 @@ const struct link *links_find(const struct links *links, const char *name);
 void links_done(struct links *links);
 
 /* From the JSON of golden tests: [{"name", "index", "up", "addresses": ["192.0.2.1/24"], "gateway4": ...}]. */
-#include <jansson.h>
 int links_from_json(const json_t *json, struct links *ret_links);
 /* For GET /links. */
 json_t *links_to_json(const struct links *links);
