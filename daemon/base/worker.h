@@ -15,7 +15,7 @@ struct worker;
 enum { WORKER_QUEUE_MAX = 16 }; /* more logins than this at once are turned away */
 
 int worker_new(struct loop *loop, struct worker **ret_worker);
-/* Waits for the running job, drops the others without calling back. Takes NULL. */
+/* Waits for the running job, drops the others without calling back. Takes NULL. Not from within a `done`. */
 void worker_free(struct worker *worker);
 
 /* Runs `work(arg)` on the thread, then `done(arg)` on the loop. -EAGAIN when the queue is full. */
