@@ -12,20 +12,24 @@
 
 enum {
 	PASSWORD_HASH_MAX = 160, /* the text form, with its zero */
-	PASSWORD_MIN = 8,
+	PASSWORD_MIN = 8, /* bytes */
 	PASSWORD_MAX = 256,
 };
 
 /* Fills with random bytes of the kernel (getrandom(2)). Never fails once the pool is ready; aborts otherwise. */
 void random_bytes(void *data, size_t length);
 
-/* `length` characters of an alphabet that is easy to read aloud (no 0/O, 1/l), from random bytes, zero-terminated. */
+/*
+ * `length` characters of an alphabet of 31 that is easy to read aloud (no 0/O,
+ * 1/l), and a terminating zero: `text` holds length + 1.
+ */
 void random_text(char *text, size_t length);
 
 /*
  * PBKDF2-HMAC-SHA256 (RFC 8018) with a new 16-byte salt, as
  * "pbkdf2-sha256$<iterations>$<salt hex>$<hash hex>". Takes 50 ms and far
- * more on a router: never on the loop (base/worker.h).
+ * more on a router: never on the loop (base/worker.h). -EINVAL: shorter than
+ * PASSWORD_MIN or longer than PASSWORD_MAX; -EIO: the library failed.
  */
 int password_hash(const char *password, char ret_hash[PASSWORD_HASH_MAX]);
 
