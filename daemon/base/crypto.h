@@ -12,7 +12,7 @@
 
 enum {
 	PASSWORD_HASH_MAX = 160, /* the text form, with its zero */
-	PASSWORD_MIN = 8, /* bytes */
+	PASSWORD_MIN = 8,        /* bytes */
 	PASSWORD_MAX = 256,
 };
 

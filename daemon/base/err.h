@@ -15,16 +15,16 @@
 
 enum err_kind {
 	ERR_NONE,
-	ERR_SYNTAX,      /* not JSON, not UTF-8 */
+	ERR_SYNTAX, /* not JSON, not UTF-8 */
 	ERR_UNAUTHENTICATED,
 	ERR_FORBIDDEN,
 	ERR_NOT_FOUND,
-	ERR_CONFLICT,    /* with another object */
-	ERR_STALE,       /* with a newer revision */
+	ERR_CONFLICT, /* with another object */
+	ERR_STALE,    /* with a newer revision */
 	ERR_TOO_LARGE,
-	ERR_INVALID,     /* a field has no valid value */
+	ERR_INVALID, /* a field has no valid value */
 	ERR_THROTTLED,
-	ERR_KERNEL,      /* the kernel refused; detail holds its words */
+	ERR_KERNEL, /* the kernel refused; detail holds its words */
 	ERR_UNAVAILABLE,
 	ERR_INTERNAL,
 };
@@ -57,14 +57,12 @@ void err_clear(struct err *err);
  * negative errno that goes with the kind, so that callers can
  * `return err_set(...)`.
  */
-int err_set(struct err *err, enum err_kind kind, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int err_set(struct err *err, enum err_kind kind, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*
  * Adds one field's error and makes the whole at least ERR_INVALID (a kind
  * already set stays, so ERR_CONFLICT can be set first). Returns -EINVAL.
  */
-int err_field(struct err *err, const char *path, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int err_field(struct err *err, const char *path, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Longer lines are cut: journald and syslog readers have limits of the same order. */
+/* With its zero. Longer lines are cut: journald and syslog readers have limits of the same order. */
 enum { LINE_MAX_BYTES = 2048 };
 
 static enum log_level threshold = LOG_LEVEL_INFO;
@@ -17,11 +17,12 @@ static const char *name = "portico";
 static const struct {
 	const char *name;
 	int priority; /* of syslog(3) */
+	const char *prefix;
 } levels[] = {
-	[LOG_LEVEL_ERROR] = { "error", 3 },
-	[LOG_LEVEL_WARNING] = { "warning", 4 },
-	[LOG_LEVEL_INFO] = { "info", 6 },
-	[LOG_LEVEL_DEBUG] = { "debug", 7 },
+	[LOG_LEVEL_ERROR] = { "error", 3, "error: " },
+	[LOG_LEVEL_WARNING] = { "warning", 4, "warning: " },
+	[LOG_LEVEL_INFO] = { "info", 6, "" },
+	[LOG_LEVEL_DEBUG] = { "debug", 7, "debug: " },
 };
 
 int log_set_level(const char *level)
@@ -77,8 +78,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 	if (getenv("JOURNAL_STREAM"))
 		used = (size_t)snprintf(line, sizeof(line), "<%d>", levels[level].priority);
 	else
-		used = (size_t)snprintf(line, sizeof(line), "%s: %s", name, level <= LOG_LEVEL_WARNING ?
-					level == LOG_LEVEL_ERROR ? "error: " : "warning: " : "");
+		used = (size_t)snprintf(line, sizeof(line), "%s: %s", name, levels[level].prefix);
 	used += escape_line(line + used, sizeof(line) - used, text);
 
 	/* One write, so that the lines of the two processes do not mix. Nothing can be done if it fails. */

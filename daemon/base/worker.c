@@ -152,8 +152,9 @@ int worker_submit(struct worker *worker, void (*work)(void *arg), void (*done)(v
 
 	pthread_mutex_lock(&worker->lock);
 	if (worker->submitted - worker->answered < WORKER_QUEUE_MAX) {
-		worker->jobs[worker->submitted++ % WORKER_QUEUE_MAX] =
-			(struct job){ .work = work, .done = done, .arg = arg };
+		struct job job = { .work = work, .done = done, .arg = arg };
+
+		worker->jobs[worker->submitted++ % WORKER_QUEUE_MAX] = job;
 		pthread_cond_signal(&worker->wake);
 	} else {
 		error = -EAGAIN;

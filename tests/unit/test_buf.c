@@ -3,10 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "base/buf.h"
 
@@ -127,12 +127,9 @@ static void zero_bytes_are_data(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(empty_is_an_empty_text),
-		cmocka_unit_test(grows_and_stays_terminated),
-		cmocka_unit_test(the_maximum_is_exact),
-		cmocka_unit_test(a_failure_sticks),
-		cmocka_unit_test(nothing_fits_into_nothing),
-		cmocka_unit_test(absurd_lengths_do_not_wrap),
+		cmocka_unit_test(empty_is_an_empty_text),    cmocka_unit_test(grows_and_stays_terminated),
+		cmocka_unit_test(the_maximum_is_exact),      cmocka_unit_test(a_failure_sticks),
+		cmocka_unit_test(nothing_fits_into_nothing), cmocka_unit_test(absurd_lengths_do_not_wrap),
 		cmocka_unit_test(zero_bytes_are_data),
 	};
 

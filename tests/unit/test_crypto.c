@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <ctype.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "base/crypto.h"
 
@@ -158,12 +158,9 @@ static void secrets_compare_and_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(random_bytes_fill_all),
-		cmocka_unit_test(random_text_is_easy_to_read),
-		cmocka_unit_test(verifies_known_answers),
-		cmocka_unit_test(round_trip_with_a_new_salt),
-		cmocka_unit_test(lengths_are_limited),
-		cmocka_unit_test(malformed_hashes_match_nothing),
+		cmocka_unit_test(random_bytes_fill_all),  cmocka_unit_test(random_text_is_easy_to_read),
+		cmocka_unit_test(verifies_known_answers), cmocka_unit_test(round_trip_with_a_new_salt),
+		cmocka_unit_test(lengths_are_limited),    cmocka_unit_test(malformed_hashes_match_nothing),
 		cmocka_unit_test(secrets_compare_and_go),
 	};
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "base/loop.h"
 
@@ -98,7 +98,8 @@ static void removed_watches_of_a_batch_stay_silent(void **state)
 
 	for (unsigned i = 0; i < 3; i++) {
 		eventfd_write(lab->fds[i], 1);
-		assert_int_equal(watch_new(lab->loop, lab->fds[i], EPOLLIN, remove_all, lab, &lab->watches[i]), 0);
+		assert_int_equal(
+			watch_new(lab->loop, lab->fds[i], EPOLLIN, remove_all, lab, &lab->watches[i]), 0);
 	}
 	assert_int_equal(loop_run(lab->loop), 1);
 	assert_string_equal(lab->trace, "r");
@@ -126,7 +127,8 @@ static void reuse_descriptor(void *arg, uint32_t events)
 		close(number);
 		lab->fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		assert_int_equal(lab->fds[i], number);
-		assert_int_equal(watch_new(lab->loop, number, EPOLLIN, must_not_run, lab, &lab->watches[i]), 0);
+		assert_int_equal(watch_new(lab->loop, number, EPOLLIN, must_not_run, lab, &lab->watches[i]),
+				 0);
 	}
 	timer_start(lab->timers[0], 0);
 }
@@ -138,7 +140,9 @@ static void a_reused_descriptor_gets_no_stale_event(void **state)
 	assert_int_equal(timer_new(lab->loop, stop, lab, &lab->timers[0]), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		eventfd_write(lab->fds[i], 1);
-		assert_int_equal(watch_new(lab->loop, lab->fds[i], EPOLLIN, reuse_descriptor, lab, &lab->watches[i]), 0);
+		assert_int_equal(
+			watch_new(lab->loop, lab->fds[i], EPOLLIN, reuse_descriptor, lab, &lab->watches[i]),
+			0);
 	}
 	assert_int_equal(loop_run(lab->loop), 7);
 	assert_string_equal(lab->trace, "s");
@@ -163,7 +167,8 @@ static void a_changed_mask_holds_at_once(void **state)
 	assert_int_equal(timer_new(lab->loop, stop, lab, &lab->timers[0]), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		eventfd_write(lab->fds[i], 1);
-		assert_int_equal(watch_new(lab->loop, lab->fds[i], EPOLLIN, deafen_other, lab, &lab->watches[i]), 0);
+		assert_int_equal(
+			watch_new(lab->loop, lab->fds[i], EPOLLIN, deafen_other, lab, &lab->watches[i]), 0);
 	}
 	loop_run(lab->loop);
 	assert_string_equal(lab->trace, "ds");
@@ -203,7 +208,8 @@ static void bad_descriptors_are_refused(void **state)
 	assert_int_equal(watch_new(lab->loop, -1, EPOLLIN, stop_watch, lab, &lab->watches[0]), -EBADF);
 	assert_null(lab->watches[0]);
 	assert_int_equal(watch_new(lab->loop, lab->fds[0], EPOLLIN, stop_watch, lab, &lab->watches[0]), 0);
-	assert_int_equal(watch_new(lab->loop, lab->fds[0], EPOLLIN, stop_watch, lab, &lab->watches[1]), -EEXIST);
+	assert_int_equal(watch_new(lab->loop, lab->fds[0], EPOLLIN, stop_watch, lab, &lab->watches[1]),
+			 -EEXIST);
 	assert_null(lab->watches[1]);
 }
 

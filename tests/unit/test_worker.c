@@ -6,11 +6,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "base/worker.h"
 
@@ -94,7 +94,8 @@ static void a_full_queue_turns_away(void **state)
 	(void)state;
 	lab->expected = WORKER_QUEUE_MAX;
 	for (unsigned i = 0; i < WORKER_QUEUE_MAX; i++)
-		assert_int_equal(worker_submit(lab->worker, i == 0 ? work_blocked : work, done, number(i)), 0);
+		assert_int_equal(worker_submit(lab->worker, i == 0 ? work_blocked : work, done, number(i)),
+				 0);
 	sem_wait(&lab->started);
 	assert_int_equal(worker_submit(lab->worker, work, done, NULL), -EAGAIN);
 	sem_post(&lab->gate);
@@ -179,10 +180,8 @@ int main(void)
 {
 #define LAB_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		LAB_TEST(jobs_run_and_answer_in_order),
-		LAB_TEST(a_full_queue_turns_away),
-		LAB_TEST(an_answer_may_submit_the_next),
-		LAB_TEST(freeing_waits_for_the_running_job_only),
+		LAB_TEST(jobs_run_and_answer_in_order),    LAB_TEST(a_full_queue_turns_away),
+		LAB_TEST(an_answer_may_submit_the_next),   LAB_TEST(freeing_waits_for_the_running_job_only),
 		cmocka_unit_test(freeing_nothing_is_fine),
 	};
 
