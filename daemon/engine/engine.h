@@ -23,6 +23,9 @@ struct engine_options {
 	/* Called after every change of revision, link or kernel state; may be NULL. */
 	void (*changed)(void *arg);
 	void *arg;
+	/* Tests give a kernel of their own; NULL: kernel_open(). */
+	struct kernel *(*kernel)(void *arg, const struct kernel_events *events);
+	void *kernel_arg;
 };
 
 /*

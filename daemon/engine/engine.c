@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "engine/private.h"
+
+enum { RETRY_FIRST_S = 1, RETRY_LAST_S = 60 };
+
+int64_t engine_now(void)
+{
+	return (int64_t)time(NULL);
+}
+
+/* --- states --- */
+
+static struct kstate *state_new(void)
+{
+	return calloc(1, sizeof(struct kstate));
+}
+
+static void state_free(struct kstate *state)
+{
+	if (!state)
+		return;
+	kstate_done(state);
+	free(state);
+}
+
+static void set_observed(struct engine *engine, struct kstate *observed)
+{
+	if (engine->observed != engine->desired && engine->observed != observed)
+		state_free(engine->observed);
+	engine->observed = observed;
+}
+
+static void set_desired(struct engine *engine, struct kstate *desired)
+{
+	if (engine->desired != engine->observed && engine->desired != desired)
+		state_free(engine->desired);
+	engine->desired = desired;
+}
+
+/* --- reading the kernel --- */
+
+static void note_uplinks(struct engine *engine)
+{
+	const struct object_list *uplinks = &engine->config->lists[KIND_UPLINK];
+
+	for (unsigned i = 0; i < uplinks->count; i++) {
+		const struct uplink *uplink = (const struct uplink *)uplinks->items[i];
+		struct uplink_memory *memory = &engine->uplinks[uplink->object.id];
+		struct uplink_live live;
+
+		uplink_resolve(engine->config, uplink, &engine->links, &live);
+		if (memory->known && memory->up == live.up)
+			continue;
+		log_info("uplink \"%s\" (%s) is %s%s%s", uplink->object.name, uplink->device, live.up ? "up" : "down",
+			 live.up ? "" : ": ", live.up ? "" : live.why_down);
+		*memory = (struct uplink_memory){ .known = true, .up = live.up, .since = engine_now() };
+	}
+}
+
+static int read_links(struct engine *engine)
+{
+	struct links links = { 0 };
+	int r = engine->kernel->ops->read_links(engine->kernel, &links);
+
+	if (r < 0)
+		return r;
+	links_done(&engine->links);
+	engine->links = links;
+	return 0;
+}
+
+static int read_observed(struct engine *engine, const struct kstate *desired)
+{
+	struct kstate *observed = state_new();
+
+	if (!observed)
+		return -ENOMEM;
+	int r = engine->kernel->ops->read_state(engine->kernel, desired, observed);
+
+	if (r < 0) {
+		free(observed);
+		return r;
+	}
+	set_observed(engine, observed);
+	return 0;
+}
+
+/* The desired state of a configuration as things are now. */
+static int make_desired(struct engine *engine, const struct config *config, struct kstate **ret_state)
+{
+	struct kstate *state = state_new();
+
+	if (!state)
+		return -ENOMEM;
+	engine->environment.now = engine_now();
+	int r = compile(config, &engine->links, &engine->environment, state);
+
+	if (r < 0) {
+		free(state);
+		return r;
+	}
+	*ret_state = state;
+	return 0;
+}
+
+/* --- applying --- */
+
+static bool flow_stale(void *arg, const struct flow *flow)
+{
+	struct engine *engine = arg;
+
+	return engine->desired && flow_is_stale(engine->config, &engine->links, engine->desired, flow);
+}
+
+static void sweep(struct engine *engine)
+{
+	int r = engine->kernel->ops->sweep_flows(engine->kernel, flow_stale, engine);
+
+	if (r < 0)
+		log_warning("connection tracking cannot be searched for stale flows: %s", strerror(-r));
+}
+
+static void describe(const struct step_failure *failure, struct refusal *refusal)
+{
+	struct buf text;
+
+	buf_init(&text, STEP_TEXT_MAX - 1);
+	if (failure->step)
+		step_print(failure->step, 1, &text);
+	else
+		buf_puts(&text, "nft table inet " KTABLE_NAME);
+	snprintf(refusal->step, sizeof(refusal->step), "%s", buf_text(&text));
+	snprintf(refusal->text, sizeof(refusal->text), "%s", failure->text);
+	buf_done(&text);
+}
+
+static bool known_refusal(const struct engine *engine, const struct refusal *refusal)
+{
+	for (unsigned i = 0; i < engine->refusal_count; i++)
+		if (strcmp(engine->refusals[i].step, refusal->step) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Keeps what was refused and logs what is new of it. Returns, for a change that
+ * somebody waits for, the failure that the change is to blame for: one
+ * that was there before does not hinder others, unless it is the table itself.
+ */
+static int take_result(struct engine *engine, const struct apply_result *result, struct err *err)
+{
+	struct refusal refusals[STEP_FAILURES_MAX];
+	int blamed = 0;
+
+	for (unsigned i = 0; i < result->count; i++) {
+		describe(&result->failures[i], &refusals[i]);
+		bool known = known_refusal(engine, &refusals[i]);
+
+		if (!known)
+			log_error("the kernel refused `%s`: %s", refusals[i].step, refusals[i].text);
+		if (!blamed && (!known || !result->failures[i].step))
+			blamed = err_set(err, ERR_KERNEL, "the kernel refused `%s`: %s", refusals[i].step,
+					 refusals[i].text);
+	}
+	memcpy(engine->refusals, refusals, result->count * sizeof(*refusals));
+	engine->refusal_count = result->count;
+	return blamed;
+}
+
+static void schedule_retry(struct engine *engine)
+{
+	if (!engine->refusal_count) {
+		engine->retry_s = RETRY_FIRST_S;
+		timer_stop(engine->retry);
+	} else if (!timer_running(engine->retry)) {
+		timer_start(engine->retry, engine->retry_s * 1000u);
+		if (engine->retry_s < RETRY_LAST_S)
+			engine->retry_s = engine->retry_s * 2 < RETRY_LAST_S ? engine->retry_s * 2 : RETRY_LAST_S;
+	}
+}
+
+static void schedule_expiry(struct engine *engine)
+{
+	enum { CHECK_AGAIN_S = 3600 }; /* the clock may be set meanwhile */
+	const struct object_list *forwards = &engine->config->lists[KIND_FORWARD];
+	int64_t now = engine_now(), next = 0;
+
+	for (unsigned i = 0; i < forwards->count; i++) {
+		const struct forward *forward = (const struct forward *)forwards->items[i];
+
+		if (forward->enabled && forward->expires_at > now && (!next || forward->expires_at < next))
+			next = forward->expires_at;
+	}
+	if (!next) {
+		timer_stop(engine->expiry);
+		return;
+	}
+	int64_t wait_s = next - now < CHECK_AGAIN_S ? next - now : CHECK_AGAIN_S;
+
+	timer_start(engine->expiry, (uint64_t)wait_s * 1000);
+}
+
+/*
+ * The one way to the kernel: compiles `config`, compares, sends the difference.
+ * `ret_steps` (may be NULL): how many there were. Returns a failure that the
+ * caller should know of, with `err` set; the kernel may then have a part.
+ */
+static int bring_about(struct engine *engine, const struct config *config, unsigned *ret_steps, struct err *err)
+{
+	struct apply_result result = { 0 };
+	struct kstate *desired;
+	struct plan plan;
+	int r = make_desired(engine, config, &desired);
+
+	if (r < 0)
+		return err_set(err, ERR_INTERNAL, "the kernel state cannot be computed: %s", strerror(-r));
+	if (!engine->observed) {
+		r = read_observed(engine, desired);
+		if (r < 0) {
+			state_free(desired);
+			return err_set(err, ERR_KERNEL, "the kernel's state cannot be read: %s", strerror(-r));
+		}
+	}
+	r = plan_make(desired, engine->observed, &plan);
+	if (r < 0) {
+		state_free(desired);
+		return err_set(err, ERR_INTERNAL, "the change cannot be planned: %s", strerror(-r));
+	}
+	if (plan.count)
+		engine->kernel->ops->apply(engine->kernel, &plan, &result);
+	if (ret_steps)
+		*ret_steps = plan.count;
+	r = take_result(engine, &result, err);
+	plan_done(&plan);
+	set_desired(engine, desired);
+	set_observed(engine, result.count ? NULL : desired);
+	schedule_retry(engine);
+	return r;
+}
+
+/* --- reacting --- */
+
+static void reconcile(struct engine *engine)
+{
+	unsigned what = engine->dirty, steps = 0;
+	struct err err;
+
+	engine->dirty = 0;
+	if (what & KERNEL_LINKS) {
+		int r = read_links(engine);
+
+		if (r < 0)
+			log_error("devices cannot be read: %s", strerror(-r));
+		note_uplinks(engine);
+	}
+	if (what & KERNEL_TABLE)
+		engine->environment.fw4 = engine->kernel->ops->has_table(engine->kernel, "fw4");
+	if (what & (KERNEL_TABLE | KERNEL_ROUTES | KERNEL_SYSCTL))
+		set_observed(engine, NULL);
+	err_clear(&err);
+	bring_about(engine, engine->config, &steps, &err);
+	if (steps && what && !(what & KERNEL_LINKS)) {
+		engine->mended++;
+		engine->last_mended = engine_now();
+		log_warning("somebody changed what is ours in the kernel; mended with %u steps", steps);
+	}
+	if (steps || (what & KERNEL_LINKS))
+		sweep(engine);
+	schedule_expiry(engine);
+	if (engine->options.changed)
+		engine->options.changed(engine->options.arg);
+}
+
+static void before_sleep(void *arg)
+{
+	struct engine *engine = arg;
+
+	if (engine->dirty)
+		reconcile(engine);
+}
+
+static void on_kernel_changed(void *arg, unsigned what)
+{
+	struct engine *engine = arg;
+
+	engine->dirty |= what;
+}
+
+/* After a refusal, and when a forward expires: nothing is known to have changed, so nothing counts as mended. */
+static void on_timer(void *arg)
+{
+	reconcile(arg);
+}
+
+/* --- life --- */
+
+int engine_new(struct loop *loop, struct store *store, const struct engine_options *options,
+	       struct engine **ret_engine, struct err *err)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+	const struct kernel_events events = { .changed = on_kernel_changed, .arg = engine };
+
+	if (!engine)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	engine->loop = loop;
+	engine->store = store;
+	engine->options = *options;
+	engine->retry_s = RETRY_FIRST_S;
+	engine->environment.admin_port_count = options->admin_port_count;
+	memcpy(engine->environment.admin_ports, options->admin_ports, sizeof(options->admin_ports));
+
+	int r = store_load(store, &engine->config, &engine->revision, err);
+
+	if (r < 0)
+		goto fail;
+	r = options->kernel ? 0 : kernel_open(loop, &events, &engine->kernel, err);
+	if (r < 0)
+		goto fail;
+	if (options->kernel)
+		engine->kernel = options->kernel(options->kernel_arg, &events);
+	r = -ENOMEM;
+	if (timer_new(loop, on_timer, engine, &engine->retry) < 0 ||
+	    timer_new(loop, on_timer, engine, &engine->expiry) < 0 || counters_start(engine) < 0 ||
+	    loop_add_step(loop, before_sleep, engine) < 0) {
+		err_set(err, ERR_INTERNAL, "out of memory");
+		goto fail;
+	}
+	engine->dirty = KERNEL_LINKS | KERNEL_TABLE;
+	reconcile(engine);
+	*ret_engine = engine;
+	return 0;
+fail:
+	engine_free(engine);
+	return r;
+}
+
+void engine_free(struct engine *engine)
+{
+	if (!engine)
+		return;
+	if (engine->kernel)
+		engine->kernel->ops->free(engine->kernel);
+	counters_stop(engine);
+	timer_free(engine->retry);
+	timer_free(engine->expiry);
+	set_observed(engine, NULL);
+	set_desired(engine, NULL);
+	links_done(&engine->links);
+	config_unref(engine->config);
+	free(engine);
+}
+
+const struct config *engine_config(const struct engine *engine)
+{
+	return engine->config;
+}
+
+uint64_t engine_revision(const struct engine *engine)
+{
+	return engine->revision;
+}
+
+const struct links *engine_links(const struct engine *engine)
+{
+	return &engine->links;
+}
+
+const struct environment *engine_environment(const struct engine *engine)
+{
+	return &engine->environment;
+}
+
+/* --- changing --- */
+
+/* Puts the kernel back to the configuration in force; what fails now is retried and shown in status. */
+static void go_back(struct engine *engine)
+{
+	struct err ignored;
+
+	err_clear(&ignored);
+	bring_about(engine, engine->config, NULL, &ignored);
+}
+
+static void forget_uplinks(struct engine *engine)
+{
+	for (unsigned id = 1; id <= UPLINKS_MAX; id++)
+		if (!config_find(engine->config, KIND_UPLINK, id))
+			engine->uplinks[id].known = false;
+}
+
+/*
+ * The revision is written, then the kernel is asked, then the revision becomes durable: whichever
+ * of the three fails, the other two are as before. A crash in between leaves the old revision, and the next start mends the kernel.
+ */
+static int commit(struct engine *engine, struct config *next, const struct changes *changes,
+		  const struct change_request *request, struct err *err)
+{
+	const struct commit info = { .author = request->author,
+				     .reason = request->reason,
+				     .at = engine_now(),
+				     .history_length = (unsigned)config_settings(next)->history_length };
+	uint64_t revision;
+	int r = store_begin(engine->store, changes, &info, &revision, err);
+
+	if (r < 0)
+		return r;
+	r = bring_about(engine, next, NULL, err);
+	if (r < 0) {
+		store_undo(engine->store);
+		go_back(engine);
+		return r;
+	}
+	r = store_finish(engine->store, err);
+	if (r < 0) {
+		go_back(engine);
+		return r;
+	}
+	config_unref(engine->config);
+	engine->config = config_ref(next);
+	engine->revision = revision;
+	return 0;
+}
+
+int engine_commit(struct engine *engine, struct config *next, const struct change_request *request, struct err *err)
+{
+	struct changes changes;
+
+	if (request->if_revision && request->if_revision != engine->revision)
+		return err_set(err, ERR_STALE, "the configuration is at revision %llu by now, not %llu",
+			       (unsigned long long)engine->revision, (unsigned long long)request->if_revision);
+	int r = config_check(next, request->focus, err);
+
+	if (r < 0)
+		return r;
+	if (engine->dirty) /* the comparison below is with the present, not with what was */
+		reconcile(engine);
+	if (config_diff(engine->config, next, &changes) < 0)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	if (changes.count)
+		r = commit(engine, next, &changes, request, err);
+	if (changes.count && r == 0) {
+		log_info("revision %llu: %s (%s)", (unsigned long long)engine->revision, request->reason,
+			 request->author);
+		forget_uplinks(engine);
+		note_uplinks(engine);
+		sweep(engine);
+		schedule_expiry(engine);
+		if (engine->options.changed)
+			engine->options.changed(engine->options.arg);
+	}
+	changes_done(&changes);
+	return r;
+}
+
+int engine_plan(struct engine *engine, const struct config *next, json_t **ret_json, struct err *err)
+{
+	struct kstate *desired;
+	struct changes changes;
+	struct plan plan;
+	int r = make_desired(engine, next, &desired);
+
+	if (r < 0)
+		return err_set(err, ERR_INTERNAL, "the kernel state cannot be computed: %s", strerror(-r));
+	if (!engine->observed)
+		r = read_observed(engine, desired);
+	if (r == 0)
+		r = plan_make(desired, engine->observed, &plan);
+	if (r < 0) {
+		state_free(desired);
+		return err_set(err, ERR_KERNEL, "the kernel's state cannot be read: %s", strerror(-r));
+	}
+	r = config_diff(engine->config, next, &changes);
+	if (r == 0) {
+		*ret_json = json_pack("{s:o, s:o}", "changes", changes_to_json(&changes), "kernel", plan_to_json(&plan));
+		changes_done(&changes);
+	}
+	plan_done(&plan);
+	state_free(desired);
+	return r == 0 && *ret_json ? 0 : err_set(err, ERR_INTERNAL, "out of memory");
+}
+
+int engine_flush(struct err *err)
+{
+	const struct kernel_events nobody = { 0 };
+	struct apply_result result = { 0 };
+	struct kstate nothing, observed;
+	struct kernel *kernel = NULL;
+	struct loop *loop = NULL;
+	struct plan plan;
+	int r = loop_new(&loop);
+
+	if (r < 0)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	r = kernel_open(loop, &nobody, &kernel, err);
+	if (r < 0)
+		goto free_loop;
+	kstate_init(&nothing);
+	r = kernel->ops->read_state(kernel, &nothing, &observed);
+	if (r < 0) {
+		err_set(err, ERR_KERNEL, "the kernel's state cannot be read: %s", strerror(-r));
+		goto free_kernel;
+	}
+	r = plan_make(&nothing, &observed, &plan);
+	if (r == 0) {
+		r = kernel->ops->apply(kernel, &plan, &result);
+		if (result.count)
+			err_set(err, ERR_KERNEL, "%s", result.failures[0].text);
+		plan_done(&plan);
+	}
+	kstate_done(&observed);
+free_kernel:
+	kstate_done(&nothing);
+	kernel->ops->free(kernel);
+free_loop:
+	loop_free(loop);
+	return r;
+}

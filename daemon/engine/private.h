@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PORTICO_ENGINE_PRIVATE_H
+#define PORTICO_ENGINE_PRIVATE_H
+
+#include "engine/engine.h"
+
+enum { STEP_TEXT_MAX = 512 };
+
+/* What the kernel refused when it was last asked, for status and to tell new refusals from old ones. */
+struct refusal {
+	char step[STEP_TEXT_MAX];
+	char text[256];
+};
+
+struct uplink_memory {
+	bool known, up;
+	int64_t since;
+};
+
+struct counter {
+	uint32_t forward; /* id; the list is sorted by it */
+	uint64_t connections;
+	int64_t last;
+};
+
+struct engine {
+	struct loop *loop;
+	struct store *store;
+	struct kernel *kernel;
+	struct engine_options options;
+
+	struct config *config;
+	uint64_t revision;
+	struct links links;
+	struct environment environment;
+
+	/*
+	 * What the kernel shall have and what it was last known to have. One and the same object
+	 * after everything was applied; observed is NULL when somebody changed something, or refused:
+	 * then the kernel is read again before the next comparison.
+	 */
+	struct kstate *desired, *observed;
+
+	unsigned dirty;      /* KERNEL_* bits that came since the last comparison */
+	struct timer *retry; /* after a refusal, with growing pauses */
+	unsigned retry_s;
+	struct timer *expiry; /* the next expires_at */
+
+	unsigned refusal_count;
+	struct refusal refusals[STEP_FAILURES_MAX];
+	uint64_t mended;
+	int64_t last_mended;
+	struct uplink_memory uplinks[UPLINKS_MAX + 1]; /* by id */
+
+	struct timer *counting;
+	uint64_t counters_at_ms; /* loop_now_ms() of the last reading; 0: never */
+	unsigned counter_count;
+	struct counter *counters;
+};
+
+int64_t engine_now(void); /* seconds since the epoch */
+
+/* status.c */
+int counters_start(struct engine *engine);
+void counters_stop(struct engine *engine);
+
+#endif
