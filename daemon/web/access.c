@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* May this request be made, by whom, in this form? Decided before its body is read. */
+#include "web/request.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool is_write(enum method method)
+{
+	return method != METHOD_GET;
+}
+
+/*
+ * A browser says where a request comes from; what comes from another site is refused, whatever cookies it carries.
+ * Clients that are no browsers say nothing.
+ */
+static bool is_cross_site(const struct request *request)
+{
+	const char *site = request_header(request, "Sec-Fetch-Site");
+	const char *origin = request_header(request, "Origin");
+	const char *host = request_header(request, "Host");
+	const char *origin_host;
+
+	if (site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+		return true;
+	if (!origin)
+		return false;
+	origin_host = strstr(origin, "://");
+	return !origin_host || !host || strcasecmp(origin_host + 3, host) != 0;
+}
+
+struct session *access_session(struct request *request)
+{
+	const char *token = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, SESSION_COOKIE);
+
+	return auth_find_session(&request->web->auth, token, loop_now_ms());
+}
+
+static bool csrf_matches(const struct request *request, const struct session *session)
+{
+	const char *csrf = request_header(request, "X-CSRF-Token");
+
+	return csrf && strlen(csrf) == SESSION_TOKEN_MAX - 1 &&
+	       secret_equal(csrf, session->csrf, SESSION_TOKEN_MAX - 1);
+}
+
+static int check_peer(struct request *request, struct err *err)
+{
+	const struct route *route = request->route;
+	const struct session *session;
+
+	if (request_is_local(request))
+		return 0;
+	if (is_write(route->method) && is_cross_site(request))
+		return err_set(err, ERR_FORBIDDEN, "the request comes from another site");
+	if (route->who == WHO_ANYONE)
+		return 0;
+	if (!request->web->auth.password_hash)
+		return err_set(err, ERR_FORBIDDEN, "setup is not finished: set a password first (POST %s/setup)",
+			       API_PREFIX);
+	if (route->who == WHO_VISITOR)
+		return 0;
+	session = access_session(request);
+	if (!session)
+		return err_set(err, ERR_UNAUTHENTICATED, "log in first (POST %s/session)", API_PREFIX);
+	if (is_write(route->method) && !csrf_matches(request, session))
+		return err_set(err, ERR_FORBIDDEN,
+			       "the header X-CSRF-Token must hold the value that the login answered");
+	return 0;
+}
+
+/* "application/json" with or without parameters, of which only charset=utf-8 would mean something. */
+static bool type_is(const char *content_type, const char *wanted)
+{
+	size_t length = strlen(wanted);
+
+	return strncasecmp(content_type, wanted, length) == 0 &&
+	       (content_type[length] == '\0' || content_type[length] == ';' || content_type[length] == ' ');
+}
+
+static int check_content_type(struct request *request, struct err *err)
+{
+	const char *type = request_header(request, "Content-Type");
+	const struct route *route = request->route;
+
+	if (!route->request || (type && type_is(type, "application/json")) ||
+	    (type && route->method == METHOD_PATCH && type_is(type, "application/merge-patch+json")))
+		return 0;
+	request->answer.status = 415;
+	return err_set(err, ERR_SYNTAX, "the header Content-Type must be application/json%s",
+		       route->method == METHOD_PATCH ? " or application/merge-patch+json" : "");
+}
+
+static enum MHD_Result refuse_parameter(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct request *request = arg;
+	char path[ERR_PATH_MAX];
+
+	(void)kind;
+	(void)value;
+	snprintf(path, sizeof(path), "?%.64s", name);
+	if (request->route->commits && strcmp(name, "confirm_within_s") == 0) {
+		err_field(&request->err, path, "changes on trial are not in this version");
+	} else {
+		request->err.kind = ERR_SYNTAX;
+		err_field(&request->err, path, "is not a parameter that is known here");
+	}
+	return MHD_YES;
+}
+
+static int check_parameters(struct request *request, struct err *err)
+{
+	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, refuse_parameter, request);
+	return err->kind == ERR_NONE ? 0 : -EINVAL;
+}
+
+/* If-Match (RFC 9110): "*" or a list of quoted revisions, one of which must be the present one. */
+int access_check_revision(struct request *request, struct err *err)
+{
+	const char *wanted = request_header(request, "If-Match");
+	uint64_t revision = engine_revision(request->web->engine);
+	char tag[32], *found;
+
+	if (!request->route->commits || !wanted || strcmp(wanted, "*") == 0)
+		return 0;
+	snprintf(tag, sizeof(tag), "\"%llu\"", (unsigned long long)revision);
+	found = strstr(wanted, tag);
+	if (found && (found == wanted || found[-1] == ',' || found[-1] == ' '))
+		return 0;
+	return err_set(err, ERR_STALE, "the configuration is at revision %llu now, which If-Match does not name",
+		       (unsigned long long)revision);
+}
+
+int access_check(struct request *request, struct err *err)
+{
+	int (*const checks[])(struct request *request, struct err *err) = {
+		check_peer, check_parameters, check_content_type,
+	};
+
+	for (unsigned i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		int rc = checks[i](request, err);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Bodies of requests: decoding, and where in them something is wrong. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "web/request.h"
+
+/* --- a JSON pointer to a place in a text --- */
+
+enum { WHERE_DEPTH_MAX = 16 };
+
+struct where {
+	unsigned depth;
+	struct {
+		bool array;
+		unsigned index;          /* of an array */
+		const char *key;         /* of an object, as written; NULL: none yet */
+		size_t key_length;
+	} levels[WHERE_DEPTH_MAX];
+};
+
+/* Past the closing quote of the string that starts at `i`, or `end`. */
+static size_t skip_string(const char *text, size_t i, size_t end)
+{
+	for (i++; i < end && text[i] != '"'; i++) {
+		if (text[i] == '\\')
+			i++;
+	}
+	return i < end ? i + 1 : end;
+}
+
+static void where_string(struct where *where, const char *text, size_t start, size_t end)
+{
+	unsigned top = where->depth - 1;
+
+	if (where->depth == 0 || where->depth > WHERE_DEPTH_MAX || where->levels[top].array ||
+	    where->levels[top].key)
+		return; /* a value */
+	where->levels[top].key = text + start + 1;
+	where->levels[top].key_length = end - start - 2;
+}
+
+static void where_mark(struct where *where, char c)
+{
+	unsigned top = where->depth - 1;
+
+	switch (c) {
+	case '{':
+	case '[':
+		if (where->depth < WHERE_DEPTH_MAX) {
+			where->levels[where->depth].array = c == '[';
+			where->levels[where->depth].index = 0;
+			where->levels[where->depth].key = NULL;
+		}
+		where->depth++;
+		break;
+	case '}':
+	case ']':
+		if (where->depth > 0)
+			where->depth--;
+		break;
+	case ',':
+		if (where->depth > 0 && where->depth <= WHERE_DEPTH_MAX) {
+			where->levels[top].index++;
+			where->levels[top].key = NULL;
+		}
+		break;
+	}
+}
+
+/* Writes the pointer of the value that byte `offset` is in; as far as it could be followed. */
+static void where_print(const char *text, size_t offset, char *path, size_t size)
+{
+	struct where where = { 0 };
+	struct buf buf;
+
+	for (size_t i = 0; i < offset;) {
+		if (text[i] == '"') {
+			size_t end = skip_string(text, i, offset);
+
+			if (end < offset || text[end - 1] == '"')
+				where_string(&where, text, i, end);
+			i = end;
+		} else {
+			where_mark(&where, text[i++]);
+		}
+	}
+	buf_init(&buf, size - 1);
+	for (unsigned i = 0; i < where.depth && i < WHERE_DEPTH_MAX; i++) {
+		if (where.levels[i].array)
+			buf_printf(&buf, "/%u", where.levels[i].index);
+		else if (where.levels[i].key && where.levels[i].key_length < 64)
+			buf_printf(&buf, "/%.*s", (int)where.levels[i].key_length, where.levels[i].key);
+	}
+	snprintf(path, size, "%s", buf.failed ? "" : buf_text(&buf));
+	for (char *p = path; *p; p++) {
+		if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e) /* our own field names are plain */
+			*p = '?';
+	}
+	buf_done(&buf);
+}
+
+/* --- decoding --- */
+
+int body_parse(struct request *request, struct err *err)
+{
+	const char *text = buf_text(&request->body);
+	char path[ERR_PATH_MAX];
+	json_error_t error;
+
+	request->json = json_loadb(text, request->body.length, JSON_REJECT_DUPLICATES, &error);
+	if (request->json)
+		return 0;
+	if (request->body.length == 0)
+		return err_set(err, ERR_SYNTAX, "the body is empty; it must be JSON");
+	err_set(err, ERR_SYNTAX, "the body is not JSON: line %d, column %d: %s", error.line, error.column, error.text);
+	if (error.position > 0 && (size_t)error.position <= request->body.length) {
+		where_print(text, (size_t)error.position, path, sizeof(path));
+		err_field(err, path, "%s", error.text);
+	}
+	return -EINVAL;
+}
+
+static bool is_member(const char *key, const char *const *members)
+{
+	for (; *members; members++) {
+		if (strcmp(key, *members) == 0)
+			return true;
+	}
+	return false;
+}
+
+int body_strings(const struct request *request, const char *const *members, const char **ret_values,
+		 struct err *err)
+{
+	const char *key;
+	char path[ERR_PATH_MAX];
+	json_t *value;
+
+	if (!json_is_object(request->json))
+		return err_field(err, "", "must be an object");
+	json_object_foreach(request->json, key, value) {
+		if (!is_member(key, members)) {
+			snprintf(path, sizeof(path), "/%s", key);
+			err_field(err, path, "is not a field that is known here");
+		}
+	}
+	for (unsigned i = 0; members[i]; i++) {
+		value = json_object_get(request->json, members[i]);
+		ret_values[i] = json_string_value(value);
+		snprintf(path, sizeof(path), "/%s", members[i]);
+		if (!value)
+			err_field(err, path, "is required");
+		else if (!ret_values[i])
+			err_field(err, path, "must be a string");
+		else if (json_string_length(value) > PASSWORD_MAX)
+			err_field(err, path, "must be at most %d bytes long", PASSWORD_MAX);
+	}
+	return err->kind == ERR_NONE ? 0 : -EINVAL;
+}
+
+json_t *merge_patch(const struct fields *fields, const json_t *target, const json_t *patch)
+{
+	json_t *result, *value;
+	const char *key;
+
+	if (!json_is_object(patch))
+		return json_deep_copy(patch);
+	result = json_is_object(target) ? json_copy((json_t *)target) : json_object();
+	json_object_foreach((json_t *)patch, key, value) {
+		const struct field *field = fields_find(fields, key);
+
+		if (field && json_is_null(value) && !(field->flags & FIELD_NULLABLE))
+			json_object_del(result, key);
+		else if (field && field->type == FIELD_OBJECT)
+			json_object_set_new(result, key,
+					    merge_patch(field->members, json_object_get(result, key), value));
+		else
+			json_object_set(result, key, value);
+	}
+	return result;
+}

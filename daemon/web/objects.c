@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Objects of every kind, the settings, and the configuration as a whole: from JSON to engine_commit() and back. */
+#include <errno.h>
+#include <string.h>
+
+#include "web/request.h"
+
+/* --- answers --- */
+
+static json_t *forward_counters(struct engine *engine, uint32_t id)
+{
+	struct forward_counters counters = { 0 };
+
+	engine_forward_counters(engine, id, &counters);
+	return json_pack("{s:I, s:o}", "connections", (json_int_t)counters.connections, "last",
+			 json_time(counters.last));
+}
+
+/* What a GET of the object answers. */
+static json_t *object_answer(struct engine *engine, const struct object *object)
+{
+	json_t *json = object_to_json(object);
+	json_t *state = object_state(engine, object);
+
+	if (state)
+		json_object_set_new(json, "state", state);
+	if (object->kind == KIND_FORWARD)
+		json_object_set_new(json, "counters", forward_counters(engine, object->id));
+	if (object->kind == KIND_SETTINGS)
+		json_object_del(json, "id");
+	return json;
+}
+
+static void add_warnings(json_t *json, json_t *warnings)
+{
+	if (json_array_size(warnings) > 0)
+		json_object_set(json, "warnings", warnings);
+	json_decref(warnings);
+}
+
+/* The answer to a write: the object as it is now, with warnings. */
+static int answer_written(struct request *request, enum kind kind, uint32_t id)
+{
+	struct engine *engine = request->web->engine;
+	const struct config *config = engine_config(engine);
+	const struct object *object = config_find(config, kind, id);
+
+	if (!object)
+		return -EIO;
+	request->answer.json = object_answer(engine, object);
+	request->answer.etag = true;
+	add_warnings(request->answer.json, object_warnings(config, object));
+	return 0;
+}
+
+/* --- writing --- */
+
+/* Checks and commits. Consumes the reference to `next`. */
+static int commit(struct request *request, struct config *next, const struct object *focus, struct err *err)
+{
+	char reason[PATH_MAX_BYTES + 16];
+	const struct change_request change = {
+		.author = request_is_local(request) ? "root" : ADMIN_NAME,
+		.reason = reason,
+		.focus = focus,
+	};
+	int rc = config_check(next, focus, err);
+
+	snprintf(reason, sizeof(reason), "%s %s", method_name(request->method), request->path);
+	if (rc == 0)
+		rc = engine_commit(request->web->engine, next, &change, err);
+	config_unref(next);
+	return rc;
+}
+
+/* Puts the object, whose reference it consumes, into the configuration and commits that. */
+static int commit_object(struct request *request, struct object *object, struct err *err)
+{
+	struct config *next = config_copy(engine_config(request->web->engine));
+	enum kind kind = object->kind;
+	uint32_t id;
+	int rc;
+
+	if (!next) {
+		object_unref(object);
+		return -ENOMEM;
+	}
+	object_ref(object);
+	rc = config_put(next, object, err);
+	id = object->id;
+	if (rc == 0)
+		rc = commit(request, next, object, err);
+	else
+		config_unref(next);
+	object_unref(object);
+	return rc < 0 ? rc : answer_written(request, kind, id);
+}
+
+/* Decodes the object from `json` and commits it under `id` (0: a new one). */
+static int write_object(struct request *request, enum kind kind, const json_t *json, uint32_t id, struct err *err)
+{
+	struct object *object;
+	int rc = object_from_json(kind, json, "", false, &object, err);
+
+	if (rc < 0)
+		return rc;
+	object->id = id;
+	return commit_object(request, object, err);
+}
+
+static int patch_object(struct request *request, const struct object *object, struct err *err)
+{
+	json_t *present = object_to_json(object);
+	json_t *merged = merge_patch(&schema_of(object->kind)->fields, present, request->json);
+	int rc = merged ? write_object(request, object->kind, merged, object->id, err) : -ENOMEM;
+
+	json_decref(merged);
+	json_decref(present);
+	return rc;
+}
+
+/* --- collections --- */
+
+static const struct object *find(struct request *request, struct err *err)
+{
+	const struct object *object = config_find(engine_config(request->web->engine), request->kind, request->id);
+
+	if (!object)
+		err_set(err, ERR_NOT_FOUND, "there is no %s with the id %u", schema_of(request->kind)->noun,
+			request->id);
+	return object;
+}
+
+int object_list(struct request *request, struct err *err)
+{
+	struct engine *engine = request->web->engine;
+	const struct object_list *list = &engine_config(engine)->lists[request->kind];
+	json_t *items = json_array();
+
+	(void)err;
+	for (unsigned i = 0; i < list->count; i++)
+		json_array_append_new(items, object_answer(engine, list->items[i]));
+	request->answer.json = json_pack("{s:o}", "items", items);
+	request->answer.etag = true;
+	return 0;
+}
+
+int object_get(struct request *request, struct err *err)
+{
+	const struct object *object = find(request, err);
+
+	if (!object)
+		return -ENOENT;
+	request->answer.json = object_answer(request->web->engine, object);
+	request->answer.etag = true;
+	return 0;
+}
+
+int object_post(struct request *request, struct err *err)
+{
+	json_int_t id;
+	int rc = write_object(request, request->kind, request->json, 0, err);
+
+	if (rc < 0)
+		return rc;
+	id = json_integer_value(json_object_get(request->answer.json, "id"));
+	snprintf(request->answer.location, sizeof(request->answer.location), API_PREFIX "/%s/%" JSON_INTEGER_FORMAT,
+		 kind_path(request->kind), id);
+	return 0;
+}
+
+int object_put(struct request *request, struct err *err)
+{
+	const struct object *object = find(request, err);
+
+	return object ? write_object(request, object->kind, request->json, object->id, err) : -ENOENT;
+}
+
+int object_patch(struct request *request, struct err *err)
+{
+	const struct object *object = find(request, err);
+
+	return object ? patch_object(request, object, err) : -ENOENT;
+}
+
+int object_delete(struct request *request, struct err *err)
+{
+	const struct object *object = find(request, err);
+	struct config *next;
+	json_t *answer;
+	int rc;
+
+	if (!object)
+		return -ENOENT;
+	next = config_copy(engine_config(request->web->engine));
+	if (!next)
+		return -ENOMEM;
+	answer = object_answer(request->web->engine, object);
+	config_remove(next, object->kind, object->id);
+	rc = commit(request, next, NULL, err);
+	if (rc < 0) {
+		if (err->kind == ERR_INVALID) /* what is wrong now is that others refer to it */
+			err->kind = ERR_CONFLICT;
+		json_decref(answer);
+		return rc;
+	}
+	request->answer.json = answer;
+	request->answer.etag = true;
+	return 0;
+}
+
+/* --- settings --- */
+
+static const struct object *settings_of(const struct request *request)
+{
+	return &config_settings(engine_config(request->web->engine))->object;
+}
+
+int settings_get(struct request *request, struct err *err)
+{
+	(void)err;
+	request->answer.json = object_answer(request->web->engine, settings_of(request));
+	request->answer.etag = true;
+	return 0;
+}
+
+int settings_patch(struct request *request, struct err *err)
+{
+	return patch_object(request, settings_of(request), err);
+}
+
+/* --- the whole --- */
+
+/* Every object's warnings, with paths into the whole. */
+static json_t *config_warnings(const struct config *config)
+{
+	json_t *all = json_array();
+
+	for (enum kind kind = KIND_SETTINGS; kind < KIND_COUNT; kind++) {
+		for (unsigned i = 0; i < config->lists[kind].count; i++) {
+			json_t *warnings = object_warnings(config, config->lists[kind].items[i]), *warning;
+			size_t k;
+
+			json_array_foreach(warnings, k, warning) {
+				const char *path = json_string_value(json_object_get(warning, "path"));
+
+				json_object_set_new(warning, "path",
+						    kind == KIND_SETTINGS
+							    ? json_sprintf("/settings%s", path)
+							    : json_sprintf("/%s/%u%s", kind_plural(kind), i, path));
+				json_array_append(all, warning);
+			}
+			json_decref(warnings);
+		}
+	}
+	return all;
+}
+
+int config_get(struct request *request, struct err *err)
+{
+	(void)err;
+	request->answer.json = config_to_json(engine_config(request->web->engine));
+	request->answer.etag = true;
+	return 0;
+}
+
+int config_put_all(struct request *request, struct err *err)
+{
+	struct engine *engine = request->web->engine;
+	struct config *next;
+	int rc = config_from_json(request->json, engine_config(engine), &next, err);
+
+	if (rc == 0)
+		rc = commit(request, next, NULL, err);
+	if (rc < 0)
+		return rc;
+	config_get(request, err);
+	add_warnings(request->answer.json, config_warnings(engine_config(engine)));
+	return 0;
+}
+
+int config_plan(struct request *request, struct err *err)
+{
+	struct engine *engine = request->web->engine;
+	struct config *next;
+	int rc = config_from_json(request->json, engine_config(engine), &next, err);
+
+	if (rc < 0)
+		return rc;
+	rc = config_check(next, NULL, err);
+	if (rc == 0)
+		rc = engine_plan(engine, next, &request->answer.json, err);
+	config_unref(next);
+	return rc;
+}

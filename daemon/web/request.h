@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PORTICO_WEB_REQUEST_H
+#define PORTICO_WEB_REQUEST_H
+
+/*
+ * One request on its way through web/: http.c makes it, route.c finds its
+ * route, access.c decides whether it may, a handler answers it, http.c sends
+ * the answer. Private to web/.
+ */
+
+#include <jansson.h>
+#include <microhttpd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/ip.h"
+#include "base/worker.h"
+#include "model/schema.h"
+#include "web/auth.h"
+#include "web/web.h"
+
+#define API_PREFIX "/api/v1"
+#define SESSION_COOKIE "__Host-portico"
+
+enum {
+	BODY_MAX = 1 << 20,
+	BODY_CONFIG_MAX = 16 << 20, /* 20,000 forwards are some 8 MiB */
+	PATH_MAX_BYTES = 256,
+};
+
+struct request;
+struct asset;
+
+/*
+ * Answers the request (request->answer) and returns 0, or returns a negative errno with `err` set,
+ * which becomes a problem document. REQUEST_PENDING: request_defer() was called.
+ */
+typedef int handler_fn(struct request *request, struct err *err);
+
+enum { REQUEST_PENDING = 1 };
+
+enum method { METHOD_GET, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_COUNT };
+
+enum who {
+	WHO_ANYONE,  /* also before setup is finished */
+	WHO_VISITOR, /* no login, but a finished setup */
+	WHO_ADMIN,   /* a session, or root over the Unix socket */
+};
+
+/*
+ * One operation. Both dispatch and the OpenAPI document come from the table of these. In `path`
+ * "{collection}" stands for each kind of named objects and "{id}" for an object's id; in schema names and
+ * texts "{Kind}" ("SourceNat") and "{kind}" ("source NAT") are replaced to match.
+ */
+struct route {
+	enum method method;
+	const char *path; /* below API_PREFIX */
+	enum who who;
+	handler_fn *handler;
+	const char *name;     /* operationId */
+	const char *summary;
+	const char *request;  /* schema of the body, NULL: none */
+	const char *response; /* schema of the answer, NULL: none */
+	unsigned status;      /* of success */
+	size_t body_max;      /* 0: BODY_MAX */
+	bool commits;         /* takes If-Match, may meet conflicts and the kernel's refusal */
+	bool throttled;
+};
+
+extern const struct route routes[];
+extern const unsigned route_count;
+
+struct answer {
+	unsigned status; /* 0: the route's; with an error: that of its kind */
+	json_t *json;
+	bool etag;       /* the revision as ETag */
+	char location[64];
+	char cookie[192];
+	char allow[40];
+};
+
+struct request {
+	struct web *web;
+	struct MHD_Connection *connection;
+	const struct route *route; /* NULL: refused, or a file of the page */
+	const struct asset *asset;
+	enum method method;
+	char path[PATH_MAX_BYTES];
+	enum kind kind; /* of {collection} */
+	uint32_t id;    /* {id} */
+	struct ip peer; /* AF_UNSPEC: over the Unix socket, which is root */
+	struct buf body;
+	uint64_t body_length; /* as received; the part beyond the limit is not kept */
+	json_t *json;         /* the decoded body */
+	struct answer answer;
+	struct err err;
+	bool failed;   /* err holds the answer */
+	bool complete; /* the answer stands */
+
+	/* for request_defer() */
+	void (*work)(void *data);
+	int (*done)(struct request *request, struct err *err);
+	void *data; /* wiped and freed with the request */
+	size_t data_size;
+	struct request *previous, *next;
+};
+
+struct web {
+	struct loop *loop;
+	struct engine *engine;
+	struct store *store;
+	struct worker *worker;
+	struct auth auth;
+	uint64_t started_ms;
+	json_t *openapi; /* made when first asked for */
+
+	struct MHD_Daemon *mhd;
+	struct watch *watch;
+	struct timer *timer;
+	int unix_fd;
+	struct watch *unix_watch;
+	struct request *pending; /* suspended ones */
+};
+
+static inline bool request_is_local(const struct request *request)
+{
+	return request->peer.family == AF_UNSPEC;
+}
+
+const char *request_header(const struct request *request, const char *name);
+
+/*
+ * Runs `work(request->data)` on the worker thread, then `done` on the loop, whose return value counts like a
+ * handler's. The data must not be touched by the loop in between. A handler returns this function's value.
+ */
+int request_defer(struct request *request, void (*work)(void *data),
+		  int (*done)(struct request *request, struct err *err), struct err *err);
+
+/* --- route.c --- */
+
+/* The route for method and path; else NULL, with the answer's status (404, 405 with Allow) and `err` set. */
+const struct route *route_find(struct request *request, struct err *err);
+/* Replaces the marks described at struct route. */
+void route_expand(const char *text, enum kind kind, struct buf *buf);
+const char *method_name(enum method method);
+
+/* --- access.c --- */
+
+/* Everything that can be said before the body is read. 0, or a negative errno with `err` (and the answer's status) set. */
+int access_check(struct request *request, struct err *err);
+/* If-Match against the present revision; to be asked when the write is about to be made. */
+int access_check_revision(struct request *request, struct err *err);
+/* The living session that the request's cookie names; valid until the loop turns. */
+struct session *access_session(struct request *request);
+
+/* --- problem.c --- */
+
+unsigned problem_status(enum err_kind kind);
+/* NULL for a status that is not answered with a problem. */
+const char *problem_title(unsigned status);
+json_t *problem_json(unsigned status, const struct err *err);
+
+/* --- body.c --- */
+
+/* Decodes the body into request->json. */
+int body_parse(struct request *request, struct err *err);
+/* Checks that the body is an object with these members (a list ended by NULL), all of them strings, each at most 256 bytes. */
+int body_strings(const struct request *request, const char *const *members, const char **ret_values,
+		 struct err *err);
+/*
+ * A new reference to `target` with the JSON merge patch (RFC 7396) applied. A null removes a field, which gives it its
+ * default; but where null is a value of the field, it is that value.
+ */
+json_t *merge_patch(const struct fields *fields, const json_t *target, const json_t *patch);
+
+/* --- state.c: what is observed of an object, NULL if its kind has no state --- */
+
+json_t *object_state(const struct engine *engine, const struct object *object);
+json_t *uplink_state(const struct engine *engine, const struct uplink *uplink);
+/* RFC 3339 in UTC; null for 0. */
+json_t *json_time(int64_t seconds);
+
+/* --- page.c --- */
+
+/* Finds the file that request->path asks for, and whether the client can have it. */
+int page_check(struct request *request, struct err *err);
+enum MHD_Result page_send(struct request *request);
+/* The headers that every answer carries. */
+void page_secure(struct MHD_Response *response);
+
+/* --- openapi.c --- */
+
+/* A new reference. */
+json_t *openapi_new(void);
+
+/* --- handlers --- */
+
+handler_fn setup_get, setup_post, session_get, session_post, session_delete;
+handler_fn status_get, links_get, openapi_get;
+handler_fn object_list, object_get, object_post, object_put, object_patch, object_delete;
+handler_fn settings_get, settings_patch, config_get, config_put_all, config_plan;
+
+#endif

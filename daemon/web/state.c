@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is observed of an object, beside what was decided about it. */
+#include <string.h>
+#include <time.h>
+
+#include "web/request.h"
+
+json_t *json_time(int64_t seconds)
+{
+	time_t time = (time_t)seconds;
+	char text[32];
+	struct tm tm;
+
+	if (seconds == 0 || !gmtime_r(&time, &tm) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
+		return json_null();
+	return json_string(text);
+}
+
+static json_t *json_ip(const struct ip *ip)
+{
+	char text[IP_TEXT_MAX];
+
+	return ip->family == AF_UNSPEC ? json_null() : json_string(ip_format(ip, text));
+}
+
+/* An uplink's word for why not, or null. */
+static json_t *json_word(const char *word)
+{
+	return word ? json_string(word) : json_null();
+}
+
+/* --- uplinks --- */
+
+/* Adds the addresses that forwards listen on; `family` AF_UNSPEC: of both. */
+static void add_addresses(const struct link *link, uint8_t family, json_t *addresses)
+{
+	for (unsigned i = 0; link && i < link->address_count; i++) {
+		const struct link_address *address = &link->addresses[i];
+
+		if (uplink_address_counts(address) && (family == AF_UNSPEC || family == address->address.family))
+			json_array_append_new(addresses, json_ip(&address->address));
+	}
+}
+
+json_t *uplink_state(const struct engine *engine, const struct uplink *uplink)
+{
+	json_t *addresses = json_array();
+	struct uplink_live live;
+	char mark[16];
+
+	uplink_resolve(engine_config(engine), uplink, engine_links(engine), &live);
+	add_addresses(live.link, AF_UNSPEC, addresses);
+	snprintf(mark, sizeof(mark), "0x%08x", live.mark);
+	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:s, s:I, s:n, s:n, s:o}", "up", live.up,
+			 "reason", json_word(live.why_down), "addresses", addresses,
+			 "gateway", json_ip(&live.gateway4), "gateway6", json_ip(&live.gateway6), "mark", mark,
+			 "table", (json_int_t)live.table, "loss_percent", "latency_ms",
+			 "since", json_time(engine_uplink_since(engine, uplink->object.id)));
+}
+
+/* --- forwards --- */
+
+static json_t *forward_addresses(const struct engine *engine, const struct forward *forward)
+{
+	const struct object_list *uplinks = &engine_config(engine)->lists[KIND_UPLINK];
+	uint8_t family = forward->family == FAMILY_IPV6 ? AF_INET6 : AF_INET;
+	json_t *addresses = json_array();
+
+	for (unsigned i = 0; i < uplinks->count; i++) {
+		const struct uplink *uplink = (const struct uplink *)uplinks->items[i];
+		struct uplink_live live;
+
+		if (!forward_on_uplink(forward, uplink->object.name))
+			continue;
+		uplink_resolve(engine_config(engine), uplink, engine_links(engine), &live);
+		if (live.up)
+			add_addresses(live.link, family, addresses);
+	}
+	return addresses;
+}
+
+static json_t *forward_state(const struct engine *engine, const struct forward *forward)
+{
+	struct forward_live live;
+
+	forward_resolve(engine_config(engine), forward, engine_links(engine), engine_environment(engine), &live);
+	return json_pack("{s:b, s:o, s:o}", "live", live.live, "reason", json_word(live.why_not), "addresses",
+			 live.live ? forward_addresses(engine, forward) : json_array());
+}
+
+/* --- networks --- */
+
+static void append_once(json_t *texts, const char *text)
+{
+	for (size_t i = 0; i < json_array_size(texts); i++) {
+		if (strcmp(json_string_value(json_array_get(texts, i)), text) == 0)
+			return;
+	}
+	json_array_append_new(texts, json_string(text));
+}
+
+static json_t *network_state(const struct engine *engine, const struct network *network)
+{
+	json_t *prefixes = json_array(), *addresses = json_array();
+	char text[PREFIX_TEXT_MAX];
+
+	for (unsigned i = 0; i < network->devices.count; i++) {
+		const struct link *link = links_find(engine_links(engine), network->devices.items[i]);
+
+		for (unsigned k = 0; link && k < link->address_count; k++) {
+			const struct link_address *address = &link->addresses[k];
+			struct prefix prefix = prefix_of(&address->address, address->prefix_length);
+
+			if (ip_is_link_local(&address->address))
+				continue;
+			append_once(addresses, ip_format(&address->address, text));
+			append_once(prefixes, prefix_format(&prefix, text));
+		}
+	}
+	for (unsigned i = 0; i < network->prefixes.count; i++)
+		append_once(prefixes, prefix_format(&network->prefixes.items[i], text));
+	return json_pack("{s:o, s:o}", "prefixes", prefixes, "addresses", addresses);
+}
+
+json_t *object_state(const struct engine *engine, const struct object *object)
+{
+	switch (object->kind) {
+	case KIND_NETWORK:
+		return network_state(engine, (const struct network *)object);
+	case KIND_UPLINK:
+		return uplink_state(engine, (const struct uplink *)object);
+	case KIND_FORWARD:
+		return forward_state(engine, (const struct forward *)object);
+	case KIND_SETTINGS:
+	case KIND_REDIRECT:
+	case KIND_SOURCE_NAT:
+	case KIND_COUNT:
+		break;
+	}
+	return NULL;
+}

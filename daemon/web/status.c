@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the router and Portico are like now. */
+#include <unistd.h>
+
+#include "web/request.h"
+
+static json_t *status_uplinks(const struct engine *engine)
+{
+	const struct object_list *list = &engine_config(engine)->lists[KIND_UPLINK];
+	json_t *items = json_array();
+
+	for (unsigned i = 0; i < list->count; i++) {
+		json_t *item = json_pack("{s:s, s:I}", "name", list->items[i]->name, "id",
+					 (json_int_t)list->items[i]->id);
+		json_t *state = uplink_state(engine, (const struct uplink *)list->items[i]);
+
+		json_object_update(item, state);
+		json_decref(state);
+		json_array_append_new(items, item);
+	}
+	return items;
+}
+
+static json_t *status_forwards(const struct engine *engine)
+{
+	const struct object_list *list = &engine_config(engine)->lists[KIND_FORWARD];
+	unsigned live_count = 0;
+
+	for (unsigned i = 0; i < list->count; i++) {
+		struct forward_live live;
+
+		forward_resolve(engine_config(engine), (const struct forward *)list->items[i], engine_links(engine),
+				engine_environment(engine), &live);
+		live_count += live.live;
+	}
+	return json_pack("{s:i, s:i}", "total", (int)list->count, "live", (int)live_count);
+}
+
+static json_t *hostname(void)
+{
+	char name[256] = "";
+
+	if (gethostname(name, sizeof(name) - 1) < 0)
+		name[0] = '\0';
+	return json_string(name);
+}
+
+int status_get(struct request *request, struct err *err)
+{
+	const struct engine *engine = request->web->engine;
+	const struct environment *environment = engine_environment(engine);
+	uint64_t uptime_ms = loop_now_ms() - request->web->started_ms;
+
+	(void)err;
+	request->answer.json = json_pack(
+		"{s:s, s:I, s:I, s:o, s:o, s:{s:s, s:b}, s:o, s:o, s:[s, s, s, s, s]}",
+		"version", PORTICO_VERSION, "revision", (json_int_t)engine_revision(engine),
+		"uptime_s", (json_int_t)(uptime_ms / 1000), "hostname", hostname(),
+		"kernel", engine_kernel_status(engine),
+		"firewall", "mode", filter_is_ours(engine_config(engine), environment) ? "own" : "beside",
+		"fw4", environment->fw4,
+		"uplinks", status_uplinks(engine), "forwards", status_forwards(engine),
+		"features", "forwards", "hairpin", "source-nat", "redirects", "uplink-replies");
+	request->answer.etag = true;
+	return 0;
+}
+
+int links_get(struct request *request, struct err *err)
+{
+	(void)err;
+	request->answer.json = json_pack("{s:o}", "items", links_to_json(engine_links(request->web->engine)));
+	return 0;
+}
