@@ -22,6 +22,16 @@ from lab.router import Router                    # noqa: E402
 ROOT = os.geteuid() == 0
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the end of the daemons' logs."""
+    report = (yield).get_result()
+    if report.failed:
+        logs = [daemon.log() for daemon in Porticod.open] or [Porticod.last_log]
+        for log in logs:
+            report.sections.append(("porticod", log[-8000:]))
+
+
 @pytest.fixture(scope="session")
 def built():
     """Skips what needs root or the built daemon."""

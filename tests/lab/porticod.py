@@ -92,17 +92,13 @@ class Api:
             body = json.dumps(body).encode()
         if self.csrf and method != "GET":
             headers.setdefault("X-CSRF-Token", self.csrf)
-        fresh = self._connection is None
-        if fresh:
+        if self._connection and select.select([self._connection.sock], [], [], 0)[0]:
+            self.close()  # the daemon has closed it; a request is never sent twice
+        if not self._connection:
             self._connection = self._connect()
         try:
             self._connection.request(method, base + path, body, headers)
             answer = self._connection.getresponse()
-        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError, ssl.SSLError):
-            self.close()
-            if fresh:
-                raise
-            return self.request(method, path, body, headers, base)  # it had been idle for too long
         except BaseException:
             self.close()
             raise
@@ -151,6 +147,9 @@ class Porticod:
     a free port of 127.0.0.1 here. `setup`: finish the first run and log `api` in.
     """
 
+    last_log = ""   # of the daemon that ended last; for reports of failed tests
+    open = []       # daemons not closed yet
+
     def __init__(self, host=None, directory=None, build=None, run_inside=False, setup=True,
                  listen=None, options=(), password=PASSWORD):
         self.host = host
@@ -169,6 +168,7 @@ class Porticod:
         self._log_start = 0
         self.sock = Api(lambda: _UnixConnection(self.socket_path))
         self.api = self.client("127.0.0.1")
+        Porticod.open.append(self)
         try:
             self.start()
             if setup:
@@ -206,7 +206,7 @@ class Porticod:
         notify_path = str(self.directory / "notify")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(notify_path)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, open(self.log_path, "ab") as log:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, self.log_path.open("ab") as log:
             notify.bind(notify_path)
             notify.setblocking(False)
             self._log_start = log.tell()
@@ -223,9 +223,8 @@ class Porticod:
 
     def log(self):
         """What it has written to stderr since it was started last."""
-        with open(self.log_path, "rb") as log:
-            log.seek(self._log_start)
-            return log.read().decode(errors="replace")
+        text = self.log_path.read_bytes() if self.log_path.exists() else b""
+        return text[self._log_start:].decode(errors="replace")
 
     def stop(self):
         """SIGTERM; it must end with status 0 and without complaints of a sanitizer."""
@@ -260,6 +259,8 @@ class Porticod:
         if self.process:
             self.kill()
         self._disconnect()
+        Porticod.last_log = self.log()
+        Porticod.open.remove(self)
         if self._own_directory:
             shutil.rmtree(self.directory, ignore_errors=True)
 
