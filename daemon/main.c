@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <libgen.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -276,10 +277,9 @@ static int serve(const struct options *options, struct edge *edge, const uint16_
 		failed("web", &err);
 	} else if ((r = edge_attach(edge, loop, on_connection, web)) < 0) {
 		failed_errno("edge", r);
-	} else if ((r = web_listen_unix(web, command_fd)) < 0) {
+	} else if ((r = web_listen_unix(web, command_fd)), command_fd = -1, r < 0) {
 		failed_errno(options->socket, r);
 	} else {
-		command_fd = -1;
 		log_info("ready at revision %llu", (unsigned long long)engine_revision(engine));
 		notify("READY=1");
 		status = loop_run(loop);
