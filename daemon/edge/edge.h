@@ -36,7 +36,11 @@ struct edge;
 int edge_start(const struct edge_options *options, struct edge **ret_edge, uint16_t ret_ports[EDGE_LISTEN_MAX],
 	       struct err *err);
 
-/* `accepted` is called for each connection that finished its handshake; it owns `fd`. */
+/*
+ * `accepted` is called for each connection that finished its handshake; it owns `fd` (a non-blocking Unix stream socket).
+ * `peer` is AF_INET or AF_INET6. Should the keeper die, the loop is stopped with status 1: only a new start can
+ * open the sockets again.
+ */
 int edge_attach(struct edge *edge, struct loop *loop,
 		void (*accepted)(void *arg, int fd, const struct sockaddr_storage *peer), void *arg);
 

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "edge/serve.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "edge/edge.h"
+#include "edge/tunnel.h"
+
+enum {
+	TUNNELS_MAX = 64, /* about 50 kB each while idle */
+	TUNNELS_PER_CLIENT_MAX = 16, /* a browser opens six */
+	ACCEPTS_MAX = 16, /* a listener and turn */
+	ACCEPT_PAUSE_MS = 500, /* when the kernel has no descriptor or memory for us */
+	REFUSAL_LOG_MS = 60 * 1000,
+	/* Handshakes may use half of the CPU, and a second of it at once: a page's first visit is never slowed down. */
+	CREDIT_MAX_US = 1000 * 1000,
+	CREDIT_SHARE = 2,
+};
+
+struct server {
+	struct loop *loop;
+	struct tls_server *tls;
+	unsigned listen_count;
+	const int *listen;
+	struct watch *listen_watch[EDGE_LISTEN_MAX];
+	int control;
+	struct watch *control_watch;
+	bool control_full;   /* EPOLLOUT of `control` is awaited */
+	struct timer *again; /* ends the next sleep early: there is work left, or handshakes wait for credit */
+	struct timer *accept_again;
+	struct tunnel *tunnels; /* the oldest first */
+	unsigned tunnel_count;
+	int64_t credit_us; /* CPU time that handshakes may use now */
+	uint64_t credit_at_ms;
+	unsigned refused; /* since the last line in the log */
+	uint64_t refused_at_ms;
+};
+
+/* --- accepting ------------------------------------------------------------------------------------------------ */
+
+static void listen_for(struct server *server, uint32_t events)
+{
+	for (unsigned i = 0; i < server->listen_count; i++)
+		watch_change(server->listen_watch[i], events);
+}
+
+static void on_accept_again(void *arg)
+{
+	listen_for(arg, EPOLLIN);
+}
+
+static void count_refusal(struct server *server)
+{
+	uint64_t now_ms = loop_now_ms();
+
+	server->refused++;
+	if (server->refused_at_ms && now_ms - server->refused_at_ms < REFUSAL_LOG_MS)
+		return;
+	log_warning("too many connections: %u closed (at most %d, and %d for one client)", server->refused,
+		    TUNNELS_MAX, TUNNELS_PER_CLIENT_MAX);
+	server->refused = 0;
+	server->refused_at_ms = now_ms;
+}
+
+/* An unfinished handshake gives way to a newcomer; what porticod has does not. */
+static bool make_room(struct server *server)
+{
+	if (server->tunnel_count < TUNNELS_MAX)
+		return true;
+	for (struct tunnel *tunnel = server->tunnels; tunnel; tunnel = tunnel->next) {
+		if (tunnel->state < TUNNEL_HANDOVER || tunnel->state == TUNNEL_LINGER) {
+			tunnel->state = TUNNEL_DONE;
+			return true;
+		}
+	}
+	return false;
+}
+
+static unsigned count_client(const struct server *server, const struct ip *key)
+{
+	unsigned count = 0;
+
+	for (const struct tunnel *tunnel = server->tunnels; tunnel; tunnel = tunnel->next)
+		count += tunnel->state != TUNNEL_DONE && !ip_compare(&tunnel->key, key);
+	return count;
+}
+
+static void free_done(struct server *server)
+{
+	struct tunnel **link = &server->tunnels;
+
+	while (*link) {
+		struct tunnel *tunnel = *link;
+
+		if (tunnel->state != TUNNEL_DONE) {
+			link = &tunnel->next;
+			continue;
+		}
+		*link = tunnel->next;
+		server->tunnel_count--;
+		tunnel_free(tunnel);
+	}
+}
+
+static void take_client(struct server *server, int fd, const struct sockaddr_storage *peer)
+{
+	struct tunnel *tunnel, **link = &server->tunnels;
+	struct ip key = tunnel_client(peer);
+
+	if (count_client(server, &key) >= TUNNELS_PER_CLIENT_MAX || !make_room(server)) {
+		count_refusal(server);
+		close(fd);
+		return;
+	}
+	free_done(server);
+	if (tunnel_new(server->loop, fd, peer, &tunnel) < 0)
+		return;
+	while (*link)
+		link = &(*link)->next;
+	*link = tunnel;
+	server->tunnel_count++;
+}
+
+static void accept_from(struct server *server, int listen)
+{
+	for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
+		struct sockaddr_storage peer;
+		socklen_t length = sizeof(peer);
+		int fd = accept4(listen, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			take_client(server, fd, &peer);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			log_error("cannot accept connections: %s", strerror(errno));
+			listen_for(server, 0);
+			timer_start(server->accept_again, ACCEPT_PAUSE_MS);
+		}
+		if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+/* Which of the few listeners it was does not matter: accept4() tells. */
+static void on_listen(void *arg, uint32_t events)
+{
+	struct server *server = arg;
+
+	(void)events;
+	for (unsigned i = 0; i < server->listen_count; i++)
+		accept_from(server, server->listen[i]);
+}
+
+/* --- the channel to porticod ---------------------------------------------------------------------------------- */
+
+static void on_control(void *arg, uint32_t events)
+{
+	struct server *server = arg;
+
+	if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) {
+		loop_stop(server->loop, 0);
+		return;
+	}
+	server->control_full = false;
+	watch_change(server->control_watch, EPOLLRDHUP);
+	for (struct tunnel *tunnel = server->tunnels; tunnel; tunnel = tunnel->next)
+		tunnel->ready |= tunnel->state == TUNNEL_HANDOVER;
+}
+
+static void await_room(struct server *server)
+{
+	if (server->control_full)
+		return;
+	server->control_full = true;
+	watch_change(server->control_watch, EPOLLRDHUP | EPOLLOUT);
+}
+
+/* --- one turn ------------------------------------------------------------------------------------------------- */
+
+static int64_t cpu_us(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+	return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+static void earn_credit(struct server *server)
+{
+	uint64_t now_ms = loop_now_ms();
+
+	server->credit_us += (int64_t)(now_ms - server->credit_at_ms) * 1000 / CREDIT_SHARE;
+	if (server->credit_us > CREDIT_MAX_US)
+		server->credit_us = CREDIT_MAX_US;
+	server->credit_at_ms = now_ms;
+}
+
+/* One handshake a turn, the oldest: open tunnels get their turn in between. Returns whether more are waiting. */
+static bool run_handshake(struct server *server)
+{
+	bool done = false;
+
+	for (struct tunnel *tunnel = server->tunnels; tunnel; tunnel = tunnel->next) {
+		int64_t start_us;
+
+		if (tunnel->state != TUNNEL_HANDSHAKE || !tunnel->ready)
+			continue;
+		if (done || server->credit_us <= 0)
+			return true;
+		start_us = cpu_us();
+		tunnel_handshake(tunnel, server->tls);
+		server->credit_us -= cpu_us() - start_us;
+		done = true;
+	}
+	return false;
+}
+
+static void on_again(void *arg)
+{
+	(void)arg; /* the loop only had to wake up */
+}
+
+static void on_turn(void *arg)
+{
+	struct server *server = arg;
+	bool waiting, more = false;
+
+	earn_credit(server);
+	waiting = run_handshake(server);
+	for (struct tunnel *tunnel = server->tunnels; tunnel; tunnel = tunnel->next) {
+		if (!tunnel->ready || tunnel->state == TUNNEL_HANDSHAKE)
+			continue;
+		tunnel_run(tunnel, server->control);
+		if (tunnel->state == TUNNEL_HANDOVER && !tunnel->ready)
+			await_room(server);
+		more |= tunnel->ready;
+	}
+	free_done(server);
+	if (more || (waiting && server->credit_us > 0))
+		timer_start(server->again, 0);
+	else if (waiting)
+		timer_start(server->again, (uint64_t)(-server->credit_us) * CREDIT_SHARE / 1000 + 1);
+}
+
+/* --- start and end -------------------------------------------------------------------------------------------- */
+
+static int set_up(struct server *server, const struct identity *identity)
+{
+	int r = tls_server_new(identity, &server->tls);
+
+	if (!r)
+		r = loop_new(&server->loop);
+	if (!r)
+		r = timer_new(server->loop, on_again, server, &server->again);
+	if (!r)
+		r = timer_new(server->loop, on_accept_again, server, &server->accept_again);
+	if (!r)
+		r = loop_add_step(server->loop, on_turn, server);
+	if (!r)
+		r = watch_new(server->loop, server->control, EPOLLRDHUP, on_control, server, &server->control_watch);
+	for (unsigned i = 0; !r && i < server->listen_count; i++)
+		r = watch_new(server->loop, server->listen[i], EPOLLIN, on_listen, server, &server->listen_watch[i]);
+	return r;
+}
+
+static void tear_down(struct server *server)
+{
+	for (struct tunnel *tunnel = server->tunnels; tunnel; tunnel = tunnel->next)
+		tunnel->state = TUNNEL_DONE;
+	free_done(server);
+	for (unsigned i = 0; i < server->listen_count; i++)
+		watch_free(server->listen_watch[i]);
+	watch_free(server->control_watch);
+	timer_free(server->again);
+	timer_free(server->accept_again);
+	loop_free(server->loop);
+	tls_server_free(server->tls);
+}
+
+int edge_serve(const int *listen, unsigned listen_count, int control, const struct identity *identity)
+{
+	struct server server = {
+		.listen = listen,
+		.listen_count = listen_count,
+		.control = control,
+		.credit_us = CREDIT_MAX_US,
+		.credit_at_ms = loop_now_ms(),
+	};
+	int r = set_up(&server, identity);
+
+	if (!r)
+		r = loop_run(server.loop);
+	tear_down(&server);
+	return r;
+}
