@@ -21,7 +21,7 @@ enum { BATCH_MAX = 64 }; /* events fetched at once; the rest comes in the next t
  */
 struct watch {
 	struct loop *loop; /* NULL: the loop is gone */
-	struct watch *next, **link;
+	struct watch *next, **link; /* link only in `watches` */
 	int fd;
 	uint32_t events;
 	watch_fn *fn; /* NULL: removed */
@@ -73,15 +73,6 @@ uint64_t loop_now_ms(void)
 
 /* ---- watches ---- */
 
-static void watch_link(struct watch *watch, struct watch **list)
-{
-	watch->next = *list;
-	watch->link = list;
-	if (watch->next)
-		watch->next->link = &watch->next;
-	*list = watch;
-}
-
 static void watch_unlink(struct watch *watch)
 {
 	*watch->link = watch->next;
@@ -105,7 +96,11 @@ int watch_new(struct loop *loop, int fd, uint32_t events, watch_fn *fn, void *ar
 		free(watch);
 		return error;
 	}
-	watch_link(watch, &loop->watches);
+	watch->next = loop->watches;
+	watch->link = &loop->watches;
+	if (watch->next)
+		watch->next->link = &watch->next;
+	loop->watches = watch;
 	*ret_watch = watch;
 	return 0;
 }
@@ -133,7 +128,8 @@ void watch_free(struct watch *watch)
 	epoll_ctl(watch->loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
 	watch->fn = NULL;
 	watch_unlink(watch);
-	watch_link(watch, &watch->loop->removed);
+	watch->next = watch->loop->removed;
+	watch->loop->removed = watch;
 }
 
 static void free_removed(struct loop *loop)
@@ -141,7 +137,7 @@ static void free_removed(struct loop *loop)
 	while (loop->removed) {
 		struct watch *watch = loop->removed;
 
-		watch_unlink(watch);
+		loop->removed = watch->next;
 		free(watch);
 	}
 }
