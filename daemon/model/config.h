@@ -51,6 +51,7 @@ struct object {
 	enum kind kind;
 	uint32_t id; /* unique in its kind, never 0 once in a configuration */
 	char *name;  /* unique in its kind; NULL for settings */
+	unsigned place; /* 1 + position in the list of the /config request it came in, else 0: for error paths */
 };
 
 /* Lists keep the order in which they were given. */
@@ -275,6 +276,11 @@ bool protocol_has_ports(uint8_t protocol); /* tcp, udp, sctp, udplite, dccp */
 
 /* Number of single ports in the list. */
 unsigned ports_count(const struct ports *ports);
+
+/* Times are text as RFC 3339 has them, always in UTC: "2026-01-31T12:00:00Z", 1970 to 9999. */
+enum { TIME_TEXT_MAX = 21 };
+int time_parse(const char *text, int64_t *ret_time); /* 0 or -EINVAL */
+const char *time_format(int64_t time, char text[TIME_TEXT_MAX]);
 
 /* True if the forward is meant for the uplink: enabled is not looked at. */
 bool forward_on_uplink(const struct forward *forward, const char *uplink_name);
