@@ -2,8 +2,6 @@
 #include "edge/confine.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,8 +12,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/privilege.h"
 
-#define EDGE_USER "portico-edge"
+#define EDGE_USER     "portico-edge"
 #define FALLBACK_USER "nobody"
 
 enum {
@@ -58,47 +57,18 @@ int confine_descriptors(int *keep, unsigned count)
 	return close_range_(first, ~0U);
 }
 
-static const struct passwd *find_user(void)
+static int find_user(uid_t *ret_uid, gid_t *ret_gid)
 {
 	const struct passwd *user = getpwnam(EDGE_USER);
 
-	if (user)
-		return user;
-	log_warning("there is no user %s: running as %s", EDGE_USER, FALLBACK_USER);
-	return getpwnam(FALLBACK_USER);
-}
-
-static int change_user(void)
-{
-	const struct passwd *user = find_user();
-	uid_t uid;
-	gid_t gid;
-
+	if (!user) {
+		log_warning("there is no user %s: running as %s", EDGE_USER, FALLBACK_USER);
+		user = getpwnam(FALLBACK_USER);
+	}
 	if (!user || !user->pw_uid)
 		return -ENOENT;
-	uid = user->pw_uid;
-	gid = user->pw_gid;
-	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
-		return -errno;
-	return 0;
-}
-
-/* While still root: later there is no right to. EINVAL is the end of the list, whatever the kernel's version. */
-static int empty_bounding_set(void)
-{
-	for (unsigned long capability = 0; capability < 64; capability++)
-		if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
-			return errno == EINVAL ? 0 : -errno;
-	return 0;
-}
-
-static int empty_capabilities(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
-
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 || syscall(SYS_capset, &header, none) < 0)
-		return -errno;
+	*ret_uid = user->pw_uid;
+	*ret_gid = user->pw_gid;
 	return 0;
 }
 
@@ -114,20 +84,19 @@ static int limit(int resource, rlim_t max)
 
 int confine_process(void)
 {
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
 	int r = limit(RLIMIT_NOFILE, FILES_MAX);
 
 	if (!r)
 		r = limit(RLIMIT_CORE, 0);
-	if (!r && geteuid() == 0) {
-		r = empty_bounding_set();
-		if (!r)
-			r = change_user();
-	} else if (!r) {
+	if (!r && uid == 0)
+		r = find_user(&uid, &gid);
+	else if (!r)
 		log_info("not started as root: running as the same user");
-	}
 	if (!r)
-		r = empty_capabilities();
-	if (!r && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0) < 0))
+		r = privilege_drop(uid, gid, false);
+	if (!r && prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0) < 0)
 		r = -errno;
 	if (!r && setpriority(PRIO_PROCESS, 0, NICE) < 0)
 		log_debug("cannot lower the priority: %s", strerror(errno));

@@ -14,7 +14,10 @@ int confine_descriptors(int *keep, unsigned count);
  */
 int confine_process(void);
 
-/* Ends the process when its parent does. -ESRCH if `parent` is gone already. After confine_process(), which undoes it. */
+/*
+ * Ends the process when its parent does; -ESRCH if `parent` is gone already. To be called after
+ * confine_process(): a change of user undoes it.
+ */
 int confine_to_parent(int parent);
 
 #endif

@@ -23,9 +23,9 @@
 #include "edge/listen.h"
 
 enum {
-	MESSAGES_MAX = 16, /* taken in one turn */
+	MESSAGES_MAX = 16,   /* taken in one turn */
 	DESCRIPTORS_MAX = 4, /* in one message; one is right, more are closed, yet more the kernel closes */
-	/* Connections that may wait in the channel for porticod; further ones wait in the worker. Bytes, doubled by Linux. */
+	/* Bytes, doubled by Linux: some twenty connections wait there for porticod, further ones in the worker. */
 	CONTROL_BUFFER = 8192,
 	STOP_WAIT_MS = 3000,
 };
@@ -39,9 +39,9 @@ struct edge {
 	void *arg;
 };
 
-/* --- start ---------------------------------------------------------------------------------------------------- */
+/* --- start --- */
 
-/* A wildcard listener is reached by whatever addresses the machine has; link-local ones need a zone, which URLs lack. */
+/* What a wildcard listener is reached by. Link-local addresses need a zone, which URLs lack. */
 static void add_device_addresses(struct identity_names *names)
 {
 	struct ifaddrs *list;
@@ -81,8 +81,8 @@ static void find_names(const struct endpoint *endpoints, unsigned count, struct 
 			add_device_addresses(ret_names);
 }
 
-static int open_listeners(const struct edge_options *options, struct keeper *keeper, struct endpoint *endpoints,
-			  struct err *err)
+static int open_listeners(const struct edge_options *options, struct keeper *keeper,
+			  struct endpoint *endpoints, struct err *err)
 {
 	char text[ENDPOINT_TEXT_MAX];
 
@@ -99,8 +99,8 @@ static int open_listeners(const struct edge_options *options, struct keeper *kee
 	return 0;
 }
 
-static int open_identity(const struct edge_options *options, const struct endpoint *endpoints, struct keeper *keeper,
-			 struct err *err)
+static int open_identity(const struct edge_options *options, const struct endpoint *endpoints,
+			 struct keeper *keeper, struct err *err)
 {
 	char fingerprint[FINGERPRINT_TEXT_MAX];
 	struct identity_names names;
@@ -136,8 +136,8 @@ static int start_keeper(struct keeper *keeper, struct edge *edge, struct err *er
 	return -errno;
 }
 
-int edge_start(const struct edge_options *options, struct edge **ret_edge, uint16_t ret_ports[EDGE_LISTEN_MAX],
-	       struct err *err)
+int edge_start(const struct edge_options *options, struct edge **ret_edge,
+	       uint16_t ret_ports[EDGE_LISTEN_MAX], struct err *err)
 {
 	struct endpoint endpoints[EDGE_LISTEN_MAX] = { 0 };
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
@@ -170,9 +170,9 @@ int edge_start(const struct edge_options *options, struct edge **ret_edge, uint1
 	return 0;
 }
 
-/* --- the channel ---------------------------------------------------------------------------------------------- */
+/* --- the channel --- */
 
-/* The edge faces strangers, so what it sends is checked: a stream socket between processes, and an internet address. */
+/* The edge faces strangers, so what it sends is checked. */
 static bool is_stream(int fd)
 {
 	int domain = 0, type = 0;
@@ -260,9 +260,9 @@ int edge_attach(struct edge *edge, struct loop *loop,
 	return watch_new(loop, edge->control, EPOLLIN, on_control, edge, &edge->watch);
 }
 
-/* --- end ------------------------------------------------------------------------------------------------------ */
+/* --- end --- */
 
-/* The end of the channel is what ends them. A signal is the last resort, and fails if porticod is not root any more. */
+/* The channel's end is what ends them. A signal is the last resort, and fails if porticod is not root any more. */
 static void wait_for_keeper(pid_t keeper)
 {
 	int fd = (int)syscall(SYS_pidfd_open, keeper, 0);

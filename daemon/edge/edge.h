@@ -30,16 +30,17 @@ struct edge;
 
 /*
  * Called once, early: still root, before any thread, in the network namespace of the listeners.
- * Opens the sockets, makes or loads the key, forks. In the parent returns 0 and the handle, with `ret_ports` the ports
- * in use (port 0 is resolved); the children never return.
+ * Opens the sockets ("listening on https://ADDR:PORT" in the log), makes or loads the key, forks. In the
+ * parent returns 0 and the handle, with `ret_ports` the ports in use (port 0 is resolved); the
+ * children never return.
  */
-int edge_start(const struct edge_options *options, struct edge **ret_edge, uint16_t ret_ports[EDGE_LISTEN_MAX],
-	       struct err *err);
+int edge_start(const struct edge_options *options, struct edge **ret_edge,
+	       uint16_t ret_ports[EDGE_LISTEN_MAX], struct err *err);
 
 /*
- * `accepted` is called for each connection that finished its handshake; it owns `fd` (a non-blocking Unix stream socket).
- * `peer` is AF_INET or AF_INET6. Should the keeper die, the loop is stopped with status 1: only a new start can
- * open the sockets again.
+ * `accepted` is called for each connection that finished its handshake; it owns `fd`, a non-blocking
+ * Unix stream socket. `peer` is AF_INET or AF_INET6. Should the keeper die, the loop is stopped with
+ * status 1: only a new start can open the sockets again.
  */
 int edge_attach(struct edge *edge, struct loop *loop,
 		void (*accepted)(void *arg, int fd, const struct sockaddr_storage *peer), void *arg);

@@ -17,8 +17,8 @@
 #include "base/crypto.h"
 #include "base/log.h"
 
-#define KEY_FILE "key.pem"
-#define CERT_FILE "cert.pem"
+#define KEY_FILE   "key.pem"
+#define CERT_FILE  "cert.pem"
 #define LOCAL_NAME "portico.lan"
 
 enum {
@@ -43,7 +43,7 @@ void identity_wipe(struct identity *identity)
 	secret_wipe(identity, sizeof(*identity));
 }
 
-/* --- names ------------------------------------------------------------------------------------------------ */
+/* --- names --- */
 
 void identity_names_set_host(struct identity_names *names, const char *host)
 {
@@ -51,7 +51,8 @@ void identity_names_set_host(struct identity_names *names, const char *host)
 	size_t length = strlen(host);
 
 	names->host[0] = '\0';
-	if (!length || length > IDENTITY_HOST_MAX || strspn(host, allowed) != length || !strcmp(host, LOCAL_NAME))
+	if (!length || length > IDENTITY_HOST_MAX || strspn(host, allowed) != length ||
+	    !strcmp(host, LOCAL_NAME))
 		return;
 	memcpy(names->host, host, length + 1);
 }
@@ -65,7 +66,7 @@ void identity_names_add(struct identity_names *names, const struct ip *address)
 		names->addresses[names->address_count++] = *address;
 }
 
-/* --- making ----------------------------------------------------------------------------------------------- */
+/* --- making --- */
 
 static int make_key(struct identity *identity)
 {
@@ -86,7 +87,8 @@ static int make_key(struct identity *identity)
 }
 
 /* One GeneralName in front of *p, as mbedTLS's ASN.1 writers do it: backwards. */
-static int write_name(unsigned char **p, unsigned char *start, unsigned char tag, const void *data, size_t length)
+static int write_name(unsigned char **p, unsigned char *start, unsigned char tag, const void *data,
+		      size_t length)
 {
 	int ret, size = 0;
 
@@ -105,25 +107,28 @@ static int write_names(unsigned char **p, unsigned char *start, const struct ide
 						      ip_size(names->addresses[i].family)));
 	MBEDTLS_ASN1_CHK_ADD(size, write_name(p, start, TAG_DNS_NAME, LOCAL_NAME, strlen(LOCAL_NAME)));
 	if (names->host[0])
-		MBEDTLS_ASN1_CHK_ADD(size, write_name(p, start, TAG_DNS_NAME, names->host, strlen(names->host)));
+		MBEDTLS_ASN1_CHK_ADD(size,
+				     write_name(p, start, TAG_DNS_NAME, names->host, strlen(names->host)));
 	MBEDTLS_ASN1_CHK_ADD(size, mbedtls_asn1_write_len(p, start, (size_t)size));
-	MBEDTLS_ASN1_CHK_ADD(size,
-			     mbedtls_asn1_write_tag(p, start, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE));
+	MBEDTLS_ASN1_CHK_ADD(
+		size, mbedtls_asn1_write_tag(p, start, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE));
 	return size;
 }
 
 /* mbedTLS 2.28 has no writer for subject alternative names and extended key usage. */
 static int add_extensions(mbedtls_x509write_cert *cert, const struct identity_names *names)
 {
-	static const unsigned char server_auth[] = { 0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01,
-						     0x05, 0x05, 0x07, 0x03, 0x01 }; /* RFC 5280 4.2.1.12 */
+	static const unsigned char server_auth[] = {
+		0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01
+	}; /* RFC 5280 4.2.1.12 */
 	unsigned char san[SAN_MAX], *p = san + sizeof(san);
 	int r, size = write_names(&p, san, names);
 
 	if (size < 0)
 		return size;
 	r = mbedtls_x509write_crt_set_extension(cert, MBEDTLS_OID_SUBJECT_ALT_NAME,
-						MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME), 0, p, (size_t)size);
+						MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME), 0, p,
+						(size_t)size);
 	if (!r)
 		r = mbedtls_x509write_crt_set_extension(cert, MBEDTLS_OID_EXTENDED_KEY_USAGE,
 							MBEDTLS_OID_SIZE(MBEDTLS_OID_EXTENDED_KEY_USAGE), 0,
@@ -172,8 +177,8 @@ static int set_dates(mbedtls_x509write_cert *cert, time_t now)
 	return mbedtls_x509write_crt_set_validity(cert, from, to);
 }
 
-static int write_cert(mbedtls_x509write_cert *cert, mbedtls_pk_context *key, const struct identity_names *names,
-		      time_t now, struct identity *identity)
+static int write_cert(mbedtls_x509write_cert *cert, mbedtls_pk_context *key,
+		      const struct identity_names *names, time_t now, struct identity *identity)
 {
 	int r;
 
@@ -191,7 +196,8 @@ static int write_cert(mbedtls_x509write_cert *cert, mbedtls_pk_context *key, con
 	if (!r)
 		r = add_extensions(cert, names);
 	if (!r)
-		r = mbedtls_x509write_crt_pem(cert, identity->cert, sizeof(identity->cert), edge_random, NULL);
+		r = mbedtls_x509write_crt_pem(cert, identity->cert, sizeof(identity->cert), edge_random,
+					      NULL);
 	return r;
 }
 
@@ -232,7 +238,8 @@ int identity_parse(const struct identity *identity, mbedtls_pk_context *ret_key,
 {
 	mbedtls_pk_init(ret_key);
 	mbedtls_x509_crt_init(ret_cert);
-	if (parse_key(identity, ret_key) || mbedtls_x509_crt_parse(ret_cert, identity->cert, identity->cert_length))
+	if (parse_key(identity, ret_key) ||
+	    mbedtls_x509_crt_parse(ret_cert, identity->cert, identity->cert_length))
 		return -EINVAL;
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 	return mbedtls_pk_check_pair(&ret_cert->pk, ret_key, edge_random, NULL) ? -EINVAL : 0;
@@ -251,12 +258,12 @@ void identity_fingerprint(const struct identity *identity, char text[FINGERPRINT
 	if (!mbedtls_x509_crt_parse(&cert, identity->cert, identity->cert_length) &&
 	    !mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), cert.raw.p, cert.raw.len, hash))
 		for (unsigned i = 0; i < sizeof(hash); i++)
-			snprintf(text + 3 * i, FINGERPRINT_TEXT_MAX - 3 * i, i + 1 < sizeof(hash) ? "%02X:" : "%02X",
-				 hash[i]);
+			snprintf(text + 3 * i, FINGERPRINT_TEXT_MAX - 3 * i,
+				 i + 1 < sizeof(hash) ? "%02X:" : "%02X", hash[i]);
 	mbedtls_x509_crt_free(&cert);
 }
 
-/* --- files ------------------------------------------------------------------------------------------------ */
+/* --- files --- */
 
 /* The file's text with a zero at its end. *ret_length counts the zero; 0 if there is no such file. */
 static int read_file(int dir, const char *name, unsigned char *data, size_t *ret_length)
@@ -328,7 +335,7 @@ static int write_file(int dir, const char *name, mode_t mode, const unsigned cha
 	return r;
 }
 
-/* The key first: a power cut in between leaves a key without a certificate, which identity_obtain() completes. */
+/* The key first: a power cut in between leaves a key without a certificate, which is completed later. */
 static int save(int dir, const struct identity *identity, bool with_key)
 {
 	int r = 0;
@@ -387,9 +394,10 @@ int identity_obtain(const char *state_dir, const struct identity_names *names, s
 	if (r > 0)
 		r = identity_make(ret_identity, names, time(NULL)) ?: 1;
 	if (r < 0) {
-		log_error("%s in %s cannot be used (%s); serving a temporary certificate: mend the files, or remove "
-			  "both to have new ones made",
-			  KEY_FILE " or " CERT_FILE, state_dir, strerror(-r));
+		log_error(
+			"%s in %s cannot be used (%s); serving a temporary certificate: mend the files, or remove "
+			"both to have new ones made",
+			KEY_FILE " or " CERT_FILE, state_dir, strerror(-r));
 		r = make_temporary(names, ret_identity);
 	} else if (r > 0) {
 		r = save(dir, ret_identity, !had_key);

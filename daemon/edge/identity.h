@@ -49,7 +49,7 @@ void identity_names_add(struct identity_names *names, const struct ip *address);
  */
 int identity_make(struct identity *identity, const struct identity_names *names, time_t now);
 
-/* Parses both and checks that they belong together. The outputs are initialised; the caller frees them in any case. */
+/* Parses both and checks that they belong together. The caller frees the outputs, also after a failure. */
 int identity_parse(const struct identity *identity, mbedtls_pk_context *ret_key, mbedtls_x509_crt *ret_cert);
 
 /*

@@ -118,8 +118,8 @@ static void log_end(int status, unsigned delay_ms)
 		log_error("the edge's worker was ended by signal %d (%s); starting it again in %u ms",
 			  WTERMSIG(status), strsignal(WTERMSIG(status)), delay_ms);
 	else
-		log_error("the edge's worker ended with status %d; starting it again in %u ms", WEXITSTATUS(status),
-			  delay_ms);
+		log_error("the edge's worker ended with status %d; starting it again in %u ms",
+			  WEXITSTATUS(status), delay_ms);
 }
 
 static int prepare(struct keeper *keeper)

@@ -45,7 +45,8 @@ int endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct err *
 	const char *from = text, *to, *colon = strrchr(text, ':');
 
 	if (!colon)
-		return err_set(err, ERR_INVALID, "listen address \"%.100s\": the port is missing, say ADDR:PORT", text);
+		return err_set(err, ERR_INVALID,
+			       "listen address \"%.100s\": the port is missing, say ADDR:PORT", text);
 	to = colon;
 	if (*text == '[') {
 		from = text + 1;
@@ -54,18 +55,22 @@ int endpoint_parse(const char *text, struct endpoint *ret_endpoint, struct err *
 			return err_set(err, ERR_INVALID, "listen address \"%.100s\": say [ADDR]:PORT", text);
 	} else if (memchr(text, ':', (size_t)(colon - text))) {
 		return err_set(err, ERR_INVALID,
-			       "listen address \"%.100s\": an IPv6 address goes in brackets, say [ADDR]:PORT", text);
+			       "listen address \"%.100s\": an IPv6 address goes in brackets, say [ADDR]:PORT",
+			       text);
 	}
 	if ((size_t)(to - from) >= sizeof(address))
 		return err_set(err, ERR_INVALID, "listen address \"%.100s\": not an IP address", text);
 	memcpy(address, from, (size_t)(to - from));
 	address[to - from] = '\0';
-	if (ip_parse(address, &endpoint.address) < 0 || (endpoint.address.family == AF_INET6) != (*text == '['))
-		return err_set(err, ERR_INVALID,
-			       "listen address \"%.100s\": \"%s\" is not an IP address (names are not looked up)", text,
-			       address);
+	if (ip_parse(address, &endpoint.address) < 0 ||
+	    (endpoint.address.family == AF_INET6) != (*text == '['))
+		return err_set(
+			err, ERR_INVALID,
+			"listen address \"%.100s\": \"%s\" is not an IP address (names are not looked up)",
+			text, address);
 	if (parse_port(colon + 1, &endpoint.port) < 0)
-		return err_set(err, ERR_INVALID, "listen address \"%.100s\": \"%.20s\" is not a port (0-65535)", text,
+		return err_set(err, ERR_INVALID,
+			       "listen address \"%.100s\": \"%.20s\" is not a port (0-65535)", text,
 			       colon + 1);
 	*ret_endpoint = endpoint;
 	return 0;
@@ -140,8 +145,8 @@ static int learn_port(int fd, struct endpoint *endpoint)
 
 	if (getsockname(fd, (struct sockaddr *)&addr, &length) < 0)
 		return -errno;
-	endpoint->port = ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
-							  : ((struct sockaddr_in *)&addr)->sin_port);
+	endpoint->port = ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port :
+							    ((struct sockaddr_in *)&addr)->sin_port);
 	return 0;
 }
 
@@ -181,7 +186,7 @@ int endpoint_listen(struct endpoint *endpoint, int *ret_fd, struct err *err)
 		r = open_socket(endpoint, ret_fd);
 	}
 	if (r)
-		return err_set(err, ERR_UNAVAILABLE, "cannot listen on %s: %s", endpoint_format(endpoint, text),
-			       strerror(-r));
+		return err_set(err, ERR_UNAVAILABLE, "cannot listen on %s: %s",
+			       endpoint_format(endpoint, text), strerror(-r));
 	return 0;
 }

@@ -14,7 +14,7 @@ enum {
 };
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS "0123456789"
+#define DIGITS  "0123456789"
 
 /* The unreserved, reserved and percent characters of RFC 3986, less the quotes. */
 static const char target_characters[] = LETTERS DIGITS "-._~:/?#[]@!$&()*+,;=%";
@@ -87,8 +87,8 @@ ssize_t plain_answer(const char *request, size_t length, char answer[PLAIN_ANSWE
 	head[end - head + 2] = '\0';
 	if (!take(&at, LETTERS, ' ', method, sizeof(method)))
 		return -EPROTO;
-	if (*at == '/' && take(&at, target_characters, ' ', target, sizeof(target)) && !strncmp(at, "HTTP/1.", 7) &&
-	    find_host(head, host))
+	if (*at == '/' && take(&at, target_characters, ' ', target, sizeof(target)) &&
+	    !strncmp(at, "HTTP/1.", 7) && find_host(head, host))
 		return redirect(host, target, answer);
 	return refuse(answer);
 }

@@ -16,12 +16,12 @@
 #include "edge/tunnel.h"
 
 enum {
-	TUNNELS_MAX = 64, /* about 50 kB each while idle */
+	TUNNELS_MAX = 64,            /* about 50 kB each while idle */
 	TUNNELS_PER_CLIENT_MAX = 16, /* a browser opens six */
-	ACCEPTS_MAX = 16, /* a listener and turn */
-	ACCEPT_PAUSE_MS = 500, /* when the kernel has no descriptor or memory for us */
+	ACCEPTS_MAX = 16,            /* a listener and turn */
+	ACCEPT_PAUSE_MS = 500,       /* when the kernel has no descriptor or memory for us */
 	REFUSAL_LOG_MS = 60 * 1000,
-	/* Handshakes may use half of the CPU, and a second of it at once: a page's first visit is never slowed down. */
+	/* Handshakes may use half of the CPU, and a second of it at once, for a page's first visit. */
 	CREDIT_MAX_US = 1000 * 1000,
 	CREDIT_SHARE = 2,
 };
@@ -34,8 +34,9 @@ struct server {
 	struct watch *listen_watch[EDGE_LISTEN_MAX];
 	int control;
 	struct watch *control_watch;
-	bool control_full;   /* EPOLLOUT of `control` is awaited */
-	struct timer *again; /* ends the next sleep early: there is work left, or handshakes wait for credit */
+	bool control_full; /* EPOLLOUT of `control` is awaited */
+	struct timer
+		*again; /* ends the next sleep early: there is work left, or handshakes wait for credit */
 	struct timer *accept_again;
 	struct tunnel *tunnels; /* the oldest first */
 	unsigned tunnel_count;
@@ -45,7 +46,7 @@ struct server {
 	uint64_t refused_at_ms;
 };
 
-/* --- accepting ------------------------------------------------------------------------------------------------ */
+/* --- accepting --- */
 
 static void listen_for(struct server *server, uint32_t events)
 {
@@ -161,7 +162,7 @@ static void on_listen(void *arg, uint32_t events)
 		accept_from(server, server->listen[i]);
 }
 
-/* --- the channel to porticod ---------------------------------------------------------------------------------- */
+/* --- the channel to porticod --- */
 
 static void on_control(void *arg, uint32_t events)
 {
@@ -185,7 +186,7 @@ static void await_room(struct server *server)
 	watch_change(server->control_watch, EPOLLRDHUP | EPOLLOUT);
 }
 
-/* --- one turn ------------------------------------------------------------------------------------------------- */
+/* --- one turn --- */
 
 static int64_t cpu_us(void)
 {
@@ -205,7 +206,7 @@ static void earn_credit(struct server *server)
 	server->credit_at_ms = now_ms;
 }
 
-/* One handshake a turn, the oldest: open tunnels get their turn in between. Returns whether more are waiting. */
+/* One handshake a turn, the oldest: open tunnels get theirs in between. Returns whether more are waiting. */
 static bool run_handshake(struct server *server)
 {
 	bool done = false;
@@ -252,7 +253,7 @@ static void on_turn(void *arg)
 		timer_start(server->again, (uint64_t)(-server->credit_us) * CREDIT_SHARE / 1000 + 1);
 }
 
-/* --- start and end -------------------------------------------------------------------------------------------- */
+/* --- start and end --- */
 
 static int set_up(struct server *server, const struct identity *identity)
 {
@@ -267,9 +268,11 @@ static int set_up(struct server *server, const struct identity *identity)
 	if (!r)
 		r = loop_add_step(server->loop, on_turn, server);
 	if (!r)
-		r = watch_new(server->loop, server->control, EPOLLRDHUP, on_control, server, &server->control_watch);
+		r = watch_new(server->loop, server->control, EPOLLRDHUP, on_control, server,
+			      &server->control_watch);
 	for (unsigned i = 0; !r && i < server->listen_count; i++)
-		r = watch_new(server->loop, server->listen[i], EPOLLIN, on_listen, server, &server->listen_watch[i]);
+		r = watch_new(server->loop, server->listen[i], EPOLLIN, on_listen, server,
+			      &server->listen_watch[i]);
 	return r;
 }
 

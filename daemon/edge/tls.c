@@ -19,7 +19,8 @@
 #endif
 
 enum {
-	SESSIONS_MAX = 32, /* for clients without tickets; about 200 bytes each, and their certificate (none) */
+	SESSIONS_MAX =
+		32, /* for clients without tickets; about 200 bytes each, and their certificate (none) */
 	SESSION_LIFETIME_S = 3600,
 };
 
@@ -38,21 +39,24 @@ struct tls {
 
 /* Suites of TLS 1.3 first; ECDSA for our own certificate, RSA for one that the administrator brought. */
 #ifdef MBEDTLS_TLS1_3_AES_128_GCM_SHA256
-#define SUITES_1_3_AES MBEDTLS_TLS1_3_AES_128_GCM_SHA256, MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+#define SUITES_1_3_AES    MBEDTLS_TLS1_3_AES_128_GCM_SHA256, MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
 #define SUITES_1_3_CHACHA MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
 #else
 #define SUITES_1_3_AES
 #define SUITES_1_3_CHACHA
 #endif
-#define SUITES_1_2_AES                                                                             \
+#define SUITES_1_2_AES                                                                                  \
 	MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, \
-		MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-#define SUITES_1_2_CHACHA                                          \
+		MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,                                        \
+		MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+#define SUITES_1_2_CHACHA                                      \
 	MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, \
 		MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 
 static const int suites_aes_first[] = { SUITES_1_3_AES SUITES_1_3_CHACHA SUITES_1_2_AES SUITES_1_2_CHACHA 0 };
-static const int suites_chacha_first[] = { SUITES_1_3_CHACHA SUITES_1_3_AES SUITES_1_2_CHACHA SUITES_1_2_AES 0 };
+static const int suites_chacha_first[] = {
+	SUITES_1_3_CHACHA SUITES_1_3_AES SUITES_1_2_CHACHA SUITES_1_2_AES 0
+};
 
 /* P-256 first: mbedTLS 2.28's own order begins with P-521, at twice the cost. */
 #if MBEDTLS_VERSION_NUMBER >= 0x03010000
@@ -115,8 +119,8 @@ static int set_up(struct tls_server *server, const struct identity *identity)
 	    mbedtls_ssl_ticket_setup(&server->ticket, edge_random, NULL, MBEDTLS_CIPHER_AES_256_GCM,
 				     SESSION_LIFETIME_S))
 		return -ENOMEM;
-	mbedtls_ssl_conf_session_tickets_cb(&server->config, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse,
-					    &server->ticket);
+	mbedtls_ssl_conf_session_tickets_cb(&server->config, mbedtls_ssl_ticket_write,
+					    mbedtls_ssl_ticket_parse, &server->ticket);
 	return 0;
 }
 

@@ -15,10 +15,10 @@
 #include "edge/plain.h"
 
 enum {
-	ROUNDS_MAX = 4,               /* of 16 KiB in each direction, a tunnel and turn */
-	HANDSHAKE_MS = 10 * 1000,     /* until the connection is porticod's */
+	ROUNDS_MAX = 4,           /* of 16 KiB in each direction, a tunnel and turn */
+	HANDSHAKE_MS = 10 * 1000, /* until the connection is porticod's */
 	HALF_CLOSE_RETRY_MS = 20,
-	DRAIN_MS = 60 * 1000,         /* for the client to fetch the rest after porticod has closed */
+	DRAIN_MS = 60 * 1000, /* for the client to fetch the rest after porticod has closed */
 	LINGER_MS = 2 * 1000,
 };
 
@@ -27,7 +27,7 @@ static void finish(struct tunnel *tunnel)
 	tunnel->state = TUNNEL_DONE;
 }
 
-/* --- buffers -------------------------------------------------------------------------------------------------- */
+/* --- buffers --- */
 
 static bool buffer_empty(const struct tunnel_buffer *buffer)
 {
@@ -48,7 +48,7 @@ static void buffer_release(struct tunnel_buffer *buffer)
 	*buffer = (struct tunnel_buffer){ 0 };
 }
 
-/* --- events --------------------------------------------------------------------------------------------------- */
+/* --- events --- */
 
 static void on_client(void *arg, uint32_t events)
 {
@@ -87,7 +87,7 @@ static void on_time(void *arg)
 		finish(tunnel);
 }
 
-/* --- start and end -------------------------------------------------------------------------------------------- */
+/* --- start and end --- */
 
 /* IPv4 clients of a dual-stack socket are IPv4 clients. */
 static struct sockaddr_storage unmap(const struct sockaddr_storage *peer)
@@ -134,7 +134,8 @@ int tunnel_new(struct loop *loop, int fd, const struct sockaddr_storage *peer, s
 	tunnel->key = tunnel_client(peer);
 	r = timer_new(loop, on_time, tunnel, &tunnel->timer);
 	if (!r)
-		r = watch_new(loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_client, tunnel, &tunnel->watch);
+		r = watch_new(loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_client, tunnel,
+			      &tunnel->watch);
 	if (r) {
 		tunnel_free(tunnel);
 		return r;
@@ -169,7 +170,7 @@ void tunnel_free(struct tunnel *tunnel)
 	free(tunnel);
 }
 
-/* --- before the tunnel is open -------------------------------------------------------------------------------- */
+/* --- before the tunnel is open --- */
 
 static void linger(struct tunnel *tunnel)
 {
@@ -253,8 +254,8 @@ static int make_pair(struct tunnel *tunnel)
 		return -errno;
 	tunnel->plain = pair[0];
 	tunnel->handover = pair[1];
-	r = watch_new(tunnel->loop, tunnel->plain, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_plain, tunnel,
-		      &tunnel->plain_watch);
+	r = watch_new(tunnel->loop, tunnel->plain, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, on_plain,
+		      tunnel, &tunnel->plain_watch);
 	return r;
 }
 
@@ -320,7 +321,7 @@ static void hand_over(struct tunnel *tunnel, int control)
 	tunnel->ready = true;
 }
 
-/* --- the open tunnel ------------------------------------------------------------------------------------------ */
+/* --- the open tunnel --- */
 
 /* True if something came. */
 static bool read_client(struct tunnel *tunnel)

@@ -18,13 +18,13 @@
 #include "edge/tls.h"
 
 enum tunnel_state {
-	TUNNEL_SNIFF,     /* waits for the first byte: TLS, or plain HTTP by mistake */
-	TUNNEL_PLAIN,     /* plain HTTP: waits for the request's head, to answer with the right address */
+	TUNNEL_SNIFF, /* waits for the first byte: TLS, or plain HTTP by mistake */
+	TUNNEL_PLAIN, /* plain HTTP: waits for the request's head, to answer with the right address */
 	TUNNEL_HANDSHAKE,
-	TUNNEL_HANDOVER,  /* has the plain pair, waits for room in the channel to porticod */
+	TUNNEL_HANDOVER, /* has the plain pair, waits for room in the channel to porticod */
 	TUNNEL_OPEN,
-	TUNNEL_LINGER,    /* all is said: takes in what the client still sends, lest a reset eats our last words */
-	TUNNEL_DONE,      /* to be freed */
+	TUNNEL_LINGER, /* all is said: takes in what the client still sends, lest a reset eats our last words */
+	TUNNEL_DONE,   /* to be freed */
 };
 
 /* Bytes on their way in one direction. The memory is there only while there are any. */
@@ -36,14 +36,14 @@ struct tunnel_buffer {
 struct tunnel {
 	struct tunnel *next; /* serve.c's list */
 	enum tunnel_state state;
-	bool ready;          /* tunnel_run() may get on */
-	bool client_done;    /* close_notify came */
-	bool server_done;    /* porticod's end is closed */
-	bool half_closed;    /* porticod was told of client_done */
-	bool deaf;           /* porticod reads no more: what the client sends is dropped */
-	bool notified;       /* our close_notify is out */
+	bool ready;       /* tunnel_run() may get on */
+	bool client_done; /* close_notify came */
+	bool server_done; /* porticod's end is closed */
+	bool half_closed; /* porticod was told of client_done */
+	bool deaf;        /* porticod reads no more: what the client sends is dropped */
+	bool notified;    /* our close_notify is out */
 	bool plain_readable, plain_writable;
-	int plain; /* -1 before the handshake is done */
+	int plain;    /* -1 before the handshake is done */
 	int handover; /* the other end, until porticod has it */
 	struct tls_io io;
 	struct tls *tls;

@@ -90,8 +90,8 @@ static size_t read_body(struct client *client, size_t length, char *body)
 	client->length -= have;
 	while (have < length) {
 		size_t want = length - have;
-		ssize_t n = body ? recv(client->fd, body + have, want, 0)
-				 : recv(client->fd, waste, want < CHUNK ? want : CHUNK, 0);
+		ssize_t n = body ? recv(client->fd, body + have, want, 0) :
+				   recv(client->fd, waste, want < CHUNK ? want : CHUNK, 0);
 
 		if (n <= 0)
 			break;
@@ -185,9 +185,9 @@ static void *serve_client(void *arg)
 static void on_accepted(void *arg, int fd, const struct sockaddr_storage *peer)
 {
 	struct client *client = calloc(1, sizeof(*client));
-	const void *address = peer->ss_family == AF_INET6
-				      ? (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr
-				      : (const void *)&((const struct sockaddr_in *)peer)->sin_addr;
+	const void *address = peer->ss_family == AF_INET6 ?
+				      (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr :
+				      (const void *)&((const struct sockaddr_in *)peer)->sin_addr;
 	pthread_t thread;
 
 	(void)arg;
