@@ -164,9 +164,17 @@ OURS := $(shell find daemon tests -name '*.[ch]' 2>/dev/null)
 
 lint:
 	clang-format --dry-run -Werror $(OURS)
-	clang-tidy --quiet $(filter daemon/%.c,$(OURS)) -- $(filter-out -M%,$(ALL_CFLAGS))
+	printf '%s\n' $(filter daemon/%.c,$(OURS)) | \
+		xargs -P 2 -I FILE clang-tidy --quiet FILE -- $(filter-out -M%,$(ALL_CFLAGS))
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -Idaemon -D_GNU_SOURCE \
 		--enable=warning,portability --suppress=missingIncludeSystem daemon
+
+# Debian 12 has mbedTLS 2.28 only. MBEDTLS3_INCLUDE is /usr/include of an unpacked libmbedtls-dev of Debian 13.
+check-mbedtls3:
+	@test -f '$(MBEDTLS3_INCLUDE)/mbedtls/build_info.h' || { echo 'set MBEDTLS3_INCLUDE'; exit 2; }
+	for f in $(wildcard daemon/base/crypto.c daemon/edge/*.c); do \
+		$(CC) -I$(MBEDTLS3_INCLUDE) $(filter-out -M%,$(ALL_CFLAGS)) -Werror -c -o /dev/null $$f || exit 1; \
+	done
 
 clean:
 	rm -rf $(BUILD)
@@ -179,6 +187,7 @@ help:
 	@echo 'make demo      the five situations in a lab of network namespaces; ONESHOT=1 ends by itself'
 	@echo 'make install   DESTDIR, PREFIX=/usr'
 	@echo 'make lint      clang-format, clang-tidy, cppcheck'
+	@echo 'make check-mbedtls3 MBEDTLS3_INCLUDE=dir   compiles against mbedTLS 3.6'
 	@echo 'make clean'
 
-.PHONY: all check run-checks test demo deps deps-packages deps-users install lint clean help
+.PHONY: all check run-checks test demo deps deps-packages deps-users install lint check-mbedtls3 clean help
