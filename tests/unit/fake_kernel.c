@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "fake_kernel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct fake_kernel *fake(struct kernel *kernel)
+{
+	return (struct fake_kernel *)kernel;
+}
+
+static int read_links(struct kernel *kernel, struct links *ret_links)
+{
+	json_t *json = json_loads(fake(kernel)->links, 0, NULL);
+	int r = links_from_json(json, ret_links);
+
+	json_decref(json);
+	return r;
+}
+
+/* As after somebody's `nft flush ruleset`: nothing is there. */
+static int read_state(struct kernel *kernel, const struct kstate *desired, struct kstate *ret_state)
+{
+	(void)kernel;
+	(void)desired;
+	kstate_init(ret_state);
+	return kstate_finish(ret_state);
+}
+
+static bool has_table(struct kernel *kernel, const char *name)
+{
+	return fake(kernel)->fw4 && strcmp(name, "fw4") == 0;
+}
+
+static void refuse(struct apply_result *result, const struct step *step, const char *text)
+{
+	struct step_failure *failure = &result->failures[result->count++];
+
+	failure->step = step;
+	failure->error = -EINVAL;
+	snprintf(failure->text, sizeof(failure->text), "%s", text);
+}
+
+static int apply(struct kernel *kernel, const struct plan *plan, struct apply_result *ret_result)
+{
+	struct fake_kernel *this = fake(kernel);
+	bool nft = false;
+
+	*ret_result = (struct apply_result){ 0 };
+	this->applies++;
+	this->steps = plan->count;
+	this->elems = 0;
+	for (unsigned i = 0; i < plan->count; i++) {
+		nft |= step_is_nft(&plan->steps[i]);
+		this->elems += plan->steps[i].elem_count;
+		if (this->refuse_routes && plan->steps[i].type == STEP_ROUTE_SET)
+			refuse(ret_result, &plan->steps[i], "Nexthop has invalid gateway");
+	}
+	if (nft && this->refuse_nft)
+		refuse(ret_result, NULL, "no such thing");
+	return ret_result->count ? -EINVAL : 0;
+}
+
+static int read_counters(struct kernel *kernel, const struct kset *set,
+			 void (*fn)(void *arg, const void *key, uint64_t packets), void *arg)
+{
+	(void)kernel;
+	for (unsigned i = 0; i < set->count; i++)
+		fn(arg, set->elems[i].bytes, 5);
+	return 0;
+}
+
+static int sweep_flows(struct kernel *kernel, bool (*stale)(void *arg, const struct flow *flow), void *arg)
+{
+	(void)stale;
+	(void)arg;
+	fake(kernel)->sweeps++;
+	return 0;
+}
+
+static void free_nothing(struct kernel *kernel)
+{
+	(void)kernel;
+}
+
+struct kernel *fake_kernel_open(void *arg, const struct kernel_events *events)
+{
+	static const struct kernel_ops ops = {
+		.read_links = read_links,
+		.read_state = read_state,
+		.has_table = has_table,
+		.apply = apply,
+		.read_counters = read_counters,
+		.sweep_flows = sweep_flows,
+		.free = free_nothing,
+	};
+	struct fake_kernel *this = arg;
+
+	this->kernel.ops = &ops;
+	this->events = *events;
+	return &this->kernel;
+}

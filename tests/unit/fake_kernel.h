@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PORTICO_TESTS_FAKE_KERNEL_H
+#define PORTICO_TESTS_FAKE_KERNEL_H
+
+#include "kernel/kernel.h"
+
+/* A kernel that believes everything, or refuses what it is told to refuse. */
+struct fake_kernel {
+	struct kernel kernel;
+	struct kernel_events events;
+	const char *links;     /* JSON of links_from_json() */
+	bool fw4;
+	unsigned applies;      /* calls of apply() */
+	unsigned steps;        /* steps of the last one */
+	unsigned elems;        /* elements in them */
+	bool refuse_nft;       /* the batch as a whole */
+	bool refuse_routes;    /* every ROUTE_SET */
+	unsigned sweeps;
+};
+
+/* For engine_options.kernel; `arg` is a struct fake_kernel with links set. */
+struct kernel *fake_kernel_open(void *arg, const struct kernel_events *events);
+
+#endif

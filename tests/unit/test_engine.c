@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/engine.h"
+#include "fake_kernel.h"
+
+static const char two_links[] = "[{\"name\": \"eth0\", \"index\": 2, \"addresses\": [\"192.0.2.1/24\"],"
+				" \"gateway4\": \"192.0.2.254\"},"
+				" {\"name\": \"br-lan\", \"index\": 4, \"addresses\": [\"192.168.0.1/24\"]}]";
+
+struct fixture {
+	char directory[32], db[64];
+	struct loop *loop;
+	struct store *store;
+	struct engine *engine;
+	struct fake_kernel kernel;
+	struct err err;
+};
+
+static void start(struct fixture *f)
+{
+	struct engine_options options = { .kernel = fake_kernel_open, .kernel_arg = &f->kernel };
+
+	err_clear(&f->err);
+	assert_int_equal(loop_new(&f->loop), 0);
+	assert_int_equal(store_open(f->db, &f->store, &f->err), 0);
+	assert_int_equal(engine_new(f->loop, f->store, &options, &f->engine, &f->err), 0);
+}
+
+static void stop(struct fixture *f)
+{
+	engine_free(f->engine);
+	store_close(f->store);
+	loop_free(f->loop);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	strcpy(f->directory, "/tmp/portico-engine-XXXXXX");
+	assert_non_null(mkdtemp(f->directory));
+	snprintf(f->db, sizeof(f->db), "%s/portico.db", f->directory);
+	f->kernel.links = two_links;
+	start(f);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	static const char *const files[] = { "", "-journal", "-wal", "-shm", ".good" };
+	struct fixture *f = *state;
+	char path[96];
+
+	stop(f);
+	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", f->db, files[i]);
+		unlink(path);
+	}
+	assert_int_equal(rmdir(f->directory), 0);
+	free(f);
+	return 0;
+}
+
+static void stop_loop(void *arg)
+{
+	loop_stop(arg, 0);
+}
+
+/* Lets the loop run for a while: timers that are due fire, marked things are done. */
+static void turn(struct fixture *f, uint64_t ms)
+{
+	struct timer *timer;
+
+	assert_int_equal(timer_new(f->loop, stop_loop, f->loop, &timer), 0);
+	timer_start(timer, ms);
+	loop_run(f->loop);
+	timer_free(timer);
+}
+
+static int put_if(struct fixture *f, enum kind kind, const char *text, uint64_t if_revision)
+{
+	struct change_request request = { .author = "test", .reason = "test", .if_revision = if_revision };
+	struct config *next = config_copy(engine_config(f->engine));
+	json_t *json = json_loads(text, 0, NULL);
+	struct object *object;
+
+	err_clear(&f->err);
+	assert_non_null(json);
+	assert_int_equal(object_from_json(kind, json, "", true, &object, &f->err), 0);
+	assert_int_equal(config_put(next, object, &f->err), 0);
+	int r = engine_commit(f->engine, next, &request, &f->err);
+
+	json_decref(json);
+	config_unref(next);
+	return r;
+}
+
+static int put(struct fixture *f, enum kind kind, const char *text)
+{
+	return put_if(f, kind, text, 0);
+}
+
+static bool in_sync(struct fixture *f)
+{
+	json_t *status = engine_kernel_status(f->engine);
+	bool result = json_is_true(json_object_get(status, "in_sync"));
+
+	json_decref(status);
+	return result;
+}
+
+static json_int_t mended(struct fixture *f)
+{
+	json_t *status = engine_kernel_status(f->engine);
+	json_int_t result = json_integer_value(json_object_get(status, "mended"));
+
+	json_decref(status);
+	return result;
+}
+
+static const char uplink[] = "{\"name\": \"isp1\", \"device\": \"eth0\"}";
+static const char forward[] = "{\"name\": \"web\", \"external_ports\": \"80\", \"internal_address\": \"192.168.0.2\"}";
+static const char other[] = "{\"name\": \"mail\", \"external_ports\": \"25\", \"internal_address\": \"192.168.0.2\"}";
+
+static void one_forward_is_one_element(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(put(f, KIND_UPLINK, uplink), 0);
+	assert_int_equal(put(f, KIND_FORWARD, forward), 0);
+	unsigned applies = f->kernel.applies;
+
+	assert_int_equal(put(f, KIND_FORWARD, other), 0);
+	assert_int_equal(f->kernel.applies, applies + 1);
+	assert_int_equal(f->kernel.steps, 1);
+	assert_int_equal(f->kernel.elems, 1);
+	assert_int_equal(engine_revision(f->engine), 3);
+	assert_true(in_sync(f));
+}
+
+static void same_again_is_no_revision(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	unsigned applies = f->kernel.applies;
+	uint64_t revision = engine_revision(f->engine);
+
+	assert_int_equal(put(f, KIND_UPLINK, "{\"id\": 1, \"name\": \"isp1\", \"device\": \"eth0\"}"), 0);
+	assert_int_equal(engine_revision(f->engine), revision);
+	assert_int_equal(f->kernel.applies, applies);
+}
+
+static void refusal_keeps_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	uint64_t revision = engine_revision(f->engine);
+
+	f->kernel.refuse_nft = true;
+	assert_true(put(f, KIND_FORWARD, forward) < 0);
+	assert_int_equal(f->err.kind, ERR_KERNEL);
+	assert_non_null(strstr(f->err.detail, "no such thing"));
+	assert_int_equal(engine_revision(f->engine), revision);
+	assert_int_equal(engine_config(f->engine)->lists[KIND_FORWARD].count, 0);
+	assert_false(in_sync(f));
+
+	f->kernel.refuse_nft = false;
+	stop(f);
+	start(f);
+	assert_int_equal(engine_config(f->engine)->lists[KIND_FORWARD].count, 0);
+	assert_int_equal(engine_revision(f->engine), revision);
+	assert_true(in_sync(f));
+}
+
+static void survives_a_restart(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	put(f, KIND_FORWARD, forward);
+	struct config *before = config_ref((struct config *)engine_config(f->engine));
+	struct changes changes;
+
+	stop(f);
+	start(f);
+	assert_int_equal(config_diff(before, engine_config(f->engine), &changes), 0);
+	assert_int_equal(changes.count, 0);
+	changes_done(&changes);
+	config_unref(before);
+}
+
+static void a_clash_is_refused_before_anything(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_FORWARD, forward);
+	unsigned applies = f->kernel.applies;
+
+	assert_true(put(f, KIND_FORWARD,
+			"{\"name\": \"again\", \"external_ports\": \"79-81\", \"internal_address\": \"192.168.0.3\"}") < 0);
+	assert_int_equal(f->err.kind, ERR_CONFLICT);
+	assert_int_equal(f->kernel.applies, applies);
+}
+
+static void stale_revision_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	assert_true(put_if(f, KIND_FORWARD, forward, 99) < 0);
+	assert_int_equal(f->err.kind, ERR_STALE);
+	assert_int_equal(put_if(f, KIND_FORWARD, forward, engine_revision(f->engine)), 0);
+}
+
+static void a_flush_is_mended(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	put(f, KIND_FORWARD, forward);
+	assert_int_equal(mended(f), 0);
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+	assert_false(in_sync(f));
+	turn(f, 0);
+	assert_true(f->kernel.steps > 20); /* all of it */
+	assert_int_equal(mended(f), 1);
+	assert_true(in_sync(f));
+}
+
+static void a_new_address_is_few_elements(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	put(f, KIND_FORWARD, forward);
+	f->kernel.links = "[{\"name\": \"eth0\", \"index\": 2, \"addresses\": [\"192.0.2.99/24\"],"
+			  " \"gateway4\": \"192.0.2.254\"}]";
+	unsigned sweeps = f->kernel.sweeps;
+
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_LINKS);
+	turn(f, 0);
+	assert_true(f->kernel.elems <= 4);
+	assert_int_equal(mended(f), 0); /* following is not mending */
+	assert_true(f->kernel.sweeps > sweeps);
+}
+
+/* One uplink's bad gateway must not keep others from being changed; the retries slow down. */
+static void an_old_refusal_hinders_nobody(void **state)
+{
+	struct fixture *f = *state;
+
+	f->kernel.links = "[]";
+	assert_int_equal(put(f, KIND_UPLINK, uplink), 0);
+	f->kernel.links = two_links;
+	f->kernel.refuse_routes = true;
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_LINKS);
+	turn(f, 0);
+	assert_false(in_sync(f));
+	assert_int_equal(put(f, KIND_FORWARD, forward), 0);
+	unsigned applies = f->kernel.applies;
+
+	turn(f, 100);
+	assert_int_equal(f->kernel.applies, applies);
+	f->kernel.refuse_routes = false;
+	turn(f, 4000);
+	assert_true(in_sync(f));
+	assert_int_equal(f->kernel.applies, applies + 1);
+}
+
+static void fw4_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	assert_false(engine_environment(f->engine)->fw4);
+	f->kernel.fw4 = true;
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+	turn(f, 0);
+	assert_true(engine_environment(f->engine)->fw4);
+}
+
+static void counters_add_up(void **state)
+{
+	struct fixture *f = *state;
+	struct forward_counters counters;
+
+	put(f, KIND_UPLINK, uplink);
+	put(f, KIND_FORWARD,
+	    "{\"name\": \"web\", \"external_ports\": \"80,443,8000-8001\", \"internal_address\": \"192.168.0.2\"}");
+	engine_forward_counters(f->engine, 1, &counters);
+	assert_int_equal(counters.connections, 4 * 5);
+	assert_int_equal(counters.last, 0); /* before the first reading is not known */
+	engine_forward_counters(f->engine, 2, &counters);
+	assert_int_equal(counters.connections, 0);
+}
+
+static void a_plan_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct config *next = config_copy(engine_config(f->engine));
+	unsigned applies = f->kernel.applies;
+	json_t *json = json_loads(uplink, 0, NULL), *plan = NULL;
+	struct object *object;
+
+	assert_int_equal(object_from_json(KIND_UPLINK, json, "", false, &object, &f->err), 0);
+	config_put(next, object, &f->err);
+	assert_int_equal(engine_plan(f->engine, next, &plan, &f->err), 0);
+	assert_int_equal(json_array_size(json_object_get(plan, "changes")), 1);
+	assert_true(json_array_size(json_object_get(plan, "kernel")) > 3);
+	assert_int_equal(f->kernel.applies, applies);
+	assert_int_equal(engine_revision(f->engine), 0);
+	json_decref(plan);
+	json_decref(json);
+	config_unref(next);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(one_forward_is_one_element, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(same_again_is_no_revision, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refusal_keeps_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(survives_a_restart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_clash_is_refused_before_anything, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stale_revision_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_flush_is_mended, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_new_address_is_few_elements, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_old_refusal_hinders_nobody, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(fw4_is_noticed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(counters_add_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_plan_changes_nothing, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

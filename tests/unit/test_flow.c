@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "model/flow.h"
+
+static const char config_text[] =
+	"{\"networks\": [{\"name\": \"lan\", \"devices\": [\"br-lan\"]},"
+	" {\"name\": \"guests\", \"prefixes\": [\"192.168.5.0/24\"], \"hairpin\": \"off\"}],"
+	" \"uplinks\": [{\"name\": \"isp1\", \"device\": \"eth0\"}, {\"name\": \"isp2\", \"device\": \"eth1\"}],"
+	" \"source_nats\": [{\"name\": \"vpn\", \"sources\": [\"10.8.0.0/24\"], \"uplink\": \"isp1\","
+	" \"address\": \"192.0.2.9\"}],"
+	" \"forwards\": [{\"name\": \"web\", \"external_ports\": \"80\", \"internal_address\": \"192.168.0.2\","
+	" \"internal_ports\": \"8080\"},"
+	" {\"name\": \"office\", \"external_ports\": \"22\", \"internal_address\": \"192.168.0.3\","
+	" \"sources\": [\"203.0.113.0/24\"], \"hairpin\": false},"
+	" {\"name\": \"second\", \"external_ports\": \"81\", \"internal_address\": \"192.168.0.2\","
+	" \"uplinks\": [\"isp2\"]}]}";
+static const char links_text[] =
+	"[{\"name\": \"eth0\", \"index\": 2, \"addresses\": [\"192.0.2.1/24\"], \"gateway4\": \"192.0.2.254\"},"
+	" {\"name\": \"eth1\", \"index\": 3, \"addresses\": [\"198.51.100.1/24\"]},"
+	" {\"name\": \"br-lan\", \"index\": 4, \"addresses\": [\"192.168.0.1/24\"]}]";
+
+static struct config *config;
+static struct links links;
+static struct kstate desired;
+
+static int set_up(void **state)
+{
+	struct environment environment = { 0 };
+	struct config *empty = config_new();
+	json_t *json = json_loads(config_text, 0, NULL), *links_json = json_loads(links_text, 0, NULL);
+	struct err err;
+
+	(void)state;
+	err_clear(&err);
+	assert_int_equal(config_from_json(json, empty, &config, &err), 0);
+	assert_int_equal(links_from_json(links_json, &links), 0);
+	assert_int_equal(compile(config, &links, &environment, &desired), 0);
+	json_decref(json);
+	json_decref(links_json);
+	config_unref(empty);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	kstate_done(&desired);
+	links_done(&links);
+	config_unref(config);
+	return 0;
+}
+
+static struct ip ip(const char *text)
+{
+	struct ip result;
+
+	assert_int_equal(ip_parse(text, &result), 0);
+	return result;
+}
+
+/* A TCP flow as conntrack holds it. */
+static struct flow flow(const char *source, const char *destination, uint16_t port, const char *reply_source,
+			uint16_t reply_port, const char *reply_destination, uint32_t mark)
+{
+	struct flow flow = { .protocol = IPPROTO_TCP,
+			     .source = ip(source),
+			     .destination = ip(destination),
+			     .source_port = 40000,
+			     .destination_port = port,
+			     .reply_source = ip(reply_source),
+			     .reply_source_port = reply_port,
+			     .reply_destination = ip(reply_destination),
+			     .reply_destination_port = 40000,
+			     .mark = mark };
+
+	flow.destination_nat = strcmp(destination, reply_source) != 0 || port != reply_port;
+	flow.source_nat = strcmp(source, reply_destination) != 0;
+	return flow;
+}
+
+static void expect(bool stale, struct flow f)
+{
+	assert_int_equal(flow_is_stale(config, &links, &desired, &f), stale);
+}
+
+static void forwarded_flows(void **state)
+{
+	(void)state;
+	uint32_t mark = MARK_LET_IN | MARK_UPLINK(1);
+
+	expect(false, flow("203.0.113.7", "192.0.2.1", 80, "192.168.0.2", 8080, "203.0.113.7", mark));
+	/* to another backend, another port, by a forward that is gone, by an address that is gone */
+	expect(true, flow("203.0.113.7", "192.0.2.1", 80, "192.168.0.9", 8080, "203.0.113.7", mark));
+	expect(true, flow("203.0.113.7", "192.0.2.1", 80, "192.168.0.2", 80, "203.0.113.7", mark));
+	expect(true, flow("203.0.113.7", "192.0.2.1", 82, "192.168.0.2", 8080, "203.0.113.7", mark));
+	expect(true, flow("203.0.113.7", "192.0.2.77", 80, "192.168.0.2", 8080, "203.0.113.7", mark));
+	/* hairpin, its source rewritten */
+	expect(false, flow("192.168.0.3", "192.0.2.1", 80, "192.168.0.2", 8080, "192.168.0.1", MARK_LET_IN));
+	/* a network without hairpin any more */
+	expect(true, flow("192.168.5.3", "192.0.2.1", 80, "192.168.0.2", 8080, "192.168.5.3", MARK_LET_IN));
+	/* only on the other uplink */
+	expect(true, flow("203.0.113.7", "192.0.2.1", 81, "192.168.0.2", 81, "203.0.113.7", mark));
+	expect(false, flow("203.0.113.7", "198.51.100.1", 81, "192.168.0.2", 81, "203.0.113.7",
+			   MARK_LET_IN | MARK_UPLINK(2)));
+}
+
+static void source_lists(void **state)
+{
+	(void)state;
+	uint32_t mark = MARK_LET_IN | MARK_UPLINK(1);
+
+	expect(false, flow("203.0.113.7", "192.0.2.1", 22, "192.168.0.3", 22, "203.0.113.7", mark));
+	expect(true, flow("198.51.100.7", "192.0.2.1", 22, "192.168.0.3", 22, "198.51.100.7", mark));
+	expect(true, flow("192.168.0.9", "192.0.2.1", 22, "192.168.0.3", 22, "192.168.0.1", MARK_LET_IN));
+	/* one that the forward does not serve may be the router's own */
+	expect(false, flow("198.51.100.7", "192.0.2.1", 22, "192.0.2.1", 22, "198.51.100.7", MARK_UPLINK(1)));
+}
+
+static void shadows(void **state)
+{
+	(void)state;
+	expect(true, flow("203.0.113.7", "192.0.2.1", 80, "192.0.2.1", 80, "203.0.113.7", MARK_UPLINK(1)));
+	expect(false, flow("203.0.113.7", "192.0.2.1", 443, "192.0.2.1", 443, "203.0.113.7", MARK_UPLINK(1)));
+}
+
+static void outgoing_flows(void **state)
+{
+	(void)state;
+	expect(false, flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.1", MARK_UPLINK(1)));
+	/* its address is no longer the uplink's, but the fixed one of the VPN is */
+	expect(true, flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.77", MARK_UPLINK(1)));
+	expect(false, flow("10.8.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.9", MARK_UPLINK(1)));
+	/* an uplink that is gone */
+	expect(true, flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.1", MARK_UPLINK(7)));
+}
+
+static void flows_of_others(void **state)
+{
+	(void)state;
+	expect(false, flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.168.0.3", 0));
+	/* Docker's, with its own mark */
+	expect(false, flow("203.0.113.7", "192.0.2.1", 8081, "172.17.0.2", 80, "203.0.113.7", 0x4000));
+	/* a transparent redirect of ours, which carries no mark */
+	expect(false, flow("192.168.0.3", "203.0.113.7", 80, "192.168.0.1", 8888, "192.168.0.3", 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(forwarded_flows), cmocka_unit_test(source_lists), cmocka_unit_test(shadows),
+		cmocka_unit_test(outgoing_flows),  cmocka_unit_test(flows_of_others),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
