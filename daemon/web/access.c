@@ -56,8 +56,8 @@ static int check_peer(struct request *request, struct err *err)
 	if (route->who == WHO_ANYONE)
 		return 0;
 	if (!request->web->auth.password_hash)
-		return err_set(err, ERR_FORBIDDEN, "setup is not finished: set a password first (POST %s/setup)",
-			       API_PREFIX);
+		return err_set(err, ERR_FORBIDDEN,
+			       "setup is not finished: set a password first (POST %s/setup)", API_PREFIX);
 	if (route->who == WHO_VISITOR)
 		return 0;
 	session = access_session(request);
@@ -91,7 +91,8 @@ static int check_content_type(struct request *request, struct err *err)
 		       route->method == METHOD_PATCH ? " or application/merge-patch+json" : "");
 }
 
-static enum MHD_Result refuse_parameter(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result refuse_parameter(void *arg, enum MHD_ValueKind kind, const char *name,
+					const char *value)
 {
 	struct request *request = arg;
 	char path[ERR_PATH_MAX];
@@ -127,14 +128,17 @@ int access_check_revision(struct request *request, struct err *err)
 	found = strstr(wanted, tag);
 	if (found && (found == wanted || found[-1] == ',' || found[-1] == ' '))
 		return 0;
-	return err_set(err, ERR_STALE, "the configuration is at revision %llu now, which If-Match does not name",
+	return err_set(err, ERR_STALE,
+		       "the configuration is at revision %llu now, which If-Match does not name",
 		       (unsigned long long)revision);
 }
 
 int access_check(struct request *request, struct err *err)
 {
-	int (*const checks[])(struct request *request, struct err *err) = {
-		check_peer, check_parameters, check_content_type,
+	int (*const checks[])(struct request * request, struct err * err) = {
+		check_peer,
+		check_parameters,
+		check_content_type,
 	};
 
 	for (unsigned i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {

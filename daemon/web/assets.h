@@ -5,9 +5,9 @@
 /* The files of the admin page, compiled in. Generated into build/webui/assets.c by the page's build. */
 
 struct asset {
-	const char *path;         /* as requested: "/index.html", "/app-1a2b3c4d.js" */
-	const char *content_type; /* "text/html; charset=utf-8" */
-	const char *etag;         /* with its quotes: "\"1a2b3c4d\"" */
+	const char *path;          /* as requested: "/index.html", "/app-1a2b3c4d.js" */
+	const char *content_type;  /* "text/html; charset=utf-8" */
+	const char *etag;          /* with its quotes: "\"1a2b3c4d\"" */
 	const unsigned char *data; /* gzip */
 	unsigned size;
 };

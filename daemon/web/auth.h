@@ -14,7 +14,7 @@
 #include "base/ip.h"
 
 enum {
-	SESSIONS_MAX = 64, /* one more ends the one that was idle longest */
+	SESSIONS_MAX = 64,      /* one more ends the one that was idle longest */
 	SESSION_TOKEN_MAX = 65, /* 32 random bytes in hexadecimal, and the zero */
 	SESSION_IDLE_MS = 30 * 60 * 1000,
 	SESSION_AGE_MS = 12 * 60 * 60 * 1000,
@@ -23,8 +23,9 @@ enum {
 
 	THROTTLE_ADDRESSES_MAX = 256, /* one more forgets the one that was quiet longest */
 	THROTTLE_FREE_TRIES = 5,      /* of one address, before it must wait */
-	THROTTLE_FREE_TRIES_ALL = 100, /* of all addresses together: guessing from everywhere is slowed down too */
-	THROTTLE_FIRST_WAIT_S = 10,   /* doubles with each further failure */
+	THROTTLE_FREE_TRIES_ALL =
+		100, /* of all addresses together: guessing from everywhere is slowed down too */
+	THROTTLE_FIRST_WAIT_S = 10, /* doubles with each further failure */
 	THROTTLE_LONGEST_WAIT_S = 300,
 	THROTTLE_WINDOW_MS = 15 * 60 * 1000, /* without a failure, and all is forgotten */
 };

@@ -14,8 +14,8 @@ struct where {
 	unsigned depth;
 	struct {
 		bool array;
-		unsigned index;          /* of an array */
-		const char *key;         /* of an object, as written; NULL: none yet */
+		unsigned index;  /* of an array */
+		const char *key; /* of an object, as written; NULL: none yet */
 		size_t key_length;
 	} levels[WHERE_DEPTH_MAX];
 };
@@ -114,7 +114,8 @@ int body_parse(struct request *request, struct err *err)
 		return 0;
 	if (request->body.length == 0)
 		return err_set(err, ERR_SYNTAX, "the body is empty; it must be JSON");
-	err_set(err, ERR_SYNTAX, "the body is not JSON: line %d, column %d: %s", error.line, error.column, error.text);
+	err_set(err, ERR_SYNTAX, "the body is not JSON: line %d, column %d: %s", error.line, error.column,
+		error.text);
 	if (error.position > 0 && (size_t)error.position <= request->body.length) {
 		where_print(text, (size_t)error.position, path, sizeof(path));
 		err_field(err, path, "%s", error.text);
@@ -140,7 +141,8 @@ int body_strings(const struct request *request, const char *const *members, cons
 
 	if (!json_is_object(request->json))
 		return err_field(err, "", "must be an object");
-	json_object_foreach(request->json, key, value) {
+	json_object_foreach(request->json, key, value)
+	{
 		if (!is_member(key, members)) {
 			snprintf(path, sizeof(path), "/%s", key);
 			err_field(err, path, "is not a field that is known here");
@@ -168,7 +170,8 @@ json_t *merge_patch(const struct fields *fields, const json_t *target, const jso
 	if (!json_is_object(patch))
 		return json_deep_copy(patch);
 	result = json_is_object(target) ? json_copy((json_t *)target) : json_object();
-	json_object_foreach((json_t *)patch, key, value) {
+	json_object_foreach((json_t *)patch, key, value)
+	{
 		const struct field *field = fields_find(fields, key);
 
 		if (field && json_is_null(value) && !(field->flags & FIELD_NULLABLE))

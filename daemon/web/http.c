@@ -13,9 +13,10 @@
 
 enum {
 	CONNECTIONS_MAX = 256,
-	CONNECTION_MEMORY = 32 * 1024, /* of one connection: the request's headers must fit, its body passes through */
+	CONNECTION_MEMORY =
+		32 * 1024, /* of one connection: the request's headers must fit, its body passes through */
 	CONNECTION_IDLE_S = 60,
-	RUNS_PER_TURN = 32,            /* then others have their turn */
+	RUNS_PER_TURN = 32, /* then others have their turn */
 	ACCEPTS_PER_TURN = 16,
 };
 
@@ -71,8 +72,8 @@ const char *request_header(const struct request *request, const char *name)
 
 static struct ip peer_ip(struct MHD_Connection *connection)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
+								       MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const struct sockaddr *address = info ? info->client_addr : NULL;
 	struct ip ip = { .family = AF_INET };
 
@@ -183,7 +184,8 @@ static void add_answer_headers(const struct request *request, struct MHD_Respons
 	page_secure(response);
 	MHD_add_response_header(response, "Cache-Control", "no-store");
 	if (answer->etag && !request->failed) {
-		snprintf(text, sizeof(text), "\"%llu\"", (unsigned long long)engine_revision(request->web->engine));
+		snprintf(text, sizeof(text), "\"%llu\"",
+			 (unsigned long long)engine_revision(request->web->engine));
 		MHD_add_response_header(response, "ETag", text);
 	}
 	if (answer->location[0])
@@ -232,7 +234,8 @@ static enum MHD_Result request_send(struct request *request)
 	} else if (answer->status == 0) {
 		answer->status = request->route->status;
 	}
-	response = json_response(answer->json, request->failed ? "application/problem+json" : "application/json");
+	response = json_response(answer->json,
+				 request->failed ? "application/problem+json" : "application/json");
 	if (!response)
 		return MHD_NO;
 	add_answer_headers(request, response);
@@ -356,8 +359,8 @@ static enum MHD_Result request_receive(struct request *request, const char *data
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path,
-				  const char *method, const char *version, const char *data, size_t *data_length,
-				  void **state)
+				  const char *method, const char *version, const char *data,
+				  size_t *data_length, void **state)
 {
 	struct request *request = *state;
 
@@ -441,15 +444,14 @@ int web_listen_unix(struct web *web, int listen_fd)
 static int mhd_start(struct web *web)
 {
 	const union MHD_DaemonInfo *info;
-	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+			 MHD_USE_ERROR_LOG;
 
-	web->mhd = MHD_start_daemon(flags, 0, NULL, NULL, on_request, web,
-				    MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-				    MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-				    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-				    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-				    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S,
-				    MHD_OPTION_END);
+	web->mhd = MHD_start_daemon(
+		flags, 0, NULL, NULL, on_request, web, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S, MHD_OPTION_END);
 	if (!web->mhd)
 		return -EIO;
 	info = MHD_get_daemon_info(web->mhd, MHD_DAEMON_INFO_EPOLL_FD);
@@ -471,15 +473,17 @@ static int load_password(struct web *web)
 	return 0;
 }
 
-int web_new(struct loop *loop, struct engine *engine, struct store *store, struct web **ret_web, struct err *err)
+int web_new(struct loop *loop, struct engine *engine, struct store *store, struct web **ret_web,
+	    struct err *err)
 {
 	struct web *web = calloc(1, sizeof(*web));
 	int rc = -ENOMEM;
 
 	if (!web)
 		goto fail;
-	*web = (struct web){ .loop = loop, .engine = engine, .store = store, .unix_fd = -1,
-			     .started_ms = loop_now_ms() };
+	*web = (struct web){
+		.loop = loop, .engine = engine, .store = store, .unix_fd = -1, .started_ms = loop_now_ms()
+	};
 	rc = load_password(web);
 	if (rc == 0)
 		rc = worker_new(loop, &web->worker);

@@ -126,7 +126,8 @@ int setup_post(struct request *request, struct err *err)
 		return rc;
 	if (!code_is_right(auth, values[0])) {
 		log_failure(request, "wrong setup code");
-		err_set(err, ERR_FORBIDDEN, "the setup code is wrong; it is in the log, and `portico setup-code` tells it");
+		err_set(err, ERR_FORBIDDEN,
+			"the setup code is wrong; it is in the log, and `portico setup-code` tells it");
 		return err_field(err, "/code", "is not the setup code");
 	}
 	auth_succeeded(auth, &request->peer);

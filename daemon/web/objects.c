@@ -97,7 +97,8 @@ static int commit_object(struct request *request, struct object *object, struct 
 }
 
 /* Decodes the object from `json` and commits it under `id` (0: a new one). */
-static int write_object(struct request *request, enum kind kind, const json_t *json, uint32_t id, struct err *err)
+static int write_object(struct request *request, enum kind kind, const json_t *json, uint32_t id,
+			struct err *err)
 {
 	struct object *object;
 	int rc = object_from_json(kind, json, "", false, &object, err);
@@ -123,7 +124,8 @@ static int patch_object(struct request *request, const struct object *object, st
 
 static const struct object *find(struct request *request, struct err *err)
 {
-	const struct object *object = config_find(engine_config(request->web->engine), request->kind, request->id);
+	const struct object *object = config_find(engine_config(request->web->engine), request->kind,
+						  request->id);
 
 	if (!object)
 		err_set(err, ERR_NOT_FOUND, "there is no %s with the id %u", schema_of(request->kind)->noun,
@@ -164,8 +166,8 @@ int object_post(struct request *request, struct err *err)
 	if (rc < 0)
 		return rc;
 	id = json_integer_value(json_object_get(request->answer.json, "id"));
-	snprintf(request->answer.location, sizeof(request->answer.location), API_PREFIX "/%s/%" JSON_INTEGER_FORMAT,
-		 kind_path(request->kind), id);
+	snprintf(request->answer.location, sizeof(request->answer.location),
+		 API_PREFIX "/%s/%" JSON_INTEGER_FORMAT, kind_path(request->kind), id);
 	return 0;
 }
 
@@ -241,13 +243,15 @@ static json_t *config_warnings(const struct config *config)
 			json_t *warnings = object_warnings(config, config->lists[kind].items[i]), *warning;
 			size_t k;
 
-			json_array_foreach(warnings, k, warning) {
+			json_array_foreach(warnings, k, warning)
+			{
 				const char *path = json_string_value(json_object_get(warning, "path"));
 
-				json_object_set_new(warning, "path",
-						    kind == KIND_SETTINGS
-							    ? json_sprintf("/settings%s", path)
-							    : json_sprintf("/%s/%u%s", kind_plural(kind), i, path));
+				json_object_set_new(
+					warning, "path",
+					kind == KIND_SETTINGS ?
+						json_sprintf("/settings%s", path) :
+						json_sprintf("/%s/%u%s", kind_plural(kind), i, path));
 				json_array_append(all, warning);
 			}
 			json_decref(warnings);

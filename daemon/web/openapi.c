@@ -114,13 +114,14 @@ static json_t *patch_schema(const struct fields *fields)
 		}
 		json_object_set_new(properties, field->name, json);
 	}
-	return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", properties, "additionalProperties", 0);
+	return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", properties,
+			 "additionalProperties", 0);
 }
 
 static json_t *list_schema(enum kind kind)
 {
-	return json_pack("{s:s, s:{s:{s:s, s:o}}, s:[s]}", "type", "object", "properties", "items", "type", "array",
-			 "items", schema_reference("{Kind}", kind), "required", "items");
+	return json_pack("{s:s, s:{s:{s:s, s:o}}, s:[s]}", "type", "object", "properties", "items", "type",
+			 "array", "items", schema_reference("{Kind}", kind), "required", "items");
 }
 
 static void add_kind_schemas(json_t *schemas, enum kind kind)
@@ -335,7 +336,8 @@ static void add_problem_responses(json_t *responses)
 			continue;
 		snprintf(key, sizeof(key), "%u", status);
 		response = json_pack("{s:s, s:{s:{s:o}}}", "description", title, "content",
-				     "application/problem+json", "schema", schema_reference("Problem", KIND_SETTINGS));
+				     "application/problem+json", "schema",
+				     schema_reference("Problem", KIND_SETTINGS));
 		if (status == 429 || status == 503)
 			add_header(response, "Retry-After");
 		json_object_set_new(responses, key, response);

@@ -72,7 +72,8 @@ int page_check(struct request *request, struct err *err)
 	}
 	if (!accepts_gzip(request_header(request, "Accept-Encoding"))) {
 		request->answer.status = 406;
-		return err_set(err, ERR_FORBIDDEN, "this file is kept compressed: send Accept-Encoding: gzip");
+		return err_set(err, ERR_FORBIDDEN,
+			       "this file is kept compressed: send Accept-Encoding: gzip");
 	}
 	request->asset = asset;
 	return 0;

@@ -65,7 +65,8 @@ json_t *problem_json(unsigned status, const struct err *err)
 							err->items[i].message));
 	if (detail[0] == '\0')
 		detail = err->count > 0 ? err->items[0].message : problem ? problem->title : "";
-	return json_pack("{s:s+, s:s, s:i, s:s, s:o}", "type", "urn:portico:problem:",
-			 problem ? problem->type : "internal", "title", problem ? problem->title : "Internal error",
-			 "status", (int)status, "detail", detail, "errors", errors);
+	return json_pack("{s:s+, s:s, s:i, s:s, s:o}", "type",
+			 "urn:portico:problem:", problem ? problem->type : "internal", "title",
+			 problem ? problem->title : "Internal error", "status", (int)status, "detail", detail,
+			 "errors", errors);
 }

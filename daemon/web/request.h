@@ -19,7 +19,7 @@
 #include "web/auth.h"
 #include "web/web.h"
 
-#define API_PREFIX "/api/v1"
+#define API_PREFIX     "/api/v1"
 #define SESSION_COOKIE "__Host-portico"
 
 enum {
@@ -57,7 +57,7 @@ struct route {
 	const char *path; /* below API_PREFIX */
 	enum who who;
 	handler_fn *handler;
-	const char *name;     /* operationId */
+	const char *name; /* operationId */
 	const char *summary;
 	const char *request;  /* schema of the body, NULL: none */
 	const char *response; /* schema of the answer, NULL: none */
@@ -73,7 +73,7 @@ extern const unsigned route_count;
 struct answer {
 	unsigned status; /* 0: the route's; with an error: that of its kind */
 	json_t *json;
-	bool etag;       /* the revision as ETag */
+	bool etag; /* the revision as ETag */
 	char location[64];
 	char cookie[192];
 	char allow[40];

@@ -11,27 +11,30 @@ const struct route routes[] = {
 	  .summary = "Whether a password has been set; over the Unix socket also the setup code" },
 	{ METHOD_POST, "/setup", WHO_ANYONE, setup_post, .name = "finishSetup", .request = "SetupInput",
 	  .response = "Setup", .status = 201, .throttled = true, .commits = false,
-	  .summary = "Set the password of admin, with the setup code from the log or from `portico setup-code`" },
+	  .summary =
+		  "Set the password of admin, with the setup code from the log or from `portico setup-code`" },
 	{ METHOD_POST, "/session", WHO_VISITOR, session_post, .name = "logIn", .request = "SessionInput",
 	  .response = "Session", .status = 201, .throttled = true,
 	  .summary = "Log in: a cookie, and the value of X-CSRF-Token for every write" },
-	{ METHOD_GET, "/session", WHO_ADMIN, session_get, .name = "getSession", .response = "Session", .status = 200,
-	  .summary = "Who is logged in" },
+	{ METHOD_GET, "/session", WHO_ADMIN, session_get, .name = "getSession", .response = "Session",
+	  .status = 200, .summary = "Who is logged in" },
 	{ METHOD_DELETE, "/session", WHO_ADMIN, session_delete, .name = "logOut", .status = 204,
 	  .summary = "Log out" },
 
-	{ METHOD_GET, "/status", WHO_ADMIN, status_get, .name = "getStatus", .response = "Status", .status = 200,
+	{ METHOD_GET, "/status", WHO_ADMIN, status_get, .name = "getStatus", .response = "Status",
+	  .status = 200,
 	  .summary = "Version, revision, whether the kernel is in sync, uplinks, what is enforced" },
-	{ METHOD_GET, "/links", WHO_ADMIN, links_get, .name = "listLinks", .response = "LinkList", .status = 200,
-	  .summary = "The router's network devices" },
+	{ METHOD_GET, "/links", WHO_ADMIN, links_get, .name = "listLinks", .response = "LinkList",
+	  .status = 200, .summary = "The router's network devices" },
 
 	{ METHOD_GET, "/settings", WHO_ADMIN, settings_get, .name = "getSettings", .response = "Settings",
 	  .status = 200, .summary = "The settings" },
-	{ METHOD_PATCH, "/settings", WHO_ADMIN, settings_patch, .name = "changeSettings", .request = "SettingsPatch",
-	  .response = "Settings", .status = 200, .commits = true, .summary = "Change some settings" },
+	{ METHOD_PATCH, "/settings", WHO_ADMIN, settings_patch, .name = "changeSettings",
+	  .request = "SettingsPatch", .response = "Settings", .status = 200, .commits = true,
+	  .summary = "Change some settings" },
 
-	{ METHOD_GET, "/config", WHO_ADMIN, config_get, .name = "getConfig", .response = "Config", .status = 200,
-	  .summary = "The whole configuration" },
+	{ METHOD_GET, "/config", WHO_ADMIN, config_get, .name = "getConfig", .response = "Config",
+	  .status = 200, .summary = "The whole configuration" },
 	{ METHOD_PUT, "/config", WHO_ADMIN, config_put_all, .name = "replaceConfig", .request = "ConfigInput",
 	  .response = "Config", .status = 200, .body_max = BODY_CONFIG_MAX, .commits = true,
 	  .summary = "Replace the whole configuration; what is left out goes, names identify objects" },
@@ -42,14 +45,14 @@ const struct route routes[] = {
 	{ METHOD_GET, "/openapi.json", WHO_ANYONE, openapi_get, .name = "getOpenapi", .response = "OpenApi",
 	  .status = 200, .summary = "This document" },
 
-	{ METHOD_GET, "/{collection}", WHO_ADMIN, object_list, .name = "list{Kind}s", .response = "{Kind}List",
-	  .status = 200, .summary = "All {kind}s" },
+	{ METHOD_GET, "/{collection}", WHO_ADMIN, object_list, .name = "list{Kind}s",
+	  .response = "{Kind}List", .status = 200, .summary = "All {kind}s" },
 	{ METHOD_POST, "/{collection}", WHO_ADMIN, object_post, .name = "add{Kind}", .request = "{Kind}Input",
 	  .response = "{Kind}", .status = 201, .commits = true, .summary = "Add one {kind}" },
 	{ METHOD_GET, "/{collection}/{id}", WHO_ADMIN, object_get, .name = "get{Kind}", .response = "{Kind}",
 	  .status = 200, .summary = "One {kind}" },
-	{ METHOD_PUT, "/{collection}/{id}", WHO_ADMIN, object_put, .name = "replace{Kind}", .request = "{Kind}Input",
-	  .response = "{Kind}", .status = 200, .commits = true,
+	{ METHOD_PUT, "/{collection}/{id}", WHO_ADMIN, object_put, .name = "replace{Kind}",
+	  .request = "{Kind}Input", .response = "{Kind}", .status = 200, .commits = true,
 	  .summary = "Replace one {kind}; what is left out gets its default" },
 	{ METHOD_PATCH, "/{collection}/{id}", WHO_ADMIN, object_patch, .name = "change{Kind}",
 	  .request = "{Kind}Patch", .response = "{Kind}", .status = 200, .commits = true,
@@ -150,7 +153,8 @@ const struct route *route_find(struct request *request, struct err *err)
 	if (allow.length == 0) {
 		err_set(err, ERR_NOT_FOUND, "there is nothing at this path");
 	} else {
-		err_set(err, ERR_FORBIDDEN, "this path does not know the method; it knows %s", buf_text(&allow));
+		err_set(err, ERR_FORBIDDEN, "this path does not know the method; it knows %s",
+			buf_text(&allow));
 		request->answer.status = 405;
 		snprintf(request->answer.allow, sizeof(request->answer.allow), "%s", buf_text(&allow));
 	}

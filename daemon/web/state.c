@@ -37,7 +37,8 @@ static void add_addresses(const struct link *link, uint8_t family, json_t *addre
 	for (unsigned i = 0; link && i < link->address_count; i++) {
 		const struct link_address *address = &link->addresses[i];
 
-		if (uplink_address_counts(address) && (family == AF_UNSPEC || family == address->address.family))
+		if (uplink_address_counts(address) &&
+		    (family == AF_UNSPEC || family == address->address.family))
 			json_array_append_new(addresses, json_ip(&address->address));
 	}
 }
@@ -51,11 +52,11 @@ json_t *uplink_state(const struct engine *engine, const struct uplink *uplink)
 	uplink_resolve(engine_config(engine), uplink, engine_links(engine), &live);
 	add_addresses(live.link, AF_UNSPEC, addresses);
 	snprintf(mark, sizeof(mark), "0x%08x", live.mark);
-	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:s, s:I, s:n, s:n, s:o}", "up", live.up,
-			 "reason", json_word(live.why_down), "addresses", addresses,
-			 "gateway", json_ip(&live.gateway4), "gateway6", json_ip(&live.gateway6), "mark", mark,
-			 "table", (json_int_t)live.table, "loss_percent", "latency_ms",
-			 "since", json_time(engine_uplink_since(engine, uplink->object.id)));
+	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:s, s:I, s:n, s:n, s:o}", "up", live.up, "reason",
+			 json_word(live.why_down), "addresses", addresses, "gateway", json_ip(&live.gateway4),
+			 "gateway6", json_ip(&live.gateway6), "mark", mark, "table", (json_int_t)live.table,
+			 "loss_percent", "latency_ms", "since",
+			 json_time(engine_uplink_since(engine, uplink->object.id)));
 }
 
 /* --- forwards --- */
@@ -83,7 +84,8 @@ static json_t *forward_state(const struct engine *engine, const struct forward *
 {
 	struct forward_live live;
 
-	forward_resolve(engine_config(engine), forward, engine_links(engine), engine_environment(engine), &live);
+	forward_resolve(engine_config(engine), forward, engine_links(engine), engine_environment(engine),
+			&live);
 	return json_pack("{s:b, s:o, s:o}", "live", live.live, "reason", json_word(live.why_not), "addresses",
 			 live.live ? forward_addresses(engine, forward) : json_array());
 }

@@ -29,8 +29,8 @@ static json_t *status_forwards(const struct engine *engine)
 	for (unsigned i = 0; i < list->count; i++) {
 		struct forward_live live;
 
-		forward_resolve(engine_config(engine), (const struct forward *)list->items[i], engine_links(engine),
-				engine_environment(engine), &live);
+		forward_resolve(engine_config(engine), (const struct forward *)list->items[i],
+				engine_links(engine), engine_environment(engine), &live);
 		live_count += live.live;
 	}
 	return json_pack("{s:i, s:i}", "total", (int)list->count, "live", (int)live_count);
@@ -53,13 +53,12 @@ int status_get(struct request *request, struct err *err)
 
 	(void)err;
 	request->answer.json = json_pack(
-		"{s:s, s:I, s:I, s:o, s:o, s:{s:s, s:b}, s:o, s:o, s:[s, s, s, s, s]}",
-		"version", PORTICO_VERSION, "revision", (json_int_t)engine_revision(engine),
-		"uptime_s", (json_int_t)(uptime_ms / 1000), "hostname", hostname(),
-		"kernel", engine_kernel_status(engine),
-		"firewall", "mode", filter_is_ours(engine_config(engine), environment) ? "own" : "beside",
-		"fw4", environment->fw4,
-		"uplinks", status_uplinks(engine), "forwards", status_forwards(engine),
+		"{s:s, s:I, s:I, s:o, s:o, s:{s:s, s:b}, s:o, s:o, s:[s, s, s, s, s]}", "version",
+		PORTICO_VERSION, "revision", (json_int_t)engine_revision(engine), "uptime_s",
+		(json_int_t)(uptime_ms / 1000), "hostname", hostname(), "kernel",
+		engine_kernel_status(engine), "firewall", "mode",
+		filter_is_ours(engine_config(engine), environment) ? "own" : "beside", "fw4",
+		environment->fw4, "uplinks", status_uplinks(engine), "forwards", status_forwards(engine),
 		"features", "forwards", "hairpin", "source-nat", "redirects", "uplink-replies");
 	request->answer.etag = true;
 	return 0;

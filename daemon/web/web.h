@@ -13,7 +13,8 @@
 struct web;
 
 /* Borrows everything. */
-int web_new(struct loop *loop, struct engine *engine, struct store *store, struct web **ret_web, struct err *err);
+int web_new(struct loop *loop, struct engine *engine, struct store *store, struct web **ret_web,
+	    struct err *err);
 void web_free(struct web *web); /* takes NULL */
 
 /* A connection from the edge, with the peer's address. Owns `fd`. Needs a session. */

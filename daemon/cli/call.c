@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A call to the API, and what went wrong with it in the words of the command line. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+
+int usage_error(const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("portico: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return EXIT_USAGE;
+}
+
+/* Text of others on a terminal. */
+static void print_plain(const char *text)
+{
+	for (; text && *text; text++)
+		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, stderr);
+}
+
+/* "/sources/1" is what --source set, "/name" the NAME; paths of /config stay as they are. */
+static void print_field(const struct cli_kind *kind, const char *path)
+{
+	size_t length = path[0] == '/' ? strcspn(path + 1, "/") : 0;
+
+	if (kind && strcmp(path, "/name") == 0) {
+		fputs("NAME", stderr);
+		return;
+	}
+	for (unsigned i = 0; kind && i < kind->option_count; i++) {
+		const struct cli_option *option = &kind->options[i];
+
+		if (strlen(option->field) == length && memcmp(option->field, path + 1, length) == 0) {
+			fprintf(stderr, "--%s", option->name);
+			return;
+		}
+	}
+	print_plain(path);
+}
+
+static void print_items(const struct cli_kind *kind, const json_t *items, const char *intro)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)items, i, item)
+	{
+		const char *path = json_string_value(json_object_get(item, "path"));
+
+		fputs(intro, stderr);
+		if (path && path[0]) {
+			print_field(kind, path);
+			fputs(": ", stderr);
+		}
+		print_plain(json_string_value(json_object_get(item, "message")));
+		fputc('\n', stderr);
+	}
+}
+
+static void print_problem(const struct cli_kind *kind, const struct reply *reply)
+{
+	const json_t *errors = json_object_get(reply->json, "errors");
+	const char *detail = json_string_value(json_object_get(reply->json, "detail"));
+	const char *first = json_string_value(json_object_get(json_array_get(errors, 0), "message"));
+
+	if (!detail) {
+		fprintf(stderr, "portico: porticod answers with status %d\n", reply->status);
+		return;
+	}
+	if (!first || strcmp(first, detail) != 0) { /* else the detail is one field's message, told below */
+		fputs("portico: ", stderr);
+		print_plain(detail);
+		fputc('\n', stderr);
+	}
+	print_items(kind, errors, "portico: ");
+}
+
+int call(const struct command *command, const struct cli_kind *kind, const char *method, const char *path,
+	 const json_t *body, json_t **ret_json)
+{
+	struct reply reply;
+
+	*ret_json = NULL;
+	if (client_call(command->socket_path, method, path, body, &reply) < 0)
+		return EXIT_FAILED;
+	if (reply.status < 200 || reply.status > 299) {
+		print_problem(kind, &reply);
+		json_decref(reply.json);
+		return EXIT_FAILED;
+	}
+	print_items(kind, json_object_get(reply.json, "warnings"), "warning: ");
+	*ret_json = reply.json;
+	return EXIT_OK;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+static int fail(const char *socket_path, const char *what)
+{
+	fprintf(stderr, "portico: %s at %s%s\n", what, socket_path,
+		errno == ENOENT || errno == ECONNREFUSED ? "; is porticod running?" :
+		errno == EACCES                          ? "; only root may" :
+							   "");
+	return -1;
+}
+
+static int connect_to(const char *socket_path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const struct timeval timeout = { .tv_sec = REPLY_TIMEOUT_S };
+	int fd;
+
+	if (strlen(socket_path) >= sizeof(address.sun_path)) {
+		fprintf(stderr, "portico: --socket: the path is too long\n");
+		return -1;
+	}
+	strcpy(address.sun_path, socket_path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+		fail(socket_path, "cannot reach porticod");
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* A daemon that refuses a long body closes early: what it has answered is read all the same. */
+static int send_all(int fd, const char *data, size_t length)
+{
+	while (length > 0) {
+		ssize_t sent = send(fd, data, length, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return errno == EPIPE || errno == ECONNRESET ? 0 : -1;
+		data += sent;
+		length -= (size_t)sent;
+	}
+	return 0;
+}
+
+static int receive_all(int fd, struct buf *buf)
+{
+	char data[16384];
+
+	for (;;) {
+		ssize_t got = recv(fd, data, sizeof(data), 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return errno == ECONNRESET && buf->length > 0 ? 0 : -1;
+		if (got == 0)
+			return buf->failed ? -1 : 0;
+		buf_add(buf, data, (size_t)got);
+	}
+}
+
+static int send_request(int fd, const char *method, const char *path, const json_t *body)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	struct buf head;
+	int rc;
+
+	buf_init(&head, 4096);
+	buf_printf(&head, "%s /api/v1%s HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n", method, path);
+	if (text)
+		buf_printf(&head, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(text));
+	buf_puts(&head, "\r\n");
+	rc = send_all(fd, buf_text(&head), head.length);
+	if (rc == 0 && text)
+		rc = send_all(fd, text, strlen(text));
+	buf_done(&head);
+	free(text);
+	return rc;
+}
+
+/* "HTTP/1.x 200 ..." and headers, which say nothing more that is needed here, then the body up to the end. */
+static int parse_reply(const struct buf *buf, struct reply *ret_reply)
+{
+	const char *text = buf_text(buf);
+	const char *body = strstr(text, "\r\n\r\n");
+	size_t length;
+
+	if (!body || sscanf(text, "HTTP/1.%*1[01] %3d", &ret_reply->status) != 1)
+		return -1;
+	body += 4;
+	length = buf->length - (size_t)(body - text);
+	ret_reply->json = length > 0 ? json_loadb(body, length, JSON_DECODE_ANY, NULL) : NULL;
+	return length > 0 && !ret_reply->json ? -1 : 0;
+}
+
+int client_call(const char *socket_path, const char *method, const char *path, const json_t *body,
+		struct reply *ret_reply)
+{
+	struct buf buf;
+	int fd = connect_to(socket_path);
+	int rc;
+
+	*ret_reply = (struct reply){ 0 };
+	if (fd < 0)
+		return -1;
+	buf_init(&buf, REPLY_MAX);
+	rc = send_request(fd, method, path, body);
+	if (rc == 0)
+		rc = receive_all(fd, &buf);
+	if (rc < 0)
+		fail(socket_path,
+		     errno == EAGAIN ? "no answer from porticod in time" : "cannot speak to porticod");
+	else if (parse_reply(&buf, ret_reply) < 0)
+		rc = fail(socket_path, "what answers is not porticod");
+	buf_done(&buf);
+	close(fd);
+	return rc;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PORTICO_CLI_COMMAND_H
+#define PORTICO_CLI_COMMAND_H
+
+/* The commands. Each returns the program's exit status. */
+
+#include "cli/client.h"
+#include "cli/kinds.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct command {
+	const char *socket_path;
+	bool json; /* print the API's JSON */
+	bool help;
+	int count; /* arguments behind the command's name */
+	char **arguments;
+};
+
+/* "usage: ..." on stderr. Returns EXIT_USAGE. */
+int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Makes the request; problems are told on stderr, with fields as the options of `kind` (may be NULL) that
+ * set them, warnings too. EXIT_OK and the body (a reference, NULL if there is none), else EXIT_FAILED.
+ */
+int call(const struct command *command, const struct cli_kind *kind, const char *method, const char *path,
+	 const json_t *body, json_t **ret_json);
+
+int kind_command(const struct command *command, const struct cli_kind *kind);
+int status_command(const struct command *command);
+int setup_code_command(const struct command *command);
+int config_command(const struct command *command);
+
+#endif

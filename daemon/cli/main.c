@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* portico: the command. Everything goes through the API over the Unix socket. */
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+
+static const struct {
+	const char *name;
+	int (*run)(const struct command *command);
+	const char *help;
+} commands[] = {
+	{ "status", status_command, "how things are; the same as `portico` alone" },
+	{ "config", config_command, "the whole configuration: show, plan, apply" },
+	{ "setup-code", setup_code_command, "the code that the first run of the page asks for" },
+};
+
+enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
+
+static int print_help(void)
+{
+	puts("portico: port forwards, uplinks and hairpin of this router\n"
+	     "\n"
+	     "usage: portico [--socket FILE] [--json] [command]\n");
+	for (unsigned i = 0; i < COMMAND_COUNT; i++)
+		printf("  %-12s %s\n", commands[i].name, commands[i].help);
+	for (unsigned i = 0; i < cli_kind_count; i++)
+		printf("  %-12s %s\n", cli_kinds[i].command, cli_kinds[i].help);
+	puts("\n"
+	     "`portico forward add web --port 80 --to 192.168.0.2` is the whole job.\n"
+	     "`portico COMMAND --help` tells more. Exit status: 0, 1 failure, 2 usage.\n"
+	     "\n"
+	     "  --socket FILE  where porticod listens (/run/portico/portico.sock)\n"
+	     "  --json         print the API's JSON\n"
+	     "  --version, --help");
+	return EXIT_OK;
+}
+
+/* Takes out the options that every command has; what is left moves up. An exit status, or -1 to go on. */
+static int read_common_options(struct command *command)
+{
+	int kept = 0;
+
+	for (int i = 0; i < command->count; i++) {
+		char *text = command->arguments[i];
+
+		if (strcmp(text, "--json") == 0) {
+			command->json = true;
+		} else if (strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0) {
+			command->help = true;
+		} else if (strcmp(text, "--version") == 0) {
+			puts("portico " PORTICO_VERSION);
+			return EXIT_OK;
+		} else if (strncmp(text, "--socket=", 9) == 0) {
+			command->socket_path = text + 9;
+		} else if (strcmp(text, "--socket") == 0) {
+			if (++i == command->count)
+				return usage_error("--socket needs an argument: FILE");
+			command->socket_path = command->arguments[i];
+		} else {
+			command->arguments[kept++] = text;
+		}
+	}
+	command->count = kept;
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct command command = {
+		.socket_path = "/run/portico/portico.sock",
+		.count = argc - 1,
+		.arguments = argv + 1,
+	};
+	const char *name;
+	int status;
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	status = read_common_options(&command);
+	if (status >= 0)
+		return status;
+	if (command.help && command.count == 0)
+		return print_help();
+	name = command.count > 0 ? command.arguments[0] : "status";
+	command.arguments += command.count > 0;
+	command.count -= command.count > 0;
+	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return commands[i].run(&command);
+	}
+	for (unsigned i = 0; i < cli_kind_count; i++) {
+		if (strcmp(cli_kinds[i].command, name) == 0)
+			return kind_command(&command, &cli_kinds[i]);
+	}
+	return usage_error("%s: no such command; `portico --help` tells them", name);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* portico status, setup-code, config. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+
+static int no_arguments(const struct command *command, const char *name)
+{
+	if (command->count == 0)
+		return EXIT_OK;
+	return usage_error("%s: portico %s takes no more", command->arguments[0], name);
+}
+
+/* --- status --- */
+
+static json_int_t number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static const char *text(const json_t *object, const char *key)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value ? value : "";
+}
+
+static void print_duration(json_int_t seconds)
+{
+	static const struct {
+		json_int_t seconds;
+		const char *name;
+	} units[] = { { 86400, "day" }, { 3600, "hour" }, { 60, "minute" }, { 1, "second" } };
+	unsigned i = 0;
+
+	while (i < 3 && seconds < units[i].seconds)
+		i++;
+	printf("%" JSON_INTEGER_FORMAT " %s%s", seconds / units[i].seconds, units[i].name,
+	       seconds / units[i].seconds == 1 ? "" : "s");
+}
+
+static void print_kernel(const json_t *kernel)
+{
+	const json_t *failures = json_object_get(kernel, "failures"), *failure;
+	size_t i;
+
+	printf("kernel    %s", json_is_true(json_object_get(kernel, "in_sync")) ? "in sync" : "NOT in sync");
+	if (number(kernel, "mended") > 0)
+		printf(", mended %" JSON_INTEGER_FORMAT " times", number(kernel, "mended"));
+	putchar('\n');
+	json_array_foreach((json_t *)failures, i, failure)
+		printf("          %s: %s\n", text(failure, "step"), text(failure, "message"));
+}
+
+static void print_status(const json_t *status)
+{
+	const json_t *forwards = json_object_get(status, "forwards"),
+		     *uplinks = json_object_get(status, "uplinks");
+	const json_t *firewall = json_object_get(status, "firewall");
+
+	printf("portico   %s on %s, revision %" JSON_INTEGER_FORMAT ", up for ", text(status, "version"),
+	       text(status, "hostname"), number(status, "revision"));
+	print_duration(number(status, "uptime_s"));
+	putchar('\n');
+	print_kernel(json_object_get(status, "kernel"));
+	printf("firewall  %s\n", strcmp(text(firewall, "mode"), "own") == 0 ? "own" : "beside another one");
+	printf("forwards  %" JSON_INTEGER_FORMAT ", of which %" JSON_INTEGER_FORMAT " live\n",
+	       number(forwards, "total"), number(forwards, "live"));
+	printf("uplinks   %zu\n", json_array_size(uplinks));
+	if (json_array_size(uplinks) > 0)
+		print_table(uplinks, uplink_status_columns, uplink_status_column_count, 10);
+}
+
+int status_command(const struct command *command)
+{
+	json_t *status;
+	int rc = no_arguments(command, "status");
+
+	if (command->help) {
+		puts("portico status: version, revision, whether the kernel is in sync, uplinks");
+		return EXIT_OK;
+	}
+	if (rc == EXIT_OK)
+		rc = call(command, NULL, "GET", "/status", NULL, &status);
+	if (rc != EXIT_OK)
+		return rc;
+	if (command->json)
+		print_json(status);
+	else
+		print_status(status);
+	json_decref(status);
+	return EXIT_OK;
+}
+
+/* --- setup-code --- */
+
+int setup_code_command(const struct command *command)
+{
+	json_t *setup;
+	int rc = no_arguments(command, "setup-code");
+
+	if (command->help) {
+		puts("portico setup-code: the code that the first run of the page asks for");
+		return EXIT_OK;
+	}
+	if (rc == EXIT_OK)
+		rc = call(command, NULL, "GET", "/setup", NULL, &setup);
+	if (rc != EXIT_OK)
+		return rc;
+	if (command->json) {
+		print_json(setup);
+	} else if (json_is_true(json_object_get(setup, "finished"))) {
+		fputs("portico: setup is finished: there is a password, and no code any more\n", stderr);
+		rc = EXIT_FAILED;
+	} else {
+		puts(text(setup, "code"));
+	}
+	json_decref(setup);
+	return rc;
+}
+
+/* --- config --- */
+
+static int print_config_help(void)
+{
+	puts("portico config: the whole configuration as one JSON document\n"
+	     "\n"
+	     "  portico config show          print it\n"
+	     "  portico config plan FILE     what applying the file would change, here and in the kernel\n"
+	     "  portico config apply FILE    replace the whole configuration\n"
+	     "\n"
+	     "FILE - is the standard input. Ids may be left out: names identify.");
+	return EXIT_OK;
+}
+
+static json_t *load_file(const char *path)
+{
+	json_error_t error;
+	json_t *json;
+
+	errno = 0;
+	json = strcmp(path, "-") == 0 ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &error) :
+					json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+	if (!json && error.line < 0)
+		fprintf(stderr, "portico: %s: %s\n", path, errno ? strerror(errno) : error.text);
+	else if (!json)
+		fprintf(stderr, "portico: %s: not JSON: line %d, column %d: %s\n", path, error.line,
+			error.column, error.text);
+	return json;
+}
+
+static int send_file(const struct command *command, const char *method, const char *path, const char *file,
+		     json_t **ret_json)
+{
+	json_t *body = load_file(file);
+	int rc;
+
+	if (!body)
+		return EXIT_FAILED;
+	rc = call(command, NULL, method, path, body, ret_json);
+	json_decref(body);
+	return rc;
+}
+
+static void print_plan(const json_t *plan)
+{
+	const json_t *changes = json_object_get(plan, "changes"), *kernel = json_object_get(plan, "kernel"),
+		     *item;
+	size_t i;
+
+	if (json_array_size(changes) == 0)
+		puts("nothing changes");
+	json_array_foreach((json_t *)changes, i, item)
+	{
+		bool added = json_is_null(json_object_get(item, "before"));
+		bool removed = json_is_null(json_object_get(item, "after"));
+
+		printf("%s %s %s\n",
+		       added   ? "add" :
+		       removed ? "remove" :
+				 "change",
+		       text(item, "kind"), text(item, "name"));
+	}
+	json_array_foreach((json_t *)kernel, i, item) printf("  %s\n", json_string_value(item));
+}
+
+static int show_config(const struct command *command)
+{
+	json_t *config;
+	int rc = call(command, NULL, "GET", "/config", NULL, &config);
+
+	if (rc == EXIT_OK)
+		print_json(config);
+	json_decref(config);
+	return rc;
+}
+
+static int plan_config(const struct command *command, const char *file)
+{
+	json_t *plan;
+	int rc = send_file(command, "POST", "/config/plan", file, &plan);
+
+	if (rc != EXIT_OK)
+		return rc;
+	if (command->json)
+		print_json(plan);
+	else
+		print_plan(plan);
+	json_decref(plan);
+	return EXIT_OK;
+}
+
+static int apply_config(const struct command *command, const char *file)
+{
+	json_t *config;
+	int rc = send_file(command, "PUT", "/config", file, &config);
+
+	if (rc != EXIT_OK)
+		return rc;
+	if (command->json)
+		print_json(config);
+	else
+		puts("configuration applied.");
+	json_decref(config);
+	return EXIT_OK;
+}
+
+int config_command(const struct command *command)
+{
+	const char *action = command->count > 0 ? command->arguments[0] : "show";
+	const char *file = command->count > 1 ? command->arguments[1] : NULL;
+	bool show = strcmp(action, "show") == 0;
+
+	if (command->help)
+		return print_config_help();
+	if (!show && strcmp(action, "plan") != 0 && strcmp(action, "apply") != 0)
+		return usage_error("%s: no such action; `portico config --help` tells them", action);
+	if (command->count > (show ? 1 : 2))
+		return usage_error("%s: portico config %s takes no more", command->arguments[show ? 1 : 2],
+				   action);
+	if (show)
+		return show_config(command);
+	if (!file)
+		return usage_error("portico config %s needs a FILE", action);
+	return strcmp(action, "plan") == 0 ? plan_config(command, file) : apply_config(command, file);
+}
