@@ -54,7 +54,17 @@ static const char usage[] =
 /* Returns an exit status, or -1 to go on. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-	enum { OPT_DB = 256, OPT_LISTEN, OPT_SOCKET, OPT_NETNS, OPT_LOG_LEVEL, OPT_CHECK, OPT_FLUSH, OPT_VERSION, OPT_HELP };
+	enum {
+		OPT_DB = 256,
+		OPT_LISTEN,
+		OPT_SOCKET,
+		OPT_NETNS,
+		OPT_LOG_LEVEL,
+		OPT_CHECK,
+		OPT_FLUSH,
+		OPT_VERSION,
+		OPT_HELP
+	};
 	static const struct option table[] = {
 		{ "db", required_argument, NULL, OPT_DB },
 		{ "listen", required_argument, NULL, OPT_LISTEN },
@@ -76,7 +86,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case OPT_LISTEN:
 			if (options->listen_count == EDGE_LISTEN_MAX) {
-				fprintf(stderr, "porticod: at most %d addresses to listen on\n", EDGE_LISTEN_MAX);
+				fprintf(stderr, "porticod: at most %d addresses to listen on\n",
+					EDGE_LISTEN_MAX);
 				return STATUS_USAGE;
 			}
 			options->listen[options->listen_count++] = optarg;
@@ -158,7 +169,8 @@ static int enter_netns(const char *name)
 	char path[PATH_MAX];
 	int r = 0;
 
-	if (!*name || strchr(name, '/') || snprintf(path, sizeof(path), "/run/netns/%s", name) >= (int)sizeof(path))
+	if (!*name || strchr(name, '/') ||
+	    snprintf(path, sizeof(path), "/run/netns/%s", name) >= (int)sizeof(path))
 		return -EINVAL;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -218,8 +230,9 @@ static void notify_open(void)
 	if (path[0] == '@')
 		address.sun_path[0] = '\0';
 	notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (notify_fd >= 0 && connect(notify_fd, (struct sockaddr *)&address,
-				      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0) {
+	if (notify_fd >= 0 &&
+	    connect(notify_fd, (struct sockaddr *)&address,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0) {
 		close(notify_fd);
 		notify_fd = -1;
 	}
@@ -234,12 +247,19 @@ static void notify(const char *state)
 
 /* --- running --- */
 
+struct running {
+	struct loop *loop;
+	struct engine *engine;
+};
+
 static void on_signal(void *arg, int signo)
 {
+	struct running *running = arg;
+
 	if (signo == SIGHUP)
-		log_info("SIGHUP: nothing is kept in files that could be read again");
+		engine_recheck(running->engine);
 	else
-		loop_stop(arg, STATUS_OK);
+		loop_stop(running->loop, STATUS_OK);
 }
 
 static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer)
@@ -252,9 +272,8 @@ static int serve(const struct options *options, struct edge *edge, const uint16_
 {
 	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
 	struct engine_options engine_options = { 0 };
-	struct engine *engine = NULL;
+	struct running running = { 0 };
 	struct store *store = NULL;
-	struct loop *loop = NULL;
 	struct web *web = NULL;
 	int status = STATUS_FAILURE;
 	struct err err;
@@ -263,33 +282,33 @@ static int serve(const struct options *options, struct edge *edge, const uint16_
 	for (unsigned i = 0; i < options->listen_count; i++)
 		engine_options.admin_ports[engine_options.admin_port_count++] = ports[i];
 	signal(SIGPIPE, SIG_IGN);
-	int r = loop_new(&loop);
+	int r = loop_new(&running.loop);
 
 	if (r == 0)
-		r = loop_add_signals(loop, signals, 3, on_signal, loop);
+		r = loop_add_signals(running.loop, signals, 3, on_signal, &running);
 	if (r < 0) {
 		failed_errno("event loop", r);
 	} else if (store_open(options->db, &store, &err) < 0) {
 		failed("database", &err);
-	} else if (engine_new(loop, store, &engine_options, &engine, &err) < 0) {
+	} else if (engine_new(running.loop, store, &engine_options, &running.engine, &err) < 0) {
 		failed("kernel", &err);
-	} else if (web_new(loop, engine, store, &web, &err) < 0) {
+	} else if (web_new(running.loop, running.engine, store, &web, &err) < 0) {
 		failed("web", &err);
-	} else if ((r = edge_attach(edge, loop, on_connection, web)) < 0) {
+	} else if ((r = edge_attach(edge, running.loop, on_connection, web)) < 0) {
 		failed_errno("edge", r);
 	} else if ((r = web_listen_unix(web, command_fd)), command_fd = -1, r < 0) {
 		failed_errno(options->socket, r);
 	} else {
-		log_info("ready at revision %llu", (unsigned long long)engine_revision(engine));
+		log_info("ready at revision %llu", (unsigned long long)engine_revision(running.engine));
 		notify("READY=1");
-		status = loop_run(loop);
+		status = loop_run(running.loop);
 		notify("STOPPING=1");
 	}
 	edge_stop(edge);
 	web_free(web);
-	engine_free(engine);
+	engine_free(running.engine);
 	store_close(store);
-	loop_free(loop);
+	loop_free(running.loop);
 	if (command_fd >= 0)
 		close(command_fd);
 	return status;

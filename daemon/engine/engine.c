@@ -60,8 +60,8 @@ static void note_uplinks(struct engine *engine)
 		uplink_resolve(engine->config, uplink, &engine->links, &live);
 		if (memory->known && memory->up == live.up)
 			continue;
-		log_info("uplink \"%s\" (%s) is %s%s%s", uplink->object.name, uplink->device, live.up ? "up" : "down",
-			 live.up ? "" : ": ", live.up ? "" : live.why_down);
+		log_info("uplink \"%s\" (%s) is %s%s%s", uplink->object.name, uplink->device,
+			 live.up ? "up" : "down", live.up ? "" : ": ", live.up ? "" : live.why_down);
 		*memory = (struct uplink_memory){ .known = true, .up = live.up, .since = engine_now() };
 	}
 }
@@ -184,7 +184,8 @@ static void schedule_retry(struct engine *engine)
 	} else if (!timer_running(engine->retry)) {
 		timer_start(engine->retry, engine->retry_s * 1000u);
 		if (engine->retry_s < RETRY_LAST_S)
-			engine->retry_s = engine->retry_s * 2 < RETRY_LAST_S ? engine->retry_s * 2 : RETRY_LAST_S;
+			engine->retry_s = engine->retry_s * 2 < RETRY_LAST_S ? engine->retry_s * 2 :
+									       RETRY_LAST_S;
 	}
 }
 
@@ -214,7 +215,8 @@ static void schedule_expiry(struct engine *engine)
  * `ret_steps` (may be NULL): how many there were. Returns a failure that the
  * caller should know of, with `err` set; the kernel may then have a part.
  */
-static int bring_about(struct engine *engine, const struct config *config, unsigned *ret_steps, struct err *err)
+static int bring_about(struct engine *engine, const struct config *config, unsigned *ret_steps,
+		       struct err *err)
 {
 	struct apply_result result = { 0 };
 	struct kstate *desired;
@@ -227,7 +229,8 @@ static int bring_about(struct engine *engine, const struct config *config, unsig
 		r = read_observed(engine, desired);
 		if (r < 0) {
 			state_free(desired);
-			return err_set(err, ERR_KERNEL, "the kernel's state cannot be read: %s", strerror(-r));
+			return err_set(err, ERR_KERNEL, "the kernel's state cannot be read: %s",
+				       strerror(-r));
 		}
 	}
 	r = plan_make(desired, engine->observed, &plan);
@@ -359,6 +362,11 @@ void engine_free(struct engine *engine)
 	free(engine);
 }
 
+void engine_recheck(struct engine *engine)
+{
+	engine->dirty = KERNEL_LINKS | KERNEL_TABLE | KERNEL_ROUTES | KERNEL_SYSCTL;
+}
+
 const struct config *engine_config(const struct engine *engine)
 {
 	return engine->config;
@@ -430,13 +438,15 @@ static int commit(struct engine *engine, struct config *next, const struct chang
 	return 0;
 }
 
-int engine_commit(struct engine *engine, struct config *next, const struct change_request *request, struct err *err)
+int engine_commit(struct engine *engine, struct config *next, const struct change_request *request,
+		  struct err *err)
 {
 	struct changes changes;
 
 	if (request->if_revision && request->if_revision != engine->revision)
 		return err_set(err, ERR_STALE, "the configuration is at revision %llu by now, not %llu",
-			       (unsigned long long)engine->revision, (unsigned long long)request->if_revision);
+			       (unsigned long long)engine->revision,
+			       (unsigned long long)request->if_revision);
 	int r = config_check(next, request->focus, err);
 
 	if (r < 0)
@@ -480,7 +490,8 @@ int engine_plan(struct engine *engine, const struct config *next, json_t **ret_j
 	}
 	r = config_diff(engine->config, next, &changes);
 	if (r == 0) {
-		*ret_json = json_pack("{s:o, s:o}", "changes", changes_to_json(&changes), "kernel", plan_to_json(&plan));
+		*ret_json = json_pack("{s:o, s:o}", "changes", changes_to_json(&changes), "kernel",
+				      plan_to_json(&plan));
 		changes_done(&changes);
 	}
 	plan_done(&plan);

@@ -36,6 +36,9 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 	       struct engine **ret_engine, struct err *err);
 void engine_free(struct engine *engine); /* takes NULL; the kernel's state stays */
 
+/* Reads the kernel again, all of it, and compares: for what the kernel does not tell by itself. */
+void engine_recheck(struct engine *engine);
+
 /* The configuration in force; valid until the loop turns (config_ref() it to keep it). */
 const struct config *engine_config(const struct engine *engine);
 uint64_t engine_revision(const struct engine *engine);
@@ -54,7 +57,8 @@ struct change_request {
  * changes nothing and says why. Equal to the present one: 0, and the revision stays. Takes a
  * reference of its own.
  */
-int engine_commit(struct engine *engine, struct config *next, const struct change_request *request, struct err *err);
+int engine_commit(struct engine *engine, struct config *next, const struct change_request *request,
+		  struct err *err);
 
 /* {"changes": [...], "kernel": ["nft ...", "ip ..."]}; changes nothing. */
 int engine_plan(struct engine *engine, const struct config *next, json_t **ret_json, struct err *err);
@@ -67,7 +71,8 @@ struct forward_counters {
 	int64_t last; /* seconds since the epoch, when growth was last seen; 0: never */
 };
 /* Reads the kernel's counters if what is known is older than a second. */
-void engine_forward_counters(struct engine *engine, uint32_t forward_id, struct forward_counters *ret_counters);
+void engine_forward_counters(struct engine *engine, uint32_t forward_id,
+			     struct forward_counters *ret_counters);
 
 /* Since when the uplink has been in its present state, up or down; seconds since the epoch. */
 int64_t engine_uplink_since(const struct engine *engine, uint32_t uplink_id);

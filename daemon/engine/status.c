@@ -30,12 +30,13 @@ json_t *engine_kernel_status(const struct engine *engine)
 	json_t *failures = json_array();
 
 	for (unsigned i = 0; i < engine->refusal_count; i++)
-		json_array_append_new(failures, json_pack("{s:s, s:s}", "step", engine->refusals[i].step, "message",
-							  engine->refusals[i].text));
-	return json_pack("{s:b, s:s?, s:I, s:o, s:o}", "in_sync", engine->observed == engine->desired && !engine->dirty,
-			 "last_error", engine->refusal_count ? engine->refusals[0].text : NULL, "mended",
-			 (json_int_t)engine->mended, "last_mended", time_to_json(engine->last_mended), "failures",
-			 failures);
+		json_array_append_new(failures, json_pack("{s:s, s:s}", "step", engine->refusals[i].step,
+							  "message", engine->refusals[i].text));
+	return json_pack("{s:b, s:s?, s:I, s:o, s:o}", "in_sync",
+			 engine->observed == engine->desired && !engine->dirty, "last_error",
+			 engine->refusal_count ? engine->refusals[0].text : NULL, "mended",
+			 (json_int_t)engine->mended, "last_mended", time_to_json(engine->last_mended),
+			 "failures", failures);
 }
 
 int64_t engine_uplink_since(const struct engine *engine, uint32_t uplink_id)
@@ -93,7 +94,8 @@ static int read_counters(struct engine *engine)
 	}
 	for (unsigned i = 0; i < forwards->count; i++) {
 		struct counter *now = &reading.counters[i];
-		const struct counter *before = find_counter(engine->counters, engine->counter_count, now->forward);
+		const struct counter *before = find_counter(engine->counters, engine->counter_count,
+							    now->forward);
 
 		if (before)
 			now->last = now->connections > before->connections ? engine_now() : before->last;
@@ -128,7 +130,8 @@ void counters_stop(struct engine *engine)
 	free(engine->counters);
 }
 
-void engine_forward_counters(struct engine *engine, uint32_t forward_id, struct forward_counters *ret_counters)
+void engine_forward_counters(struct engine *engine, uint32_t forward_id,
+			     struct forward_counters *ret_counters)
 {
 	*ret_counters = (struct forward_counters){ 0 };
 	if (!engine->counters_at_ms || loop_now_ms() - engine->counters_at_ms >= COUNTERS_FRESH_MS)
@@ -136,5 +139,6 @@ void engine_forward_counters(struct engine *engine, uint32_t forward_id, struct 
 	const struct counter *counter = find_counter(engine->counters, engine->counter_count, forward_id);
 
 	if (counter)
-		*ret_counters = (struct forward_counters){ .connections = counter->connections, .last = counter->last };
+		*ret_counters = (struct forward_counters){ .connections = counter->connections,
+							   .last = counter->last };
 }

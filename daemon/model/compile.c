@@ -55,7 +55,9 @@ static void set_text(char to[KNAME_MAX], const char *from)
 
 static struct kstmt match_word(enum kfield field, uint32_t mask, uint32_t value, bool invert)
 {
-	struct kstmt stmt = { .type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .mask = mask, .invert = invert };
+	struct kstmt stmt = {
+		.type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .mask = mask, .invert = invert
+	};
 
 	memcpy(stmt.value, &value, sizeof(value));
 	return stmt;
@@ -63,7 +65,9 @@ static struct kstmt match_word(enum kfield field, uint32_t mask, uint32_t value,
 
 static struct kstmt match_byte(enum kfield field, uint8_t value)
 {
-	return (struct kstmt){ .type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .value = { value } };
+	return (struct kstmt){
+		.type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .value = { value }
+	};
 }
 
 static struct kstmt match_port(uint16_t port)
@@ -122,8 +126,8 @@ static struct kstmt snat_to(const struct ip *address)
 	return (struct kstmt){ .type = KSTMT_SNAT, .address = *address };
 }
 
-#define RULE(c, chain, comment, ...)                                                                      \
-	kchain_add_rule((c)->state, chain, (struct kstmt[]){ __VA_ARGS__ },                               \
+#define RULE(c, chain, comment, ...)                                        \
+	kchain_add_rule((c)->state, chain, (struct kstmt[]){ __VA_ARGS__ }, \
 			sizeof((struct kstmt[]){ __VA_ARGS__ }) / sizeof(struct kstmt), comment)
 
 /* --- chains, sets, elements --- */
@@ -142,7 +146,8 @@ static struct kchain *base_chain(struct compiler *c, const char *name, enum kcha
 }
 
 /* "forwards4", or "forwards4_2" for id 2. */
-static void family_name(char name[KNAME_MAX], const char *stem, const struct family_words *family, uint32_t id)
+static void family_name(char name[KNAME_MAX], const char *stem, const struct family_words *family,
+			uint32_t id)
 {
 	if (id)
 		snprintf(name, KNAME_MAX, "%s%c_%u", stem, family->suffix, id);
@@ -161,8 +166,8 @@ static struct kset *find_set(const struct compiler *c, const char *name)
 
 static struct kset *add_map(struct compiler *c, const char *name, enum ktype key, enum ktype data)
 {
-	return kstate_add_set(c->state, name, (enum ktype[KFIELDS_MAX]){ key }, (enum ktype[2]){ data }, false, false,
-			      NULL);
+	return kstate_add_set(c->state, name, (enum ktype[KFIELDS_MAX]){ key }, (enum ktype[2]){ data },
+			      false, false, NULL);
 }
 
 static struct kset *add_set(struct compiler *c, const char *name, enum ktype key, bool interval)
@@ -170,7 +175,8 @@ static struct kset *add_set(struct compiler *c, const char *name, enum ktype key
 	return kstate_add_set(c->state, name, (enum ktype[KFIELDS_MAX]){ key }, NULL, interval, false, NULL);
 }
 
-static void add_jump(struct compiler *c, struct kset *map, const void *key, const char *chain, const char *comment)
+static void add_jump(struct compiler *c, struct kset *map, const void *key, const char *chain,
+		     const char *comment)
 {
 	uint8_t data[KDATA_MAX] = { KVERDICT_JUMP };
 
@@ -264,7 +270,8 @@ static void collect_network(struct compiler *c, const struct network *network, s
 		for (unsigned j = 0; link && j < link->address_count; j++)
 			if (uplink_address_counts(&link->addresses[j]))
 				add_prefix(c, list,
-					   prefix_of(&link->addresses[j].address, link->addresses[j].prefix_length));
+					   prefix_of(&link->addresses[j].address,
+						     link->addresses[j].prefix_length));
 	}
 	for (unsigned i = 0; i < network->prefixes.count; i++)
 		add_prefix(c, list, network->prefixes.items[i]);
@@ -315,8 +322,8 @@ static bool is_guarded(const struct forward *forward)
 }
 
 /* The maps that a forward of this family stands in: those for all uplinks (id 0), or one uplink's own. */
-static struct kset *forward_map(struct compiler *c, const char *stem, const struct family_words *family, uint32_t id,
-				bool ports, bool jumps)
+static struct kset *forward_map(struct compiler *c, const char *stem, const struct family_words *family,
+				uint32_t id, bool ports, bool jumps)
 {
 	char name[KNAME_MAX];
 
@@ -325,11 +332,12 @@ static struct kset *forward_map(struct compiler *c, const char *stem, const stru
 
 	if (set)
 		return set;
-	return kstate_add_set(c->state, name,
-			      (enum ktype[KFIELDS_MAX]){ KTYPE_INET_PROTO, ports ? KTYPE_INET_SERVICE : KTYPE_NONE },
-			      (enum ktype[2]){ jumps ? KTYPE_VERDICT : family->address,
-					       ports && !jumps ? KTYPE_INET_SERVICE : KTYPE_NONE },
-			      false, !jumps, NULL);
+	return kstate_add_set(
+		c->state, name,
+		(enum ktype[KFIELDS_MAX]){ KTYPE_INET_PROTO, ports ? KTYPE_INET_SERVICE : KTYPE_NONE },
+		(enum ktype[2]){ jumps ? KTYPE_VERDICT : family->address,
+				 ports && !jumps ? KTYPE_INET_SERVICE : KTYPE_NONE },
+		false, !jumps, NULL);
 }
 
 static void put_port(uint8_t *bytes, unsigned port)
@@ -362,9 +370,8 @@ static void add_ports(struct compiler *c, const struct forward *forward, const s
 		      uint32_t uplink, uint8_t protocol)
 {
 	struct port_walk outside = { .ports = &forward->external_ports };
-	struct port_walk inside = {
-		.ports = forward->internal_ports.count ? &forward->internal_ports : &forward->external_ports
-	};
+	struct port_walk inside = { .ports = forward->internal_ports.count ? &forward->internal_ports :
+									     &forward->external_ports };
 	unsigned address_size = ip_size(family->af);
 	char chain[KNAME_MAX];
 
@@ -394,7 +401,8 @@ static void add_portless(struct compiler *c, const struct forward *forward, cons
 	if (!is_guarded(forward))
 		return;
 	snprintf(chain, sizeof(chain), "guard_%u", forward->object.id);
-	add_jump(c, forward_map(c, "portless_guards", family, uplink, false, true), key, chain, forward->object.name);
+	add_jump(c, forward_map(c, "portless_guards", family, uplink, false, true), key, chain,
+		 forward->object.name);
 }
 
 static void add_to_maps(struct compiler *c, const struct forward *forward, const struct family_words *family,
@@ -409,7 +417,8 @@ static void add_to_maps(struct compiler *c, const struct forward *forward, const
 }
 
 /* A guard accepts, untranslated, what a forward does not serve; the rest returns to be translated. */
-static void add_guard(struct compiler *c, const struct forward *forward, const struct family_words *family, bool lan)
+static void add_guard(struct compiler *c, const struct forward *forward, const struct family_words *family,
+		      bool lan)
 {
 	char name[KNAME_MAX], set[KNAME_MAX];
 
@@ -418,17 +427,21 @@ static void add_guard(struct compiler *c, const struct forward *forward, const s
 
 	if (!forward->hairpin && lan) {
 		family_name(set, "lan", family, 0);
-		RULE(c, chain, forward->object.name, lookup(family->saddr, set, false), verdict(KVERDICT_ACCEPT));
+		RULE(c, chain, forward->object.name, lookup(family->saddr, set, false),
+		     verdict(KVERDICT_ACCEPT));
 	}
 	snprintf(set, sizeof(set), "sources_%u", forward->object.id);
 	if (add_source_set(c, set, family, &forward->sources))
-		RULE(c, chain, forward->object.name, lookup(family->saddr, set, true), verdict(KVERDICT_ACCEPT));
+		RULE(c, chain, forward->object.name, lookup(family->saddr, set, true),
+		     verdict(KVERDICT_ACCEPT));
 }
 
 /* Backends whose replies would not come back by themselves: their clients get the router's address. */
-static void add_source_rewrite(struct compiler *c, const struct forward *forward, const struct family_words *family)
+static void add_source_rewrite(struct compiler *c, const struct forward *forward,
+			       const struct family_words *family)
 {
-	const struct ports *ports = forward->internal_ports.count ? &forward->internal_ports : &forward->external_ports;
+	const struct ports *ports = forward->internal_ports.count ? &forward->internal_ports :
+								    &forward->external_ports;
 	unsigned address_size = ip_size(family->af);
 
 	for (unsigned i = 0; i < forward->protocols.count; i++) {
@@ -441,10 +454,11 @@ static void add_source_rewrite(struct compiler *c, const struct forward *forward
 		struct kset *set = find_set(c, name);
 
 		if (!set)
-			set = kstate_add_set(c->state, name,
-					     (enum ktype[KFIELDS_MAX]){ KTYPE_INET_PROTO, family->address,
-									has_ports ? KTYPE_INET_SERVICE : KTYPE_NONE },
-					     NULL, false, false, NULL);
+			set = kstate_add_set(
+				c->state, name,
+				(enum ktype[KFIELDS_MAX]){ KTYPE_INET_PROTO, family->address,
+							   has_ports ? KTYPE_INET_SERVICE : KTYPE_NONE },
+				NULL, false, false, NULL);
 		for (unsigned left = has_ports ? ports_count(ports) : 1; left; left--) {
 			uint8_t key[KKEY_MAX] = { protocol };
 
@@ -461,7 +475,8 @@ static void add_forward(struct compiler *c, const struct forward *forward, const
 	if (!forward->uplinks.count)
 		add_to_maps(c, forward, family, 0);
 	for (unsigned i = 0; i < forward->uplinks.count; i++) {
-		const struct object *uplink = config_find_name(c->config, KIND_UPLINK, forward->uplinks.items[i]);
+		const struct object *uplink = config_find_name(c->config, KIND_UPLINK,
+							       forward->uplinks.items[i]);
 
 		if (uplink)
 			add_to_maps(c, forward, family, uplink->id);
@@ -506,7 +521,8 @@ static void add_lookup_rule(struct compiler *c, struct kchain *chain, const char
  * before the lookups, because a translation ends the chain; what falls
  * through is unmarked again.
  */
-static void add_translate_chain(struct compiler *c, const struct family_words *family, const struct uplink *uplink)
+static void add_translate_chain(struct compiler *c, const struct family_words *family,
+				const struct uplink *uplink)
 {
 	uint32_t own = uplink->object.id;
 	char name[KNAME_MAX];
@@ -651,15 +667,16 @@ static void add_leave_chain(struct compiler *c, const struct uplink *uplink)
 			continue;
 		snprintf(name, sizeof(name), "source_nat_%u", nat->object.id);
 		if (add_source_set(c, name, family, &nat->sources))
-			RULE(c, chain, nat->object.name, lookup(family->saddr, name, false), snat_to(&nat->address));
+			RULE(c, chain, nat->object.name, lookup(family->saddr, name, false),
+			     snat_to(&nat->address));
 	}
 	switch (uplink->source_nat_kind) {
 	case SOURCE_NAT_MASQUERADE:
-		RULE(c, chain, NULL, match_byte(KFIELD_NFPROTO, AF_INET), (struct kstmt){ .type = KSTMT_MASQUERADE });
+		RULE(c, chain, NULL, match_byte(KFIELD_NFPROTO, AF_INET),
+		     (struct kstmt){ .type = KSTMT_MASQUERADE });
 		break;
 	case SOURCE_NAT_ADDRESS:
-		RULE(c, chain, NULL,
-		     match_byte(KFIELD_NFPROTO, uplink->source_nat.family),
+		RULE(c, chain, NULL, match_byte(KFIELD_NFPROTO, uplink->source_nat.family),
 		     snat_to(&uplink->source_nat));
 		break;
 	case SOURCE_NAT_NONE:
@@ -670,7 +687,8 @@ static void add_leave_chain(struct compiler *c, const struct uplink *uplink)
 /* Chains and map entries by which connections learn their uplink, and packets their mark. */
 static void compile_uplinks(struct compiler *c)
 {
-	kstate_add_set(c->state, "uplink_devices", (enum ktype[KFIELDS_MAX]){ KTYPE_IFNAME }, NULL, false, false, NULL);
+	kstate_add_set(c->state, "uplink_devices", (enum ktype[KFIELDS_MAX]){ KTYPE_IFNAME }, NULL, false,
+		       false, NULL);
 	add_map(c, "uplink_arrive", KTYPE_IFNAME, KTYPE_VERDICT);
 	add_map(c, "uplink_leave", KTYPE_IFNAME, KTYPE_VERDICT);
 	add_map(c, "uplink_marks", KTYPE_MARK, KTYPE_VERDICT);
@@ -708,7 +726,8 @@ static bool wants_family(const struct compiler *c, const struct family_words *fa
 	for (unsigned i = 0; i < forwards->count; i++) {
 		const struct forward *forward = (const struct forward *)forwards->items[i];
 
-		if (forward->internal_address.family == family->af && forward_in_force(forward, c->environment))
+		if (forward->internal_address.family == family->af &&
+		    forward_in_force(forward, c->environment))
 			return true;
 	}
 	return false;
@@ -723,7 +742,8 @@ static void compile_nat(struct compiler *c)
 		if (wants_family(c, &families[i]))
 			compile_family(c, &families[i], &prerouting, &output, &postrouting);
 	RULE(c, &postrouting, "a forward used from the router itself", let_in(),
-	     match_word(KFIELD_FIB_SADDR_TYPE, 0, ROUTE_TYPE_LOCAL, false), (struct kstmt){ .type = KSTMT_MASQUERADE });
+	     match_word(KFIELD_FIB_SADDR_TYPE, 0, ROUTE_TYPE_LOCAL, false),
+	     (struct kstmt){ .type = KSTMT_MASQUERADE });
 	RULE(c, &postrouting, NULL, vmap(KFIELD_OIFNAME, 0, "uplink_leave"));
 
 	const struct {
@@ -736,8 +756,8 @@ static void compile_nat(struct compiler *c)
 		       { "source_nat", KHOOK_POSTROUTING, PRIORITY_SRCNAT, &postrouting } };
 
 	for (unsigned i = 0; i < sizeof(chains) / sizeof(chains[0]); i++) {
-		struct kchain *chain =
-			base_chain(c, chains[i].name, KCHAIN_NAT, chains[i].hook, chains[i].priority);
+		struct kchain *chain = base_chain(c, chains[i].name, KCHAIN_NAT, chains[i].hook,
+						  chains[i].priority);
 
 		if (!chain) {
 			free(chains[i].built->rules);
@@ -765,8 +785,8 @@ static void compile_marks(struct compiler *c)
 static void compile_filter(struct compiler *c)
 {
 	if (filter_is_ours(c->config, c->environment)) {
-		struct kchain *forward =
-			base_chain(c, "filter_forward", KCHAIN_FILTER, KHOOK_FORWARD, PRIORITY_FILTER);
+		struct kchain *forward = base_chain(c, "filter_forward", KCHAIN_FILTER, KHOOK_FORWARD,
+						    PRIORITY_FILTER);
 
 		RULE(c, forward, NULL,
 		     match_word(KFIELD_CT_STATE, CT_STATE_ESTABLISHED | CT_STATE_RELATED, 0, false),
@@ -780,16 +800,17 @@ static void compile_filter(struct compiler *c)
 	struct kchain *input = base_chain(c, "filter_input", KCHAIN_FILTER, KHOOK_INPUT, PRIORITY_FILTER);
 
 	for (unsigned i = 0; i < c->environment->admin_port_count; i++)
-		RULE(c, input, "the admin page is not for uplinks", lookup(KFIELD_IIFNAME, "uplink_devices", false),
-		     match_byte(KFIELD_L4PROTO, IPPROTO_TCP), match_port(c->environment->admin_ports[i]),
-		     verdict(KVERDICT_DROP));
+		RULE(c, input, "the admin page is not for uplinks",
+		     lookup(KFIELD_IIFNAME, "uplink_devices", false), match_byte(KFIELD_L4PROTO, IPPROTO_TCP),
+		     match_port(c->environment->admin_ports[i]), verdict(KVERDICT_DROP));
 }
 
 /* --- routing --- */
 
 static void add_uplink_routing(struct compiler *c, const struct uplink_live *live, uint8_t af)
 {
-	uint32_t base = (uint32_t)config_settings(c->config)->rule_preference_base, id = live->uplink->object.id;
+	uint32_t base = (uint32_t)config_settings(c->config)->rule_preference_base,
+		 id = live->uplink->object.id;
 	bool routed = af == AF_INET ? live->routed4 : live->routed6;
 	struct kiprule rule = { .family = af, .table = live->table };
 
@@ -849,7 +870,8 @@ static void compile_routing(struct compiler *c)
 	}
 }
 
-static void add_device_sysctl(struct compiler *c, const char *family, const char *device, const char *name, int value)
+static void add_device_sysctl(struct compiler *c, const char *family, const char *device, const char *name,
+			      int value)
 {
 	char path[80];
 

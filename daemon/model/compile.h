@@ -13,8 +13,8 @@
 
 /* What the compiler must know beside configuration and links. */
 struct environment {
-	int64_t now;         /* seconds since the epoch, for expires_at */
-	bool fw4;            /* OpenWrt's firewall has its table in the kernel */
+	int64_t now; /* seconds since the epoch, for expires_at */
+	bool fw4;    /* OpenWrt's firewall has its table in the kernel */
 	unsigned admin_port_count;
 	uint16_t admin_ports[8]; /* where the admin page listens */
 };
@@ -28,11 +28,11 @@ struct environment {
 /* An uplink as it stands: what state in the API shows and compile() acts on. */
 struct uplink_live {
 	const struct uplink *uplink;
-	const struct link *link;    /* NULL: the device is not there */
-	bool up;                    /* enabled, device there and up, has an address */
-	const char *why_down;       /* NULL when up; else a message key such as "device-missing" */
+	const struct link *link;      /* NULL: the device is not there */
+	bool up;                      /* enabled, device there and up, has an address */
+	const char *why_down;         /* NULL when up; else a message key such as "device-missing" */
 	struct ip gateway4, gateway6; /* AF_UNSPEC: none (yet) */
-	bool routed4, routed6;      /* its table has a default route */
+	bool routed4, routed6;        /* its table has a default route */
 	uint32_t mark, table;
 };
 
@@ -51,7 +51,8 @@ bool forward_listens_on(const struct forward *forward, const struct link_address
 /* Whether, and why not, the forward can carry packets now (see "state" in the API). */
 struct forward_live {
 	bool live;
-	const char *why_not; /* NULL when live; a message key: "disabled", "expired", "uplink-unknown", "uplink-down" */
+	const char *
+		why_not; /* NULL when live; a message key: "disabled", "expired", "uplink-unknown", "uplink-down" */
 };
 void forward_resolve(const struct config *config, const struct forward *forward, const struct links *links,
 		     const struct environment *environment, struct forward_live *ret_live);

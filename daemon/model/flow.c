@@ -76,10 +76,11 @@ static bool translation(const struct judge *judge, const struct uplink *uplink, 
 	if (in_set(judge, "no_hairpin", &flow->source))
 		return false;
 	for (int own = 1; own >= 0; own--) {
-		const struct kset *set =
-			family_set(judge, ports ? "forwards" : "portless", family, own ? uplink->object.id : 0);
+		const struct kset *set = family_set(judge, ports ? "forwards" : "portless", family,
+						    own ? uplink->object.id : 0);
 		const struct kelem *elem = set ? kset_find(set, key) : NULL;
-		const struct object *forward = elem ? config_find(judge->config, KIND_FORWARD, elem->owner) : NULL;
+		const struct object *forward = elem ? config_find(judge->config, KIND_FORWARD, elem->owner) :
+						      NULL;
 
 		if (!forward)
 			continue;
@@ -106,7 +107,8 @@ static bool fixed_source(const struct judge *judge, const struct uplink *uplink,
 	for (unsigned i = 0; i < nats->count; i++) {
 		const struct source_nat *nat = (const struct source_nat *)nats->items[i];
 
-		if (nat->enabled && strcmp(nat->uplink, uplink->object.name) == 0 && ip_compare(&nat->address, ip) == 0)
+		if (nat->enabled && strcmp(nat->uplink, uplink->object.name) == 0 &&
+		    ip_compare(&nat->address, ip) == 0)
 			return true;
 	}
 	return false;
@@ -122,7 +124,8 @@ static bool left_behind(const struct judge *judge, const struct flow *flow)
 	if (!uplink || !uplink->enabled)
 		return true;
 	/* Outgoing, with an address that is no longer the uplink's. */
-	return flow->source_nat && !flow->destination_nat && !device_has(judge, uplink, &flow->reply_destination) &&
+	return flow->source_nat && !flow->destination_nat &&
+	       !device_has(judge, uplink, &flow->reply_destination) &&
 	       !fixed_source(judge, uplink, &flow->reply_destination);
 }
 

@@ -16,12 +16,12 @@
 /* Both tuples of a conntrack entry, ports in host order (0 where the protocol has none). */
 struct flow {
 	uint8_t protocol;
-	struct ip source, destination;             /* original direction */
+	struct ip source, destination; /* original direction */
 	uint16_t source_port, destination_port;
 	struct ip reply_source, reply_destination; /* reply direction */
 	uint16_t reply_source_port, reply_destination_port;
 	uint32_t mark;
-	bool source_nat, destination_nat;          /* IPS_SRC_NAT, IPS_DST_NAT */
+	bool source_nat, destination_nat; /* IPS_SRC_NAT, IPS_DST_NAT */
 };
 
 /*

@@ -122,8 +122,8 @@ static unsigned padded(unsigned size)
 	return (size + 3) & ~3u;
 }
 
-struct kset *kstate_add_set(struct kstate *state, const char *name, const enum ktype *key, const enum ktype *data,
-			    bool interval, bool counter, const char *comment)
+struct kset *kstate_add_set(struct kstate *state, const char *name, const enum ktype *key,
+			    const enum ktype *data, bool interval, bool counter, const char *comment)
 {
 	struct kset *set = grow(state, &state->sets, &state->set_count, &state->set_size, sizeof(*set));
 
@@ -170,7 +170,8 @@ int kset_add(struct kstate *state, struct kset *set, const void *key, const void
 
 struct kchain *kstate_add_chain(struct kstate *state, const char *name, const char *comment)
 {
-	struct kchain *chain = grow(state, &state->chains, &state->chain_count, &state->chain_size, sizeof(*chain));
+	struct kchain *chain = grow(state, &state->chains, &state->chain_count, &state->chain_size,
+				    sizeof(*chain));
 
 	if (!chain)
 		return NULL;
@@ -201,8 +202,8 @@ static struct krule *add_rule(struct kstate *state, struct kchain *chain)
 	return rule;
 }
 
-struct krule *kchain_add_rule(struct kstate *state, struct kchain *chain, const struct kstmt *stmts, unsigned count,
-			      const char *comment)
+struct krule *kchain_add_rule(struct kstate *state, struct kchain *chain, const struct kstmt *stmts,
+			      unsigned count, const char *comment)
 {
 	struct krule *rule = add_rule(state, chain);
 
@@ -225,7 +226,8 @@ struct krule *kchain_add_digest(struct kstate *state, struct kchain *chain, uint
 
 int kstate_add_route(struct kstate *state, const struct kroute *route)
 {
-	struct kroute *slot = grow(state, &state->routes, &state->route_count, &state->route_size, sizeof(*slot));
+	struct kroute *slot = grow(state, &state->routes, &state->route_count, &state->route_size,
+				   sizeof(*slot));
 
 	if (!slot)
 		return -ENOMEM;
@@ -235,7 +237,8 @@ int kstate_add_route(struct kstate *state, const struct kroute *route)
 
 int kstate_add_rule(struct kstate *state, const struct kiprule *rule)
 {
-	struct kiprule *slot = grow(state, &state->rules, &state->rule_count, &state->rule_size, sizeof(*slot));
+	struct kiprule *slot = grow(state, &state->rules, &state->rule_count, &state->rule_size,
+				    sizeof(*slot));
 
 	if (!slot)
 		return -ENOMEM;
@@ -245,8 +248,8 @@ int kstate_add_rule(struct kstate *state, const struct kiprule *rule)
 
 int kstate_add_sysctl(struct kstate *state, const char *path, int value)
 {
-	struct ksysctl *slot =
-		grow(state, &state->sysctls, &state->sysctl_count, &state->sysctl_size, sizeof(*slot));
+	struct ksysctl *slot = grow(state, &state->sysctls, &state->sysctl_count, &state->sysctl_size,
+				    sizeof(*slot));
 
 	if (!slot)
 		return -ENOMEM;
@@ -272,7 +275,8 @@ static int compare_sysctls(const void *a, const void *b)
 
 static int compare_elems(const void *a, const void *b, void *size)
 {
-	return memcmp(((const struct kelem *)a)->bytes, ((const struct kelem *)b)->bytes, *(const unsigned *)size);
+	return memcmp(((const struct kelem *)a)->bytes, ((const struct kelem *)b)->bytes,
+		      *(const unsigned *)size);
 }
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
@@ -388,7 +392,8 @@ int kstate_finish(struct kstate *state)
 	sort(state->rules, state->rule_count, sizeof(*state->rules), compare_rules);
 	sort(state->sysctls, state->sysctl_count, sizeof(*state->sysctls), compare_sysctls);
 	state->rule_count = unique(state->rules, state->rule_count, sizeof(*state->rules), compare_rules);
-	state->sysctl_count = unique(state->sysctls, state->sysctl_count, sizeof(*state->sysctls), compare_sysctls);
+	state->sysctl_count = unique(state->sysctls, state->sysctl_count, sizeof(*state->sysctls),
+				     compare_sysctls);
 	return state->failed ? -ENOMEM : 0;
 }
 
@@ -397,7 +402,8 @@ const struct kset *kstate_find_set(const struct kstate *state, const char *name)
 	struct kset key;
 
 	copy_name(key.name, name);
-	return state->set_count ? bsearch(&key, state->sets, state->set_count, sizeof(key), compare_sets) : NULL;
+	return state->set_count ? bsearch(&key, state->sets, state->set_count, sizeof(key), compare_sets) :
+				  NULL;
 }
 
 const struct kchain *kstate_find_chain(const struct kstate *state, const char *name)
@@ -405,8 +411,9 @@ const struct kchain *kstate_find_chain(const struct kstate *state, const char *n
 	struct kchain key;
 
 	copy_name(key.name, name);
-	return state->chain_count ? bsearch(&key, state->chains, state->chain_count, sizeof(key), compare_chains) :
-				    NULL;
+	return state->chain_count ?
+		       bsearch(&key, state->chains, state->chain_count, sizeof(key), compare_chains) :
+		       NULL;
 }
 
 const struct kelem *kset_find(const struct kset *set, const void *key)

@@ -33,20 +33,20 @@ enum {
 
 /* What rules look at. The table in kstate.c gives each its text and size. */
 enum kfield {
-	KFIELD_L4PROTO,          /* meta l4proto, 1 byte */
-	KFIELD_IIFNAME,          /* 16 */
-	KFIELD_OIFNAME,          /* 16 */
-	KFIELD_IP_SADDR,         /* 4; implies meta nfproto ipv4 */
+	KFIELD_L4PROTO,  /* meta l4proto, 1 byte */
+	KFIELD_IIFNAME,  /* 16 */
+	KFIELD_OIFNAME,  /* 16 */
+	KFIELD_IP_SADDR, /* 4; implies meta nfproto ipv4 */
 	KFIELD_IP_DADDR,
-	KFIELD_IP6_SADDR,        /* 16; implies meta nfproto ipv6 */
+	KFIELD_IP6_SADDR, /* 16; implies meta nfproto ipv6 */
 	KFIELD_IP6_DADDR,
-	KFIELD_TH_DPORT,         /* 2 */
-	KFIELD_META_MARK,        /* 4, host order */
-	KFIELD_CT_MARK,          /* 4, host order */
-	KFIELD_CT_STATE,         /* 4, host order, bits */
-	KFIELD_FIB_SADDR_TYPE,   /* 4, host order: RTN_LOCAL ... */
+	KFIELD_TH_DPORT,       /* 2 */
+	KFIELD_META_MARK,      /* 4, host order */
+	KFIELD_CT_MARK,        /* 4, host order */
+	KFIELD_CT_STATE,       /* 4, host order, bits */
+	KFIELD_FIB_SADDR_TYPE, /* 4, host order: RTN_LOCAL ... */
 	KFIELD_FIB_DADDR_TYPE,
-	KFIELD_NFPROTO,          /* meta nfproto, 1 */
+	KFIELD_NFPROTO, /* meta nfproto, 1 */
 	KFIELD_COUNT,
 };
 
@@ -66,18 +66,18 @@ enum ktype {
 enum kverdict_code { KVERDICT_ACCEPT, KVERDICT_DROP, KVERDICT_RETURN, KVERDICT_JUMP, KVERDICT_GOTO };
 
 enum kstmt_type {
-	KSTMT_MATCH,        /* fields[0] [& mask] ==/!= value */
-	KSTMT_LOOKUP,       /* fields [!=] @set */
-	KSTMT_VMAP,         /* fields [& mask] vmap @set */
-	KSTMT_SET_CT_MARK,  /* ct mark set ct mark & mask | bits */
+	KSTMT_MATCH,       /* fields[0] [& mask] ==/!= value */
+	KSTMT_LOOKUP,      /* fields [!=] @set */
+	KSTMT_VMAP,        /* fields [& mask] vmap @set */
+	KSTMT_SET_CT_MARK, /* ct mark set ct mark & mask | bits */
 	KSTMT_SET_META_MARK,
-	KSTMT_DNAT_MAP,     /* dnat ip|ip6 to fields map @set (data: address, or address . port) */
-	KSTMT_DNAT,         /* dnat ip|ip6 to address[:port] */
-	KSTMT_SNAT,         /* snat ip|ip6 to address */
+	KSTMT_DNAT_MAP,      /* dnat ip|ip6 to fields map @set (data: address, or address . port) */
+	KSTMT_DNAT,          /* dnat ip|ip6 to address[:port] */
+	KSTMT_SNAT,          /* snat ip|ip6 to address */
 	KSTMT_SNAT_ORIGINAL, /* snat ip|ip6 to ct original ip|ip6 daddr */
 	KSTMT_MASQUERADE,
-	KSTMT_REDIRECT,     /* redirect to :port */
-	KSTMT_VERDICT,      /* accept, drop, return, jump, goto */
+	KSTMT_REDIRECT, /* redirect to :port */
+	KSTMT_VERDICT,  /* accept, drop, return, jump, goto */
 };
 
 struct kstmt {
@@ -85,8 +85,8 @@ struct kstmt {
 	uint8_t field_count;
 	enum kfield fields[KFIELDS_MAX];
 	bool invert;
-	uint32_t mask; /* MATCH, VMAP on marks and ct state: 0 is none */
-	uint32_t bits; /* SET_*_MARK */
+	uint32_t mask;     /* MATCH, VMAP on marks and ct state: 0 is none */
+	uint32_t bits;     /* SET_*_MARK */
 	uint8_t value[16]; /* MATCH: as the field is stored */
 	char set[KNAME_MAX];
 	struct ip address; /* DNAT, SNAT; its family also for DNAT_MAP, SNAT_ORIGINAL */
@@ -134,42 +134,40 @@ struct kelem {
 
 struct kset {
 	char name[KNAME_MAX];
-	enum ktype key[KFIELDS_MAX];  /* KTYPE_NONE behind the last */
-	enum ktype data[2];           /* KTYPE_NONE: a set, not a map */
+	enum ktype key[KFIELDS_MAX]; /* KTYPE_NONE behind the last */
+	enum ktype data[2];          /* KTYPE_NONE: a set, not a map */
 	bool interval;
-	bool counter;                 /* every element counts its packets */
+	bool counter; /* every element counts its packets */
 	const char *comment;
-	uint8_t key_size, data_size;  /* follow from the types */
+	uint8_t key_size, data_size; /* follow from the types */
 	unsigned count, size;
-	struct kelem *elems;          /* by bytes, ascending, once kstate_finish() has run */
+	struct kelem *elems; /* by bytes, ascending, once kstate_finish() has run */
 };
 
 /* A default route in one of our tables. Identity: family and table. */
 struct kroute {
 	uint8_t family;
 	uint32_t table;
-	uint32_t oif;       /* device index; 0 for unreachable */
-	char device[16];    /* its name, for people; not compared, may be empty */
-	struct ip gateway;  /* AF_UNSPEC: none */
+	uint32_t oif;      /* device index; 0 for unreachable */
+	char device[16];   /* its name, for people; not compared, may be empty */
+	struct ip gateway; /* AF_UNSPEC: none */
 };
 
 /* An entry of the routing policy database (ip-rule(8)); all of it is its identity. */
 struct kiprule {
 	uint8_t family;
 	uint32_t preference;
-	struct ip from;          /* a full address; AF_UNSPEC: any */
+	struct ip from;           /* a full address; AF_UNSPEC: any */
 	uint32_t mark, mark_mask; /* mask 0: any */
-	uint32_t table;          /* 0 for unreachable */
+	uint32_t table;           /* 0 for unreachable */
 	bool unreachable;
-	bool suppress_default;   /* suppress_prefixlength 0 */
+	bool suppress_default; /* suppress_prefixlength 0 */
 };
 
 struct ksysctl {
 	const char *path; /* below /proc/sys/ */
 	int value;
 };
-
-
 
 struct kstate {
 	struct arena *arena; /* owns every string, statement and element below; arrays are malloc()ed */
@@ -178,7 +176,7 @@ struct kstate {
 	/* The table is there but not as we want it: something in it is unknown to us (observed only). */
 	bool alien;
 	unsigned set_count, set_size;
-	struct kset *sets;     /* by name */
+	struct kset *sets; /* by name */
 	unsigned chain_count, chain_size;
 	struct kchain *chains; /* by name */
 	unsigned route_count, route_size;
@@ -197,14 +195,14 @@ void kstate_done(struct kstate *state);
  * same list. Strings are copied. NULL (or -ENOMEM): out of memory, which also sticks, so
  * that kstate_finish() can tell at the end.
  */
-struct kset *kstate_add_set(struct kstate *state, const char *name, const enum ktype *key, const enum ktype *data,
-			    bool interval, bool counter, const char *comment);
+struct kset *kstate_add_set(struct kstate *state, const char *name, const enum ktype *key,
+			    const enum ktype *data, bool interval, bool counter, const char *comment);
 /* `key_end` only for interval sets, `data` only for maps (key_size and data_size bytes each). */
 int kset_add(struct kstate *state, struct kset *set, const void *key, const void *key_end, const void *data,
 	     const char *comment, uint32_t owner);
 struct kchain *kstate_add_chain(struct kstate *state, const char *name, const char *comment);
-struct krule *kchain_add_rule(struct kstate *state, struct kchain *chain, const struct kstmt *stmts, unsigned count,
-			      const char *comment);
+struct krule *kchain_add_rule(struct kstate *state, struct kchain *chain, const struct kstmt *stmts,
+			      unsigned count, const char *comment);
 /* A rule of which only the digest is known (observed). */
 struct krule *kchain_add_digest(struct kstate *state, struct kchain *chain, uint64_t digest);
 int kstate_add_route(struct kstate *state, const struct kroute *route);

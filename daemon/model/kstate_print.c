@@ -46,7 +46,7 @@ static void print_quoted(const char *text, struct buf *buf)
 }
 
 static const char *const verdict_names[] = {
-	[KVERDICT_ACCEPT] = "accept", [KVERDICT_DROP] = "drop", [KVERDICT_RETURN] = "return",
+	[KVERDICT_ACCEPT] = "accept", [KVERDICT_DROP] = "drop",  [KVERDICT_RETURN] = "return",
 	[KVERDICT_JUMP] = "jump ",    [KVERDICT_GOTO] = "goto ",
 };
 
@@ -63,7 +63,9 @@ static void print_ct_state(uint32_t bits, struct buf *buf)
 	static const struct {
 		uint32_t bit;
 		const char *name;
-	} states[] = { { 1, "invalid" }, { 2, "established" }, { 4, "related" }, { 8, "new" }, { 64, "untracked" } };
+	} states[] = {
+		{ 1, "invalid" }, { 2, "established" }, { 4, "related" }, { 8, "new" }, { 64, "untracked" }
+	};
 	const char *comma = "";
 
 	for (unsigned i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
@@ -96,7 +98,8 @@ static void print_marked(const struct kstmt *stmt, struct buf *buf)
 		buf_printf(buf, " %s0x%08" PRIx32 "/%d", stmt->invert ? "!= " : "", value,
 			   __builtin_popcount(stmt->mask));
 	else
-		buf_printf(buf, " & 0x%08" PRIx32 " %s 0x%08" PRIx32, stmt->mask, stmt->invert ? "!=" : "==", value);
+		buf_printf(buf, " & 0x%08" PRIx32 " %s 0x%08" PRIx32, stmt->mask,
+			   stmt->invert ? "!=" : "==", value);
 }
 
 static void print_match(const struct kstmt *stmt, struct buf *buf)
@@ -125,7 +128,8 @@ static void print_match(const struct kstmt *stmt, struct buf *buf)
 	case KFIELD_IP_SADDR:
 	case KFIELD_IP_DADDR:
 		print_ip(&(struct ip){ .family = AF_INET,
-				       .bytes = { stmt->value[0], stmt->value[1], stmt->value[2], stmt->value[3] } },
+				       .bytes = { stmt->value[0], stmt->value[1], stmt->value[2],
+						  stmt->value[3] } },
 			 buf);
 		break;
 	case KFIELD_IP6_SADDR:
@@ -188,7 +192,8 @@ static void print_nat(const struct kstmt *stmt, struct buf *buf)
 	case KSTMT_SNAT: {
 		bool bracket = stmt->port && stmt->address.family == AF_INET6;
 
-		buf_printf(buf, "%s %s to %s", stmt->type == KSTMT_DNAT ? "dnat" : "snat", family, bracket ? "[" : "");
+		buf_printf(buf, "%s %s to %s", stmt->type == KSTMT_DNAT ? "dnat" : "snat", family,
+			   bracket ? "[" : "");
 		print_ip(&stmt->address, buf);
 		buf_puts(buf, bracket ? "]" : "");
 		if (stmt->port)
@@ -422,8 +427,9 @@ void kchain_print_declaration(const struct kchain *chain, struct buf *buf)
 		[KCHAIN_FILTER] = "filter", [KCHAIN_NAT] = "nat", [KCHAIN_ROUTE] = "route"
 	};
 	static const char *const hooks[] = {
-		[KHOOK_PREROUTING] = "prerouting", [KHOOK_INPUT] = "input", [KHOOK_FORWARD] = "forward",
-		[KHOOK_OUTPUT] = "output",         [KHOOK_POSTROUTING] = "postrouting",
+		[KHOOK_PREROUTING] = "prerouting",   [KHOOK_INPUT] = "input",
+		[KHOOK_FORWARD] = "forward",         [KHOOK_OUTPUT] = "output",
+		[KHOOK_POSTROUTING] = "postrouting",
 	};
 
 	buf_printf(buf, "type %s hook %s priority ", types[chain->type], hooks[chain->hook]);

@@ -125,11 +125,13 @@ json_t *links_to_json(const struct links *links)
 				 link->addresses[j].prefix_length);
 			json_array_append_new(addresses, json_string(full));
 		}
-		json_array_append_new(
-			list, json_pack("{s:s, s:b, s:b, s:b, s:o, s:b, s:o}", "name", link->name, "up", link->up,
-					"bridge", link->bridge, "loopback", link->loopback, "addresses", addresses,
-					"default_route", link->default_route4 || link->default_route6, "gateway",
-					gateway_to_json(link->gateway4.family ? &link->gateway4 : &link->gateway6)));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:b, s:b, s:b, s:o, s:b, s:o}", "name", link->name,
+						"up", link->up, "bridge", link->bridge, "loopback",
+						link->loopback, "addresses", addresses, "default_route",
+						link->default_route4 || link->default_route6, "gateway",
+						gateway_to_json(link->gateway4.family ? &link->gateway4 :
+											&link->gateway6)));
 	}
 	return list;
 }

@@ -7,8 +7,8 @@
  * observation, filled by kernel/rtnl.c or read from a test's JSON.
  */
 
-#include <stdbool.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/ip.h"
@@ -25,7 +25,7 @@ struct link {
 	bool up;             /* administratively up and with carrier (IFF_UP and IFF_RUNNING) */
 	bool point_to_point; /* IFF_POINTOPOINT or IFF_NOARP: needs no gateway */
 	bool loopback;
-	bool bridge;         /* a bridge master: bridge netfilter matters */
+	bool bridge; /* a bridge master: bridge netfilter matters */
 	unsigned address_count;
 	struct link_address *addresses; /* usable ones: no tentative, no deprecated; link-local included */
 	/* Default routes of the main table over this device; AF_UNSPEC: none, or without a gateway. */

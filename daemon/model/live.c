@@ -31,7 +31,8 @@ static const char *why_down(const struct uplink *uplink, const struct link *link
 }
 
 /* The uplink's way out for one family: as set, else as the main table has learned it. */
-static bool find_gateway(const struct uplink *uplink, const struct link *link, uint8_t family, struct ip *ret_gateway)
+static bool find_gateway(const struct uplink *uplink, const struct link *link, uint8_t family,
+			 struct ip *ret_gateway)
 {
 	bool learned = family == AF_INET ? link->default_route4 : link->default_route6;
 

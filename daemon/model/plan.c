@@ -59,8 +59,9 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_declaration(const struct kset *a, const struct kset *b)
 {
-	return memcmp(a->key, b->key, sizeof(a->key)) == 0 && memcmp(a->data, b->data, sizeof(a->data)) == 0 &&
-	       a->interval == b->interval && a->counter == b->counter && same_text(a->comment, b->comment);
+	return memcmp(a->key, b->key, sizeof(a->key)) == 0 &&
+	       memcmp(a->data, b->data, sizeof(a->data)) == 0 && a->interval == b->interval &&
+	       a->counter == b->counter && same_text(a->comment, b->comment);
 }
 
 static bool same_hook(const struct kchain *a, const struct kchain *b)
@@ -83,7 +84,8 @@ static bool same_rules(const struct kchain *a, const struct kchain *b)
 /*
  * Elements of `set` that `other` (NULL: an empty set) does not hold, as one step. Both are of one declaration.
  */
-static int add_missing_elems(struct plan *plan, enum step_type type, const struct kset *set, const struct kset *other)
+static int add_missing_elems(struct plan *plan, enum step_type type, const struct kset *set,
+			     const struct kset *other)
 {
 	const struct kelem **elems = NULL;
 	unsigned count = 0, size = 0, j = 0;
@@ -95,7 +97,8 @@ static int add_missing_elems(struct plan *plan, enum step_type type, const struc
 		while (other && j < other->count &&
 		       (order = memcmp(other->elems[j].bytes, elem->bytes, kelem_size(set))) < 0)
 			j++;
-		if (other && j < other->count && order == 0 && same_text(other->elems[j].comment, elem->comment))
+		if (other && j < other->count && order == 0 &&
+		    same_text(other->elems[j].comment, elem->comment))
 			continue;
 		if (count == size) {
 			size = size ? size * 2 : 8;
@@ -129,7 +132,8 @@ static int plan_removals(struct plan *plan, const struct kstate *desired, const 
 	int r = 0;
 
 	for (unsigned i = 0; !r && i < observed->chain_count; i++) {
-		const struct kchain *chain = &observed->chains[i], *wanted = kstate_find_chain(desired, chain->name);
+		const struct kchain *chain = &observed->chains[i],
+				    *wanted = kstate_find_chain(desired, chain->name);
 
 		if (chain->count && (!wanted || !same_rules(wanted, chain)))
 			r = add_chain_step(plan, STEP_CHAIN_FLUSH, chain);
@@ -165,7 +169,8 @@ static int plan_additions(struct plan *plan, const struct kstate *desired, const
 		r = add_missing_elems(plan, STEP_ELEMS_ADD, &desired->sets[i],
 				      kstate_find_set(observed, desired->sets[i].name));
 	for (unsigned i = 0; !r && i < desired->chain_count; i++) {
-		const struct kchain *chain = &desired->chains[i], *there = kstate_find_chain(observed, chain->name);
+		const struct kchain *chain = &desired->chains[i],
+				    *there = kstate_find_chain(observed, chain->name);
 
 		if (chain->count && (!there || !same_rules(chain, there)))
 			r = add_chain_step(plan, STEP_RULES_ADD, chain);
@@ -221,8 +226,8 @@ static bool same_way(const struct kroute *a, const struct kroute *b)
 }
 
 /* Routes of `have` that `other` lacks; with `same`, also those that lead another way there. */
-static int plan_routes(struct plan *plan, enum step_type type, const struct kstate *have, const struct kstate *other,
-		       bool same)
+static int plan_routes(struct plan *plan, enum step_type type, const struct kstate *have,
+		       const struct kstate *other, bool same)
 {
 	unsigned j = 0;
 
@@ -243,7 +248,8 @@ static int plan_routes(struct plan *plan, enum step_type type, const struct ksta
 	return 0;
 }
 
-static int plan_rules(struct plan *plan, enum step_type type, const struct kstate *have, const struct kstate *other)
+static int plan_rules(struct plan *plan, enum step_type type, const struct kstate *have,
+		      const struct kstate *other)
 {
 	unsigned j = 0;
 
@@ -351,7 +357,8 @@ static void print_chain_step(const struct step *step, struct buf *buf)
 		break;
 	default:
 		for (unsigned i = 0; i < chain->count; i++) {
-			buf_printf(buf, "%snft add rule inet " KTABLE_NAME " %s ", i ? "; " : "", chain->name);
+			buf_printf(buf, "%snft add rule inet " KTABLE_NAME " %s ", i ? "; " : "",
+				   chain->name);
 			krule_print(&chain->rules[i], buf);
 		}
 	}

@@ -15,19 +15,19 @@
 enum step_type {
 	/* rtnetlink and sysctl, before the table: routes must be there when marks start */
 	STEP_SYSCTL,
-	STEP_ROUTE_SET,     /* add or replace */
+	STEP_ROUTE_SET, /* add or replace */
 	STEP_IPRULE_ADD,
 	/* nf_tables, in this order inside the batch */
-	STEP_TABLE_DELETE,  /* ours, when it cannot be mended piece by piece */
+	STEP_TABLE_DELETE, /* ours, when it cannot be mended piece by piece */
 	STEP_TABLE_ADD,
-	STEP_CHAIN_FLUSH,   /* rules only */
+	STEP_CHAIN_FLUSH, /* rules only */
 	STEP_ELEMS_DELETE,
 	STEP_CHAIN_DELETE,
 	STEP_SET_DELETE,
 	STEP_SET_ADD,
 	STEP_CHAIN_ADD,
 	STEP_ELEMS_ADD,
-	STEP_RULES_ADD,     /* all rules of the chain, in order */
+	STEP_RULES_ADD, /* all rules of the chain, in order */
 	/* and afterwards */
 	STEP_IPRULE_DELETE,
 	STEP_ROUTE_DELETE,
@@ -36,10 +36,10 @@ enum step_type {
 struct step {
 	enum step_type type;
 	/* Point into desired (additions) or observed (deletions): both must outlive the plan. */
-	const struct kset *set;       /* SET_*, ELEMS_* */
-	const struct kelem **elems;   /* ELEMS_* */
+	const struct kset *set;     /* SET_*, ELEMS_* */
+	const struct kelem **elems; /* ELEMS_* */
 	unsigned elem_count;
-	const struct kchain *chain;   /* CHAIN_*, RULES_ADD */
+	const struct kchain *chain; /* CHAIN_*, RULES_ADD */
 	const struct kroute *route;
 	const struct kiprule *rule;
 	const struct ksysctl *sysctl;

@@ -19,8 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/plan.h"
 #include "model/compile.h"
+#include "model/plan.h"
 
 enum { FILE_MAX = 1 << 20, OUTPUT_MAX = 4 << 20 };
 
@@ -57,12 +57,13 @@ static void read_environment(const json_t *json, struct environment *environment
 	environment->now = json_integer_value(json_object_get(json, "now"));
 	environment->fw4 = json_is_true(json_object_get(json, "fw4"));
 	for (size_t i = 0; i < json_array_size(ports) && i < 8; i++)
-		environment->admin_ports[environment->admin_port_count++] =
-			(uint16_t)json_integer_value(json_array_get(ports, i));
+		environment->admin_ports[environment->admin_port_count++] = (uint16_t)json_integer_value(
+			json_array_get(ports, i));
 }
 
 /* Reads what `json` has of the three; the rest is as in `before`, which may be the defaults. */
-static void read_input(const char *path, const json_t *json, const struct input *before, struct input *ret_input)
+static void read_input(const char *path, const json_t *json, const struct input *before,
+		       struct input *ret_input)
 {
 	const json_t *config = json_object_get(json, "config"), *links = json_object_get(json, "links"),
 		     *environment = json_object_get(json, "environment");
@@ -187,7 +188,8 @@ static int run_file(const char *path, bool update)
 	if (wrong && update) {
 		FILE *file = fopen(path, "w");
 
-		if (!file || fprintf(file, "%.*s\n---\n%s", (int)(dashes - text), text, got) < 0 || fclose(file))
+		if (!file || fprintf(file, "%.*s\n---\n%s", (int)(dashes - text), text, got) < 0 ||
+		    fclose(file))
 			die(path, "cannot be written");
 		printf("%s: updated\n", path);
 		wrong = 0;

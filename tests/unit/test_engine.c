@@ -3,12 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "engine/engine.h"
 #include "fake_kernel.h"
@@ -130,8 +130,10 @@ static json_int_t mended(struct fixture *f)
 }
 
 static const char uplink[] = "{\"name\": \"isp1\", \"device\": \"eth0\"}";
-static const char forward[] = "{\"name\": \"web\", \"external_ports\": \"80\", \"internal_address\": \"192.168.0.2\"}";
-static const char other[] = "{\"name\": \"mail\", \"external_ports\": \"25\", \"internal_address\": \"192.168.0.2\"}";
+static const char forward[] =
+	"{\"name\": \"web\", \"external_ports\": \"80\", \"internal_address\": \"192.168.0.2\"}";
+static const char other[] =
+	"{\"name\": \"mail\", \"external_ports\": \"25\", \"internal_address\": \"192.168.0.2\"}";
 
 static void one_forward_is_one_element(void **state)
 {
@@ -209,8 +211,10 @@ static void a_clash_is_refused_before_anything(void **state)
 	put(f, KIND_FORWARD, forward);
 	unsigned applies = f->kernel.applies;
 
-	assert_true(put(f, KIND_FORWARD,
-			"{\"name\": \"again\", \"external_ports\": \"79-81\", \"internal_address\": \"192.168.0.3\"}") < 0);
+	assert_true(
+		put(f, KIND_FORWARD,
+		    "{\"name\": \"again\", \"external_ports\": \"79-81\", \"internal_address\": \"192.168.0.3\"}") <
+		0);
 	assert_int_equal(f->err.kind, ERR_CONFLICT);
 	assert_int_equal(f->kernel.applies, applies);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-#include <netinet/in.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "model/flow.h"
 
@@ -154,8 +154,9 @@ static void flows_of_others(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(forwarded_flows), cmocka_unit_test(source_lists), cmocka_unit_test(shadows),
-		cmocka_unit_test(outgoing_flows),  cmocka_unit_test(flows_of_others),
+		cmocka_unit_test(forwarded_flows), cmocka_unit_test(source_lists),
+		cmocka_unit_test(shadows),         cmocka_unit_test(outgoing_flows),
+		cmocka_unit_test(flows_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
