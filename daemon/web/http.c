@@ -125,7 +125,7 @@ static int request_classify(struct request *request, const char *path, const cha
 		return refuse_unknown_method(request, err);
 	if (strlen(path) >= sizeof(request->path))
 		return err_set(err, ERR_NOT_FOUND, "there is nothing at this path");
-	snprintf(request->path, sizeof(request->path), "%s", path);
+	strcpy(request->path, path);
 	if (strncmp(path, API_PREFIX "/", strlen(API_PREFIX) + 1) == 0) {
 		request->route = route_find(request, err);
 		return request->route ? access_check(request, err) : -ENOENT;
