@@ -25,7 +25,7 @@
 enum {
 	MESSAGES_MAX = 16,   /* taken in one turn */
 	DESCRIPTORS_MAX = 4, /* in one message; one is right, more are closed, yet more the kernel closes */
-	/* Bytes, doubled by Linux: some twenty connections wait there for porticod, further ones in the worker. */
+	/* Bytes, doubled by Linux. Some twenty connections wait there, further ones in the worker. */
 	CONTROL_BUFFER = 8192,
 	STOP_WAIT_MS = 3000,
 };
@@ -262,7 +262,7 @@ int edge_attach(struct edge *edge, struct loop *loop,
 
 /* --- end --- */
 
-/* The channel's end is what ends them. A signal is the last resort, and fails if porticod is not root any more. */
+/* The channel's end is what ends them. A signal is the last resort, which only root may send. */
 static void wait_for_keeper(pid_t keeper)
 {
 	int fd = (int)syscall(SYS_pidfd_open, keeper, 0);

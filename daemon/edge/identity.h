@@ -64,7 +64,7 @@ void identity_fingerprint(const struct identity *identity, char text[FINGERPRINT
 
 void identity_wipe(struct identity *identity);
 
-/* The random source for mbedTLS, straight from the kernel: the same state can never be used by two processes. */
+/* The random source for mbedTLS, straight from the kernel: no state that two processes could share. */
 int edge_random(void *unused, unsigned char *data, size_t length);
 
 #endif

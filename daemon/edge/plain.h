@@ -14,8 +14,8 @@ enum {
 };
 
 /*
- * Makes the answer to what has come in so far. Its length; -EAGAIN if the head is not complete yet and less than
- * PLAIN_REQUEST_MAX; -EPROTO if it is not HTTP at all.
+ * Makes the answer to what has come in so far. Its length; -EAGAIN if the head is not complete yet and
+ * less than PLAIN_REQUEST_MAX; -EPROTO if it is not HTTP at all.
  */
 ssize_t plain_answer(const char *request, size_t length, char answer[PLAIN_ANSWER_MAX]);
 

@@ -23,7 +23,7 @@ enum tunnel_state {
 	TUNNEL_HANDSHAKE,
 	TUNNEL_HANDOVER, /* has the plain pair, waits for room in the channel to porticod */
 	TUNNEL_OPEN,
-	TUNNEL_LINGER, /* all is said: takes in what the client still sends, lest a reset eats our last words */
+	TUNNEL_LINGER, /* all is said; drops what still comes, lest a reset eat our last words */
 	TUNNEL_DONE,   /* to be freed */
 };
 
