@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -65,6 +66,13 @@ static void verifies_known_answers(void **state)
 	assert_false(password_verify("correct hors", hash));
 	assert_false(password_verify("correct horse ", hash));
 	assert_false(password_verify("", hash));
+
+	char longer[sizeof(hash) + 1];
+
+	for (const char *more = "0$ \n"; *more; more++) {
+		snprintf(longer, sizeof(longer), "%s%c", hash, *more);
+		assert_false(password_verify("correct horse", longer));
+	}
 	assert_true(password_verify("p\xc3\xa4ssw\xc3\xb6rt", utf8));
 }
 

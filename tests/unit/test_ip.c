@@ -289,6 +289,9 @@ static void containment_at_the_edges(void **state)
 	assert_true(prefix_covers(&net, &half));
 	assert_true(prefix_covers(&net, &host));
 	assert_false(prefix_covers(&half, &net));
+	half = prefix("192.168.4.0/23"); /* the same address, longer */
+	assert_true(prefix_covers(&net, &half));
+	assert_false(prefix_covers(&half, &net));
 	assert_false(prefix_covers(&all6, &net));
 	assert_true(prefix_covers(&all, &net));
 }
