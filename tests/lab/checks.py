@@ -104,8 +104,7 @@ class Stream:
         return next((done for _, done, seen in list(self.answers) if seen == peer), None)
 
 
-def change_address(lab, device, old, new, length, gateway, metric):
+def change_address(router, device, old, new, gateway, metric):
     """What a PPPoE redial or a DHCP client does: the address goes, another comes, and its route."""
-    lab.router.run(["ip", "-batch", "-"], stdin=f"addr del {old}/{length} dev {device}\n"
-                   f"addr add {new}/{length} dev {device}\n"
-                   f"route replace default via {gateway} dev {device} metric {metric}\n")
+    router.run(["ip", "-batch", "-"], stdin=f"addr del {old} dev {device}\naddr add {new} dev {device}\n"
+               f"route replace default via {gateway} dev {device} metric {metric}\n")

@@ -200,6 +200,10 @@ class Host:
         return [a["local"] for link in links for a in link.get("addr_info", [])
                 if a["family"] == family and a.get("scope") == "global"]
 
+    def links_are_up(self):
+        """False for up to a second after the other end came up: until then packets are dropped."""
+        return all(link["operstate"] in ("UP", "UNKNOWN") for link in json.loads(self.ip("-j link show")))
+
     def devices(self):
         return [link["ifname"] for link in json.loads(self.ip("-j link show"))]
 
@@ -300,6 +304,8 @@ class Lab:
         command(["ip", "-batch", "-"], stdin="\n".join(batch) + "\n")
         for name, node in topology.nodes.items():
             self._configure(hosts[name], node)
+        for host in hosts.values():
+            wait_for(host.links_are_up, what=f"links of {host.name}")
 
     def _veth(self, one, other):
         (a, device_a), (b, device_b) = one.split("."), other.split(".")
