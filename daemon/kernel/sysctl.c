@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kernel/sysctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SYSCTL_PATH_MAX = 256 };
+
+/* Names of devices become part of a path: nothing may lead out of /proc/sys. */
+static int open_sysctl(const char *path, int flags)
+{
+	char full[SYSCTL_PATH_MAX];
+	int length = snprintf(full, sizeof(full), "/proc/sys/%s", path);
+
+	if (length < 0 || length >= (int)sizeof(full))
+		return -ENAMETOOLONG;
+	if (strstr(path, "..") && (strstr(path, "/../") || strncmp(path, "../", 3) == 0))
+		return -EINVAL;
+	int fd = open(full, flags | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int sysctl_read(const char *path, int *ret_value)
+{
+	char text[32], *end;
+	int fd = open_sysctl(path, O_RDONLY);
+
+	if (fd < 0)
+		return fd;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	int r = n < 0 ? -errno : 0;
+
+	close(fd);
+	if (r)
+		return r;
+	text[n] = '\0';
+	errno = 0;
+	long value = strtol(text, &end, 10);
+
+	if (end == text || errno || value < INT_MIN || value > INT_MAX)
+		return -EPROTO;
+	*ret_value = (int)value;
+	return 0;
+}
+
+int sysctl_write(const char *path, int value)
+{
+	char text[16];
+	int length = snprintf(text, sizeof(text), "%d\n", value);
+	int fd = open_sysctl(path, O_WRONLY);
+
+	if (fd < 0)
+		return fd;
+	int r = write(fd, text, (size_t)length) < 0 ? -errno : 0;
+
+	if (close(fd) < 0 && !r)
+		r = -errno;
+	return r;
+}
