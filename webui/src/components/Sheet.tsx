@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A dialog at the side (on a phone: over everything). The browser's own modal dialog keeps the
+// focus inside, closes on Escape and gives the focus back.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useRef } from "preact/hooks";
+import { t } from "../texts";
+import { Icon } from "./Icons";
+
+interface Props {
+	title: string;
+	children: ComponentChildren;
+	onClose: () => void;
+}
+
+export function Sheet({ title, children, onClose }: Props) {
+	const dialog = useRef<HTMLDialogElement>(null);
+	const titleId = useId();
+
+	useEffect(() => {
+		const element = dialog.current!;
+		const before = document.activeElement as HTMLElement | null;
+		element.showModal();
+		element.querySelector<HTMLElement>("[autofocus], input, select, textarea")?.focus();
+		return () => {
+			element.close();
+			if (before?.isConnected)
+				before.focus();
+		};
+	}, []);
+
+	return (
+		<dialog ref={dialog} class="sheet" aria-labelledby={titleId}
+			onCancel={(e) => { e.preventDefault(); onClose(); }}
+			onMouseDown={(e) => { if (e.target === dialog.current) onClose(); }}>
+			<div class="sheet-frame">
+				<header class="sheet-head">
+					<h2 id={titleId}>{title}</h2>
+					<button type="button" class="icon-button" aria-label={t("action.close")} onClick={onClose}>
+						<Icon name="close" />
+					</button>
+				</header>
+				{children}
+			</div>
+		</dialog>
+	);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Looks texts up. A language is a module with the same keys as en.ts.
+
+import { en } from "./en";
+
+export type Key = keyof typeof en;
+export type Catalogue = Record<Key, string>;
+type Params = Record<string, string | number>;
+
+// Keys of texts that exist once for one thing and once for other numbers of it.
+export type CountKey = { [K in Key]: K extends `${infer Stem}.other` ? Stem : never }[Key];
+
+const catalogue: Catalogue = en;
+const locale = "en";
+const plurals = new Intl.PluralRules(locale);
+
+export function t(key: Key, params: Params = {}): string {
+	return catalogue[key].replace(/\{(\w+)\}/g, (whole, name: string) => String(params[name] ?? whole));
+}
+
+// Picks the form for `n`; {n} in the text is the number.
+export function tn(stem: CountKey, n: number, params: Params = {}): string {
+	const exact = `${stem}.${plurals.select(n)}` as Key;
+	return t(exact in catalogue ? exact : (`${stem}.other` as Key), { n: formatNumber(n), ...params });
+}
+
+// For words chosen by the daemon ("link-down"): unknown ones are shown as they are.
+export function tr(prefix: "reason.forward" | "reason.uplink" | "feature", word: string, params: Params = {}): string {
+	const key = `${prefix}.${word}` as Key;
+	return key in catalogue ? t(key, params) : word;
+}
+
+export function formatNumber(n: number): string {
+	return new Intl.NumberFormat(locale).format(n);
+}
+
+export function formatTime(rfc3339: string): string {
+	return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(rfc3339));
+}
+
+// "3 min ago"
+export function formatAge(rfc3339: string, now: number): string {
+	const seconds = Math.max(0, Math.round((now - Date.parse(rfc3339)) / 1000));
+	if (seconds < 10)
+		return t("age.now");
+	const [n, unit] = seconds < 90 ? [seconds, "second"]
+		: seconds < 90 * 60 ? [Math.round(seconds / 60), "minute"]
+		: seconds < 36 * 3600 ? [Math.round(seconds / 3600), "hour"]
+		: [Math.round(seconds / 86400), "day"];
+	return new Intl.RelativeTimeFormat(locale, { style: "short" }).format(-n, unit as Intl.RelativeTimeFormatUnit);
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The API's objects, as far as the page reads them.
+
+export interface Warning { path: string; message: string }
+
+export interface Named {
+	id: number;
+	name: string;
+	enabled?: boolean;
+	warnings?: Warning[];
+}
+
+export interface ForwardState { live: boolean; reason: string | null; addresses: string[] }
+
+export interface Forward extends Named {
+	enabled: boolean;
+	family: "ipv4" | "ipv6";
+	protocols: string[];
+	uplinks: string[];
+	external_ports: string | null;
+	internal_address: string;
+	internal_ports?: string | null;
+	sources: string[];
+	hairpin: boolean;
+	backend_sees: "client" | "router";
+	comment: string;
+	expires_at: string | null;
+	counters?: { connections: number; last: string | null };
+	state?: ForwardState;
+}
+
+export interface UplinkState {
+	up: boolean;
+	reason: string | null;
+	addresses: string[];
+	gateway: string | null;
+	since: string | null;
+}
+
+export interface Uplink extends Named {
+	enabled: boolean;
+	device: string;
+	gateway: string | null;
+	source_nat: string;
+	state?: UplinkState;
+}
+
+export interface Network extends Named {
+	devices: string[];
+	prefixes: string[];
+	hairpin: "on" | "off";
+	hairpin_source: "router" | "external";
+	state?: { prefixes: string[]; addresses: string[] };
+}
+
+export interface Redirect extends Named {
+	enabled: boolean;
+	network: string;
+	protocol: string;
+	port: number;
+	to_port: number;
+	except: string[];
+}
+
+export interface SourceNat extends Named {
+	enabled: boolean;
+	sources: string[];
+	uplink: string;
+	address: string;
+}
+
+export interface Settings {
+	firewall: "auto" | "own" | "beside";
+	manage_sysctls: boolean;
+	admin_from_uplinks: boolean;
+	history_length: number;
+	language: "en" | "zh";
+}
+
+export interface Link {
+	name: string;
+	up: boolean;
+	addresses: string[];
+	default_route: boolean;
+	gateway: string | null;
+}
+
+export interface Status {
+	version: string;
+	revision: number;
+	hostname: string;
+	kernel: {
+		in_sync: boolean;
+		last_error: string | null;
+		mended: number;
+		last_mended: string | null;
+		failures: { step: string; message: string }[];
+	};
+	firewall: { mode: "own" | "beside"; fw4: boolean };
+	uplinks: ({ name: string; id: number } & UplinkState)[];
+	forwards: { total: number; live: number };
+	features: string[];
+}
+
+// The collections, by their path in the API.
+export interface Kinds {
+	forwards: Forward;
+	uplinks: Uplink;
+	networks: Network;
+	redirects: Redirect;
+	"source-nats": SourceNat;
+}
+export type Kind = keyof Kinds;
+
+export type Collections = { [K in Kind]: Kinds[K][] | null };

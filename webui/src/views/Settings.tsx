@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import { useEffect, useState } from "preact/hooks";
+import { Problem } from "../api";
+import type { FieldSpec, Values } from "../components/Field";
+import { Form } from "../components/Form";
+import { toNumber } from "../entries";
+import { fetchSettings, report, saveSettings, type State } from "../store";
+import { t } from "../texts";
+import type { Settings as SettingsObject } from "../types";
+
+export function Settings({ state }: { state: State }) {
+	const [values, setValues] = useState<Values | null>(null);
+	const [etag, setEtag] = useState<string | null>(null);
+
+	const begin = async () => {
+		const { object, etag } = await fetchSettings();
+		setValues(toValues(object));
+		setEtag(etag);
+	};
+	useEffect(() => void begin().catch(report), []);
+
+	const save = async () => {
+		try {
+			await saveSettings(toBody(values!), etag);
+		} catch (error) {
+			if (error instanceof Problem && error.status === 412) {
+				const { object, etag } = await fetchSettings();
+				setEtag(etag);
+				if (JSON.stringify(toValues(object)) !== JSON.stringify(toValues(state.settings!))) {
+					setValues(toValues(object));
+					throw new Problem(412, t("conflict.newest"));
+				}
+				await saveSettings(toBody(values!), etag);
+			} else {
+				throw error;
+			}
+		}
+		await begin();
+	};
+
+	return (
+		<>
+			<header class="view-head">
+				<div>
+					<h1 tabIndex={-1}>{t("nav.settings")}</h1>
+					<p>{t("settings.intro")}</p>
+				</div>
+			</header>
+			{values === null ? <p class="list-none">{t("state.loading")}</p> : (
+				<div class="panel">
+					<Form fields={fields(state)} values={values} onChange={setValues} onSubmit={save} submitLabel={t("action.save")} />
+				</div>
+			)}
+		</>
+	);
+}
+
+function fields(state: State): FieldSpec[] {
+	const mode = state.status?.firewall.mode;
+	return [
+		{
+			name: "firewall", label: t("settings.firewall"), type: "segments",
+			help: [t("settings.firewall.help"), mode && t(`settings.firewall.now.${mode}`)].filter(Boolean).join(" "),
+			choices: [
+				{ value: "auto", label: t("settings.firewall.auto") },
+				{ value: "own", label: t("settings.firewall.own") },
+				{ value: "beside", label: t("settings.firewall.beside") },
+			],
+		},
+		{ name: "manage_sysctls", label: t("settings.sysctls"), help: t("settings.sysctls.help"), type: "check" },
+		{ name: "admin_from_uplinks", label: t("settings.admin"), help: t("settings.admin.help"), type: "check" },
+		{ name: "history_length", label: t("settings.history"), help: t("settings.history.help"), type: "number", mono: true, narrow: true },
+	];
+}
+
+function toValues(settings: SettingsObject): Values {
+	return {
+		firewall: settings.firewall,
+		manage_sysctls: settings.manage_sysctls,
+		admin_from_uplinks: settings.admin_from_uplinks,
+		history_length: String(settings.history_length),
+	};
+}
+
+function toBody(values: Values): Partial<SettingsObject> {
+	return { ...values, history_length: toNumber(values.history_length as string) as number };
+}
