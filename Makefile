@@ -31,6 +31,12 @@ ALL_CFLAGS  = -std=gnu11 $(CFLAGS) -D_GNU_SOURCE -DPORTICO_VERSION='"$(VERSION)"
 	$(WARNINGS) -fstack-protector-strong -fPIE $(MODE) -pthread -MMD -MP
 ALL_LDFLAGS = $(MODE) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
+# $(call run,WORD,COMMAND): V=1 shows the commands.
+run = $(if $(V),,@printf '  %-6s %s\n' $(1) $@ &&) $(2)
+
+# On all processors, unless -j says otherwise.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # ---- what is built -------------------------------------------------------
 
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
@@ -45,18 +51,18 @@ ASSETS ?= $(BUILD)/webui/assets.c
 all: $(OUT)/porticod $(OUT)/portico
 
 $(OUT)/porticod: $(MAIN) $(DAEMON) $(OUT)/obj/assets.o
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS))
 
 $(OUT)/portico: $(CLI) $(OUT)/pure.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS))
 
 $(OUT)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call run,CC,$(CC) $(ALL_CFLAGS) -c -o $@ $<)
 
 $(OUT)/obj/assets.o: $(ASSETS) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(call run,CC,$(CC) $(ALL_CFLAGS) -c -o $@ $<)
 
 # Files that are embedded with .incbin are unknown to -MMD.
 $(filter $(OUT)/obj/daemon/store/%,$(DAEMON)): $(wildcard db/*)
@@ -66,7 +72,7 @@ $(filter $(OUT)/obj/daemon/web/%,$(DAEMON)): $(wildcard daemon/web/*.json)
 $(OUT)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcsT $@ $^
+	$(call run,AR,$(AR) rcsT $@ $^)
 
 $(OUT)/pure.a: $(PURE)
 $(OUT)/daemon.a: $(DAEMON) $(filter-out %/main.o,$(CLI))
@@ -79,7 +85,7 @@ $(OUT)/fakes.a: $(call objects,$(filter-out tests/unit/test_%,$(call sources,tes
 WEBUI_SOURCES := $(shell find webui/src webui/*.mjs webui/*.json -type f 2>/dev/null)
 
 $(BUILD)/webui/assets.c: $(WEBUI_SOURCES) webui/node_modules/.package-lock.json
-	npm --prefix webui run build -- --out $(abspath $(@D))
+	$(call run,WEBUI,npm --silent --prefix webui run build -- --out $(abspath $(@D)))
 
 webui/node_modules/.package-lock.json: webui/package-lock.json
 	npm --prefix webui ci --no-audit --no-fund
@@ -93,15 +99,15 @@ GOLDEN := $(if $(wildcard tests/golden/*.c),$(CHECK)/golden)
 
 $(UNIT): $(CHECK)/%: $(OUT)/obj/tests/unit/%.o $(OUT)/fakes.a $(OUT)/daemon.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka)
 
 # No library but the JSON one: what model/ calls beyond itself and base/ does not link.
 $(CHECK)/golden: $(call objects,$(call sources,tests/golden)) $(OUT)/pure.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson
+	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson)
 
 check:
-	@$(MAKE) --no-print-directory SAN=1 run-checks
+	@$(SUBMAKE) SAN=1 run-checks
 
 run-checks: $(UNIT) $(GOLDEN)
 	@failed=; for t in $(UNIT) $(GOLDEN:%=%:tests/golden); do \
@@ -114,15 +120,15 @@ run-checks: $(UNIT) $(GOLDEN)
 
 test: deps
 	@unit=passed; page=passed; \
-	$(MAKE) --no-print-directory check || unit=FAILED; \
-	$(MAKE) --no-print-directory SAN=1 all && \
+	$(SUBMAKE) check || unit=FAILED; \
+	$(SUBMAKE) SAN=1 all && \
 	PORTICO_BUILD=$(abspath $(BUILD)/san) $(PYTHON) -m pytest -q -rs $(PYTEST_ARGS) \
 		$(wildcard tests/api tests/net tests/webui) || page=FAILED; \
 	echo; echo "make test: unit and golden tests $$unit, API, network and page tests $$page"; \
 	[ $$unit$$page = passedpassed ]
 
 demo: deps
-	$(MAKE) all
+	@$(SUBMAKE) all
 	PORTICO_BUILD=$(abspath $(BUILD)) ONESHOT=$(ONESHOT) tests/lab/demo
 
 # ---- the machine ---------------------------------------------------------
@@ -133,7 +139,10 @@ DEPS_TEST  := libcmocka-dev nftables iproute2 iputils-ping procps conntrack curl
 	python3 python3-pytest python3-scapy python3-jsonschema python3-requests python3-hypothesis python3-yaml
 NODE       := $(if $(shell command -v npm),,nodejs npm)
 
-deps: deps-packages deps-users webui/node_modules/.package-lock.json
+# One after the other: npm may be among the packages.
+deps:
+	@$(MAKE) --no-print-directory deps-packages
+	@$(MAKE) --no-print-directory deps-users webui/node_modules/.package-lock.json
 
 deps-packages:
 	@command -v dpkg-query >/dev/null || { \
@@ -180,7 +189,7 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@echo 'make           build/porticod and build/portico (SAN=1: with sanitizers, in build/san)'
+	@echo 'make           build/porticod and build/portico (SAN=1: with sanitizers, in build/san; V=1: tells how)'
 	@echo 'make deps      install what is needed to build and test (Debian 12, as root)'
 	@echo 'make check     unit and golden tests: seconds, no privilege'
 	@echo 'make test      everything, with real packets and a browser (as root)'
