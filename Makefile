@@ -134,7 +134,7 @@ demo: deps
 # ---- the machine ---------------------------------------------------------
 
 DEPS_BUILD := build-essential pkg-config libmicrohttpd-dev libnl-3-dev libnl-route-3-dev libnl-nf-3-dev \
-	libnftnl-dev libmbedtls-dev libsqlite3-dev libjansson-dev libcap-dev ca-certificates
+	libnftnl-dev libmnl-dev libmbedtls-dev libsqlite3-dev libjansson-dev libcap-dev ca-certificates
 DEPS_TEST  := libcmocka-dev nftables iproute2 iputils-ping procps conntrack curl openssl socat chromium \
 	python3 python3-pytest python3-scapy python3-jsonschema python3-requests python3-hypothesis python3-yaml
 NODE       := $(if $(shell command -v npm),,nodejs npm)
