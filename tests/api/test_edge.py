@@ -203,6 +203,7 @@ def test_both_versions(edge, newest):
         assert ask(connection, "GET", "/peer") == (200, b"127.0.0.1")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_old_versions_are_refused(edge):
     context = client(ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1)
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -263,7 +264,7 @@ def test_bodies_arrive_intact(edge):
 def test_slow_reader(edge):
     """Every buffer on the way is full, and the worker must not spin over it."""
     with closing(edge.connect()) as connection:
-        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         connection.request("GET", f"/bytes/{8 * MIB}")
         answer = connection.getresponse()
         start = cpu_s(edge.worker)
@@ -403,7 +404,7 @@ def test_server_end_is_a_clean_end(edge):
 ], ids=lambda garbage: garbage[:6].hex())
 def test_garbage(edge, garbage):
     with closing(edge.raw()) as sock:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):   # closed before all of it was sent
             sock.sendall(garbage)
             sock.shutdown(socket.SHUT_WR)
         took, _ = ended(sock, 8)
