@@ -109,7 +109,7 @@ int body_parse(struct request *request, struct err *err)
 	char path[ERR_PATH_MAX];
 	json_error_t error;
 
-	request->json = json_loadb(text, request->body.length, JSON_REJECT_DUPLICATES, &error);
+	request->json = json_loadb(text, request->body.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (request->json)
 		return 0;
 	if (request->body.length == 0)

@@ -218,8 +218,6 @@ int session_delete(struct request *request, struct err *err)
 	struct session *session;
 
 	(void)err;
-	if (request_is_local(request))
-		return 0;
 	session = access_session(request);
 	if (session)
 		auth_close_session(session);
