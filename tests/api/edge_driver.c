@@ -2,19 +2,20 @@
 /*
  * The edge without porticod: edge_driver STATE_DIR ADDR:PORT... starts it and
  * answers the plain HTTP at the other end with a few toy pages, a thread per
- * connection. Lines on stdout: "ports N...", "attached", and what happens to connections:
+ * connection. Lines on stdout: "newest TLSv1.3", "ports N...", "attached", and what happens to connections:
  *
  *   open FAMILY ADDRESS      a connection came
  *   end BYTES                its end was seen after that many bytes of a body to /sink
  *
  * GET /peer: the client's address; GET /bytes/N: N bytes; POST /echo: the body;
- * POST /sink: reads the body and answers its length; POST /refuse: answers 413 without
- * reading and closes; GET /stall/N: N bytes, of which the client fetches what it likes.
+ * POST /sink: reads the body and answers its length; POST /refuse: answers 413 without reading, and closes.
  * With EDGE_DRIVER_WAIT in the environment it attaches to the edge only at SIGUSR1.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/version.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,12 @@
 #include <unistd.h>
 
 #include "edge/edge.h"
+
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000 && defined(MBEDTLS_SSL_PROTO_TLS1_3)
+#define NEWEST "TLSv1.3"
+#else
+#define NEWEST "TLSv1.2"
+#endif
 
 enum { HEAD_MAX = 8192, CHUNK = 65536 };
 
@@ -219,6 +226,7 @@ int main(int argc, char **argv)
 	int status;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	puts("newest " NEWEST);
 	for (int i = 2; i < argc && options.listen_count < EDGE_LISTEN_MAX; i++)
 		options.listen[options.listen_count++] = argv[i];
 	if (edge_start(&options, &edge, ports, &err) < 0) {

@@ -2,14 +2,28 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "edge/listen.h"
+
+static bool no_ipv6;
+
+/* In place of libc's: a machine without IPv6 can be had. */
+int socket(int domain, int type, int protocol)
+{
+	if (no_ipv6 && domain == AF_INET6) {
+		errno = EAFNOSUPPORT;
+		return -1;
+	}
+	return (int)syscall(SYS_socket, domain, type, protocol);
+}
 
 static void addresses_are_read_and_written_alike(void **state)
 {
@@ -109,6 +123,27 @@ static void an_address_may_come_later(void **state)
 	close(fd);
 }
 
+static void a_machine_without_ipv6_is_served(void **state)
+{
+	struct endpoint endpoint;
+	struct err err = { 0 };
+	char text[ENDPOINT_TEXT_MAX];
+	int fd;
+
+	(void)state;
+	no_ipv6 = true;
+	assert_int_equal(endpoint_parse("[::]:0", &endpoint, &err), 0);
+	assert_int_equal(endpoint_listen(&endpoint, &fd, &err), 0);
+	assert_memory_equal(endpoint_format(&endpoint, text), "0.0.0.0:", 8);
+	close(fd);
+
+	/* Not one that was named. */
+	assert_int_equal(endpoint_parse("[2001:db8::1]:0", &endpoint, &err), 0);
+	assert_true(endpoint_listen(&endpoint, &fd, &err) < 0);
+	assert_non_null(strstr(err.detail, "cannot listen on [2001:db8::1]:0: "));
+	no_ipv6 = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +151,7 @@ int main(void)
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(a_socket_tells_its_port),
 		cmocka_unit_test(an_address_may_come_later),
+		cmocka_unit_test(a_machine_without_ipv6_is_served),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
