@@ -221,6 +221,9 @@ class Porticod:
         assert self.process.poll() is None, f"ended at once, status {self.process.returncode}:\n{self.log()}"
         return select.select([notify], [], [], 0.1)[0] and b"READY=1" in notify.recv(4096)
 
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
     def log(self):
         """What it has written to stderr since it was started last."""
         text = self.log_path.read_bytes() if self.log_path.exists() else b""
@@ -248,7 +251,7 @@ class Porticod:
 
     def restart(self):
         """SIGTERM if it runs, and a new start with the same files; `api` gets a new session if it had one."""
-        if self.process:
+        if self.running():
             self.stop()
         self.start()
         if self.api.csrf:
@@ -300,11 +303,15 @@ class Porticod:
         return done
 
     def flush(self):
-        """porticod --flush in the namespace of `host`."""
-        argv = [str(self.build / "porticod"), "--flush"] + (["--netns", self.netns] if self.netns else [])
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=REQUEST_S, check=False, env=environment())
-        assert done.returncode == 0, f"--flush: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done
+        return flush(self.host, self.build)
+
+
+def flush(host, build=None):
+    """porticod --flush in the network of `host`."""
+    argv = [str((build or build_dir()) / "porticod"), "--flush", "--netns", host.netns]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=REQUEST_S, check=False, env=environment())
+    assert done.returncode == 0, f"--flush: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done
 
 
 def wait(process):

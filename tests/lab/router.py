@@ -31,7 +31,9 @@ class Router:
         return self.api.put("/config", config).expect(200)
 
     def reset(self):
-        """The usual configuration without forwards, and no connections."""
+        """The usual configuration without forwards, and no connections. A test may have left it dead."""
+        if not self.daemon.running():
+            self.daemon.restart()
         self.configure()
         self.lab.router.run("conntrack -F")
 

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The daemon's life beside the kernel's: what stays when it ends, what is mended, what is nobody's but others'."""
+import json
+import signal
+import subprocess
+
+import pytest
+
+from lab import topologies
+from lab.checks import ask_from_internet, change_address, isps, outcome, uplink_address
+from lab.lab import wait_for
+from lab.porticod import STOP_S, environment, flush
+from lab.router import Router
+
+PUBLIC, PUBLIC_2 = "192.0.2.1", "198.51.100.1"
+MEND_S = 15  # what the kernel does not report is looked at every few seconds
+
+FOREIGN_TABLES = """
+table inet mine {
+	set friends { type ipv4_addr; elements = { 192.0.2.66 }; }
+	chain forward {
+		type filter hook forward priority 7; policy accept;
+		ip saddr @friends counter comment "portico"
+	}
+}
+table ip portico {
+	chain nobody {
+		ip daddr 192.0.2.67 drop
+	}
+}
+"""
+
+
+def dump(router):
+    """Everything that the daemon could have touched, but for sysctls."""
+    return "\n".join([router.run("nft -s list ruleset").stdout,
+                      router.ip("rule"), router.ip("-6 rule"),
+                      router.ip("route show table all"), router.ip("-6 route show table all")])
+
+
+def ours(router):
+    """Our part of it."""
+    tables = json.loads(router.run("nft -j list tables").stdout)["nftables"]
+    named = [t["table"] for t in tables if t.get("table", {}).get("name") == "portico" and t["table"]["family"] == "inet"]
+    rules = [r for family in ("-4", "-6") for r in json.loads(router.ip(f"-j {family} rule"))
+             if 5000 <= r["priority"] <= 5999]
+    routes = [r for family in ("-4", "-6") for r in json.loads(router.ip(f"-j {family} route show table all"))
+              if str(r.get("table", "")).startswith("200")]
+    return named + rules + routes
+
+
+def works(router):
+    """Both addresses answer by their own uplink, from inside too."""
+    for isp in isps(router.lab):
+        address = uplink_address(router.lab, isp)
+        exchange = ask_from_internet(router.lab, address, 80)
+        assert (exchange.answer.server, exchange.replies) == ("backend", [isp])
+        assert router.lab.client.ask(address, 80).peer == "192.168.0.1"
+    return True
+
+
+def plan(router):
+    config = router.api.get("/config").expect(200)
+    return router.api.post("/config/plan", config).expect(200)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def servers(home):
+    home.lab.backend.serve(80)
+
+
+@pytest.fixture
+def serving(router_daemon):
+    router_daemon.forward(80)
+    return router_daemon
+
+
+# --- ends and starts ---
+
+def test_sigterm_leaves_traffic_working(serving):
+    before = dump(serving.lab.router)
+    with serving.lab.internet.connect(PUBLIC_2, 80) as connection:
+        connection.ask()
+        serving.daemon.stop()
+        assert connection.ask().server == "backend"
+        assert works(serving)
+        assert dump(serving.lab.router) == before
+        serving.daemon.restart()
+        assert connection.ask().server == "backend"
+        assert dump(serving.lab.router) == before, "a start finds everything in place"
+
+
+def test_kill_and_restart_while_traffic_goes_on(serving):
+    before = dump(serving.lab.router)
+    with serving.lab.internet.connect(PUBLIC_2, 80) as connection:
+        connection.ask()
+        serving.daemon.kill()
+        assert connection.ask().server == "backend"
+        assert works(serving)
+        serving.daemon.restart()
+        assert connection.ask().server == "backend"
+    assert plan(serving) == {"changes": [], "kernel": []}
+    assert dump(serving.lab.router) == before
+    assert works(serving)
+    forward, = serving.api.get("/forwards").expect(200)["items"]
+    assert forward["external_ports"] == "80"
+
+
+def test_what_changed_while_it_was_dead(serving):
+    lab = serving.lab
+    serving.daemon.kill()
+    change_address(lab.router, "eth0", f"{PUBLIC}/24", "192.0.2.77/24", "192.0.2.254", metric=100)
+    lab.router.run("nft delete table inet portico")
+    try:
+        serving.daemon.restart()
+        assert works(serving)
+        assert lab.internet.ask("192.0.2.77", 80).server == "backend"
+    finally:
+        change_address(lab.router, "eth0", "192.0.2.77/24", f"{PUBLIC}/24", "192.0.2.254", metric=100)
+
+
+def test_second_daemon_with_the_same_database_is_refused(serving):
+    daemon = serving.daemon
+    done = subprocess.run(daemon.command_line(), capture_output=True, text=True, timeout=STOP_S, env=environment(),
+                          check=False)
+    assert done.returncode == 1, done.stderr
+    assert "portico.db" in done.stderr or "running" in done.stderr or "use" in done.stderr, done.stderr
+    assert daemon.sock.get("/status").status == 200, "the first one is as it was"
+    assert works(serving)
+
+
+def test_sighup_disturbs_nothing(serving):
+    serving.daemon.process.send_signal(signal.SIGHUP)
+    assert serving.kernel()["in_sync"]
+    assert works(serving)
+
+
+# --- other people's things ---
+
+def test_foreign_state_is_untouched_and_flush_takes_only_ours(built, lab_factory):
+    lab = lab_factory(topologies.home(2))
+    router = lab.router
+    lab.backend.serve(80)
+    router.nft(FOREIGN_TABLES)
+    router.ip("rule add pref 100 from 10.99.0.0/16 lookup 99")
+    router.ip("rule add pref 5500 from 10.98.0.0/16 lookup 98")
+    router.ip("-6 rule add pref 100 from 2001:db8:99::/48 lookup 99")
+    router.ip("route add 10.97.0.0/16 via 192.168.0.5 table 99")
+    router.ip("route add 10.96.0.0/16 via 192.168.0.5 table 20001")
+    before = dump(router)
+    with Router(lab) as portico:
+        portico.forward(80)
+        portico.forward(81, "192.168.0.4")
+        assert works(portico)
+        foreign = router.run("nft -s list table inet mine").stdout + router.run("nft -s list table ip portico").stdout
+        assert foreign in before
+        missing = set(before.splitlines()) - set(dump(router).splitlines())
+        assert not missing, "something of others went away"
+    assert dump(router) != before, "SIGTERM leaves ours in place"
+    portico.daemon.flush()
+    assert dump(router) == before
+
+
+def test_flush_while_nothing_is_there(built, lab_factory):
+    lab = lab_factory(topologies.one_router())
+    before = dump(lab.router)
+    flush(lab.router)
+    assert dump(lab.router) == before
+
+
+# --- mending ---
+
+def flush_ruleset(router):
+    router.run("nft flush ruleset")
+
+
+def delete_table(router):
+    router.run("nft delete table inet portico")
+
+
+def flush_table(router):
+    router.run("nft flush table inet portico")
+
+
+def empty_a_set(router):
+    objects = json.loads(router.run("nft -j list table inet portico").stdout)["nftables"]
+    filled = [(kind, o[kind]["name"]) for o in objects for kind in ("map", "set") if o.get(kind, {}).get("elem")]
+    assert filled
+    for kind, name in filled:
+        router.run(f"nft flush {kind} inet portico {name}")
+
+
+def rule_on_top(router):
+    objects = json.loads(router.run("nft -j list table inet portico").stdout)["nftables"]
+    chains = [o["chain"]["name"] for o in objects if "hook" in o.get("chain", {})]
+    for chain in chains:
+        router.run(f"nft insert rule inet portico {chain} accept")
+
+
+def delete_rules(router):
+    """Every one of our routing rules."""
+    numbers = {line.split(":")[0] for line in router.ip("rule").splitlines()}
+    for number in sorted(n for n in numbers if 5000 <= int(n) <= 5999):
+        while router.run(f"ip rule del pref {number}", check=False).returncode == 0:
+            pass
+
+
+def delete_one_rule(router):
+    line = next(line for line in router.ip("rule").splitlines() if line.startswith("5"))
+    router.ip("rule del pref " + line.split(":")[0])
+
+
+def flush_route_table(router):
+    router.ip("route flush table 20001")
+    router.ip("route flush table 20002")
+
+
+def forwarding_off(router):
+    router.sysctl("net.ipv4.ip_forward", 0)
+
+
+def strict_reverse_path(router):
+    for device in ("all", "eth0", "eth1"):
+        router.sysctl(f"net.ipv4.conf.{device}.rp_filter", 1)
+
+
+@pytest.mark.parametrize("harm", [flush_ruleset, delete_table, flush_table, empty_a_set, rule_on_top, delete_rules,
+                                  delete_one_rule, flush_route_table, forwarding_off, strict_reverse_path],
+                         ids=lambda harm: harm.__name__)
+def test_mended(serving, harm):
+    router = serving.lab.router
+    wait_for(lambda: serving.kernel()["in_sync"])
+    before, mended = dump(router), serving.kernel()["mended"]
+    harm(router)
+    wait_for(lambda: serving.kernel()["mended"] > mended, MEND_S, "the count of mends to grow")
+    wait_for(lambda: serving.kernel()["in_sync"] and works(serving), MEND_S)
+    assert plan(serving) == {"changes": [], "kernel": []}
+    assert sorted(dump(router).splitlines()) == sorted(before.splitlines())
+    status = serving.kernel()
+    assert status["last_mended"] and not status["failures"]
+
+
+def test_nothing_to_mend_when_others_do_their_own_things(serving):
+    router = serving.lab.router
+    mended = serving.kernel()["mended"]
+    router.nft(FOREIGN_TABLES)
+    router.ip("rule add pref 100 from 10.99.0.0/16 lookup 99")
+    router.ip("route add 10.97.0.0/16 via 192.168.0.5 table 99")
+    try:
+        serving.forward(81)  # a change of ours goes through the same comparison
+        assert serving.kernel()["mended"] == mended
+        assert works(serving)
+    finally:
+        router.ip("route del 10.97.0.0/16 table 99")
+        router.ip("rule del pref 100")
+        router.run("nft delete table inet mine")
+        router.run("nft delete table ip portico")
