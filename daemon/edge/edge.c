@@ -117,57 +117,73 @@ static int open_identity(const struct edge_options *options, const struct endpoi
 
 static int start_keeper(struct keeper *keeper, struct edge *edge, struct err *err)
 {
-	int pair[2], size = CONTROL_BUFFER;
+	int pair[2], size = CONTROL_BUFFER, r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(err, ERR_INTERNAL, "no channel to the edge: %s", strerror(errno));
 	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	keeper->control = pair[1];
 	keeper->parent = getpid();
-	edge->control = pair[0];
 	edge->keeper = fork();
 	if (!edge->keeper)
 		keeper_run(keeper);
+	if (edge->keeper < 0) {
+		r = err_set(err, ERR_INTERNAL, "cannot start the edge: %s", strerror(errno));
+		close(pair[0]);
+	} else {
+		r = 0;
+		edge->control = pair[0];
+	}
 	close(pair[1]);
-	if (edge->keeper > 0)
-		return 0;
-	err_set(err, ERR_INTERNAL, "cannot start the edge: %s", strerror(errno));
-	close(pair[0]);
-	return -errno;
+	return r;
+}
+
+static int start(const struct edge_options *options, struct keeper *keeper, struct edge *edge,
+		 uint16_t ret_ports[EDGE_LISTEN_MAX], struct err *err)
+{
+	struct endpoint endpoints[EDGE_LISTEN_MAX] = { 0 };
+	int r;
+
+	if (!options->listen_count || options->listen_count > EDGE_LISTEN_MAX)
+		return err_set(err, ERR_INVALID, "between 1 and %d listen addresses, please",
+			       EDGE_LISTEN_MAX);
+	r = open_listeners(options, keeper, endpoints, err);
+	if (!r)
+		r = open_identity(options, endpoints, keeper, err);
+	if (!r)
+		r = start_keeper(keeper, edge, err);
+	for (unsigned i = 0; !r && i < options->listen_count; i++)
+		ret_ports[i] = endpoints[i].port;
+	return r;
+}
+
+/* porticod keeps neither the sockets nor the key. */
+static void keeper_free(struct keeper *keeper)
+{
+	for (unsigned i = 0; i < keeper->listen_count; i++)
+		close(keeper->listen[i]);
+	identity_wipe(&keeper->identity);
+	free(keeper);
 }
 
 int edge_start(const struct edge_options *options, struct edge **ret_edge,
 	       uint16_t ret_ports[EDGE_LISTEN_MAX], struct err *err)
 {
-	struct endpoint endpoints[EDGE_LISTEN_MAX] = { 0 };
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
 	struct edge *edge = calloc(1, sizeof(*edge));
 	int r;
 
-	if (!keeper || !edge)
-		r = err_set(err, ERR_INTERNAL, "out of memory");
-	else if (!options->listen_count || options->listen_count > EDGE_LISTEN_MAX)
-		r = err_set(err, ERR_INVALID, "between 1 and %d listen addresses, please", EDGE_LISTEN_MAX);
+	if (keeper && edge)
+		r = start(options, keeper, edge, ret_ports, err);
 	else
-		r = open_listeners(options, keeper, endpoints, err);
-	if (!r)
-		r = open_identity(options, endpoints, keeper, err);
-	if (!r)
-		r = start_keeper(keeper, edge, err);
-	if (keeper) {
-		for (unsigned i = 0; i < keeper->listen_count; i++)
-			close(keeper->listen[i]);
-		identity_wipe(&keeper->identity);
-		free(keeper);
-	}
-	if (r) {
+		r = err_set(err, ERR_INTERNAL, "out of memory");
+	if (keeper)
+		keeper_free(keeper);
+	if (r)
 		free(edge);
-		return r;
-	}
-	for (unsigned i = 0; i < options->listen_count; i++)
-		ret_ports[i] = endpoints[i].port;
-	*ret_edge = edge;
-	return 0;
+	else
+		*ret_edge = edge;
+	return r;
 }
 
 /* --- the channel --- */

@@ -140,7 +140,7 @@ static int bind_it(int fd, const struct endpoint *endpoint)
 
 static int learn_port(int fd, struct endpoint *endpoint)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t length = sizeof(addr);
 
 	if (getsockname(fd, (struct sockaddr *)&addr, &length) < 0)
