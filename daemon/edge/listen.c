@@ -140,13 +140,16 @@ static int bind_it(int fd, const struct endpoint *endpoint)
 
 static int learn_port(int fd, struct endpoint *endpoint)
 {
-	struct sockaddr_storage addr = { 0 };
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} addr = { 0 };
 	socklen_t length = sizeof(addr);
 
-	if (getsockname(fd, (struct sockaddr *)&addr, &length) < 0)
+	if (getsockname(fd, &addr.any, &length) < 0)
 		return -errno;
-	endpoint->port = ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port :
-							    ((struct sockaddr_in *)&addr)->sin_port);
+	endpoint->port = ntohs(addr.any.sa_family == AF_INET6 ? addr.in6.sin6_port : addr.in.sin_port);
 	return 0;
 }
 

@@ -38,7 +38,7 @@ static bool find_host(const char *head, char host[HOST_MAX])
 {
 	for (const char *line = strstr(head, "\r\n"); line; line = strstr(line, "\r\n")) {
 		line += 2;
-		if (strncasecmp(line, "Host:", 5))
+		if (strncasecmp(line, "Host:", 5) != 0)
 			continue;
 		line += 5;
 		line += strspn(line, " \t");
