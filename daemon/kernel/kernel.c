@@ -303,18 +303,14 @@ static int open_sockets(struct loop *loop, struct real *real)
 	return r;
 }
 
-/* Whether nf_tables is there for us, in words if not. */
-static int check_nf_tables(struct real *real, struct err *err)
+/* In words what keeps us from the kernel. */
+static int explain(int error, struct err *err)
 {
-	int r = nft_probe(&real->netfilter);
-
-	if (r == -EPERM)
+	if (error == -EPERM)
 		return err_set(err, ERR_KERNEL, "changing the network needs CAP_NET_ADMIN: start the daemon as root");
-	if (r)
-		return err_set(err, ERR_KERNEL,
-			       "the kernel has no nf_tables (module nf_tables; on OpenWrt: kmod-nft-core): %s",
-			       strerror(-r));
-	return 0;
+	if (error == -EPROTONOSUPPORT)
+		return err_set(err, ERR_KERNEL, "the kernel has no nfnetlink (on OpenWrt: kmod-nfnetlink)");
+	return err_set(err, ERR_KERNEL, "cannot speak to the kernel over netlink: %s", strerror(-error));
 }
 
 int kernel_open(struct loop *loop, const struct kernel_events *events, struct kernel **ret_kernel, struct err *err)
@@ -327,10 +323,17 @@ int kernel_open(struct loop *loop, const struct kernel_events *events, struct ke
 	real->events = *events;
 	int r = open_sockets(loop, real);
 
-	if (r)
-		r = err_set(err, ERR_KERNEL, "cannot open netlink sockets: %s", strerror(-r));
-	else
-		r = check_nf_tables(real, err);
+	if (r) {
+		r = explain(r, err);
+	} else {
+		r = nft_probe(&real->netfilter);
+		if (r == -EPERM)
+			r = explain(r, err);
+		else if (r)
+			r = err_set(err, ERR_KERNEL,
+				    "the kernel has no nf_tables (module nf_tables; on OpenWrt: kmod-nft-core): %s",
+				    strerror(-r));
+	}
 	if (r) {
 		free_real(&real->kernel);
 		return r;

@@ -221,7 +221,7 @@ static void add_sets(void)
 	jump(to, "eth0", 4, KVERDICT_JUMP, "helper");
 	to = set("marks", TYPES(KTYPE_MARK), TYPES(KTYPE_VERDICT), false, false, NULL);
 	jump(to, &mark, 4, KVERDICT_RETURN, "");
-	to = set("devices", TYPES(KTYPE_IFNAME), NULL, false, false, NULL);
+	to = set("uplink_devices", TYPES(KTYPE_IFNAME), NULL, false, false, NULL);
 	memcpy(bytes, "ppp0\0\0\0\0\0\0\0\0\0\0\0", 16);
 	kset_add(&desired, to, bytes, NULL, NULL, NULL, 0);
 	to = set("ports", TYPES(KTYPE_INET_SERVICE), NULL, false, false, NULL);
@@ -247,7 +247,7 @@ static void add_chains(void)
 	chain = kstate_add_chain(&desired, "helper", "called by others");
 	RULE(NULL, verdict(KVERDICT_RETURN, ""));
 
-	base("dst", KCHAIN_NAT, KHOOK_PREROUTING, -105, "destinations");
+	base("to_inside", KCHAIN_NAT, KHOOK_PREROUTING, -105, "destinations");
 	RULE("known addresses only", by_set(KSTMT_VMAP, "local4", FIELDS(KFIELD_IP_DADDR)));
 	RULE(NULL, by_set(KSTMT_VMAP, "local6", FIELDS(KFIELD_IP6_DADDR)));
 	RULE(NULL, by_set(KSTMT_LOOKUP, "lan4", FIELDS(KFIELD_IP_SADDR)), dnat_map(AF_INET, "forwards4", 2, both));
@@ -260,7 +260,7 @@ static void add_chains(void)
 	RULE(NULL, match_byte(KFIELD_L4PROTO, IPPROTO_TCP), nat(KSTMT_DNAT, "2001:db8::9", 443));
 	RULE(NULL, match_byte(KFIELD_L4PROTO, 47), verdict(KVERDICT_ACCEPT, ""));
 
-	base("src", KCHAIN_NAT, KHOOK_POSTROUTING, 95, NULL);
+	base("to_outside", KCHAIN_NAT, KHOOK_POSTROUTING, 95, NULL);
 	RULE(NULL, by_set(KSTMT_LOOKUP, "lan4", FIELDS(KFIELD_IP_SADDR)),
 	     by_set(KSTMT_LOOKUP, "lan4", FIELDS(KFIELD_IP_DADDR)), original(AF_INET));
 	RULE(NULL, by_set(KSTMT_LOOKUP, "lan6", FIELDS(KFIELD_IP6_SADDR)), original(AF_INET6));
@@ -292,7 +292,7 @@ static void add_chains(void)
 	RULE(NULL, match_word(KFIELD_CT_STATE, 0, 2 | 4, false), verdict(KVERDICT_ACCEPT, ""));
 	RULE("let in by a forward", match_word(KFIELD_CT_MARK, 0x80000000, 0x80000000, false),
 	     verdict(KVERDICT_ACCEPT, ""));
-	masked = by_set(KSTMT_LOOKUP, "devices", FIELDS(KFIELD_IIFNAME));
+	masked = by_set(KSTMT_LOOKUP, "uplink_devices", FIELDS(KFIELD_IIFNAME));
 	RULE(NULL, masked, verdict(KVERDICT_DROP, ""));
 	masked.invert = true;
 	RULE(NULL, masked, verdict(KVERDICT_JUMP, "helper"));
@@ -302,7 +302,7 @@ static void add_chains(void)
 	RULE(NULL, match_word(KFIELD_FIB_DADDR_TYPE, 2, 0, true), verdict(KVERDICT_ACCEPT, ""));
 
 	base("entry", KCHAIN_FILTER, KHOOK_INPUT, -5, NULL);
-	RULE(NULL, by_set(KSTMT_LOOKUP, "devices", FIELDS(KFIELD_IIFNAME)), match_byte(KFIELD_L4PROTO, IPPROTO_TCP),
+	RULE(NULL, by_set(KSTMT_LOOKUP, "uplink_devices", FIELDS(KFIELD_IIFNAME)), match_byte(KFIELD_L4PROTO, IPPROTO_TCP),
 	     match_port(8443), verdict(KVERDICT_DROP, ""));
 	RULE(NULL, by_set(KSTMT_LOOKUP, "ports", FIELDS(KFIELD_TH_DPORT)), verdict(KVERDICT_ACCEPT, ""));
 	RULE(NULL, by_set(KSTMT_LOOKUP, "all6", FIELDS(KFIELD_IP6_SADDR)), verdict(KVERDICT_ACCEPT, ""));
@@ -382,7 +382,7 @@ static void want(const char *what)
 			if (strcmp(desired.sets[i].name, "lan4") == 0)
 				desired.sets[i].count--;
 		for (unsigned i = 0; i < desired.chain_count; i++)
-			if (strcmp(desired.chains[i].name, "src") == 0)
+			if (strcmp(desired.chains[i].name, "to_outside") == 0)
 				desired.chains[i].count--;
 	} else if (strcmp(what, "refused") == 0) {
 		route("eth0", "203.0.113.99", AF_INET, 20001);
