@@ -71,12 +71,13 @@ export function Editor<K extends Kind>({ editing, id, state, onClose }: Props<K>
 	useEffect(() => void begin(), [id]);
 
 	const finish = (result: Kinds[K]) => {
+		if (editing.done && id === "new") {
+			setSaved(result);
+			return;
+		}
 		const words = (result.warnings ?? []).map((warning) => warning.message);
 		notify("good", [t("notice.saved", { name: result.name }), ...words].join(" "));
-		if (editing.done && id === "new")
-			setSaved(result);
-		else
-			onClose();
+		onClose();
 	};
 
 	const save = async (expected: string | null) => {
@@ -119,7 +120,7 @@ export function Editor<K extends Kind>({ editing, id, state, onClose }: Props<K>
 	return (
 		<Sheet title={title} onClose={onClose}>
 			{trouble ? <p class="form-trouble" role="alert">{trouble}</p>
-				: saved ? editing.done!(live ?? saved, () => void begin())
+				: saved ? editing.done!({ ...(live || saved), warnings: saved.warnings }, () => void begin())
 				: newest ? (
 					<Conflict fields={fields} theirs={newest.values} yours={values!}
 						onTake={() => take(newest.values)}

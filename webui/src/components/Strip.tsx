@@ -32,19 +32,19 @@ export function Strip({ state }: { state: State }) {
 }
 
 function Facts({ status }: { status: Status }) {
-	const up = status.uplinks.filter((uplink) => uplink.up);
-	const down = status.uplinks.filter((uplink) => !uplink.up);
+	const wanted = status.uplinks.filter((uplink) => uplink.reason !== "disabled");
+	const down = wanted.filter((uplink) => !uplink.up);
 	const { total, live } = status.forwards;
 	return (
 		<ul class="strip-facts">
 			<li>
 				<a href={href("uplinks")}>
-					{status.uplinks.length ? t("strip.uplinks", { up: up.length, n: status.uplinks.length }) : t("strip.uplinks.none")}
+					{wanted.length ? t("strip.uplinks", { up: wanted.length - down.length, n: wanted.length }) : t("strip.uplinks.none")}
 				</a>
 			</li>
 			{down.map((uplink) => (
 				<li key={uplink.id}>
-					<Badge tone={uplink.reason === "disabled" ? "off" : "bad"}>
+					<Badge tone="bad">
 						{uplink.name}: {uplink.reason ? tr("reason.uplink", uplink.reason) : t("uplinks.down")}
 					</Badge>
 				</li>

@@ -107,7 +107,7 @@ export const en = {
 	"reason.forward.uplink-down": "Its uplink is down",
 	"reason.uplink.disabled": "Switched off",
 	"reason.uplink.device-missing": "Its device is not there",
-	"reason.uplink.link-down": "No link: is the cable plugged in?",
+	"reason.uplink.link-down": "No link (cable?)",
 	"reason.uplink.no-address": "It has no address yet",
 
 	// --- lists ---
@@ -136,6 +136,7 @@ export const en = {
 	"forwards.column.inside": "Goes to",
 	"forwards.column.protocol": "Protocol",
 	"forwards.column.connections": "Connections",
+	"forwards.port": "port {ports}",
 	"forwards.last": "last {when}",
 	"forwards.live": "Live",
 	"forwards.anywhere": "any uplink",

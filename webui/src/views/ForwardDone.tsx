@@ -32,6 +32,7 @@ export function ForwardDone({ forward, onAgain }: { forward: Forward; onAgain: (
 						})}
 					</p>
 				)}
+				{forward.warnings?.map(({ message }) => <p key={message} class="help">{message}</p>)}
 				{hidden && <p class="help">{t("forwards.done.private", { address: hidden })}</p>}
 			</div>
 			<div class="form-actions">

@@ -67,23 +67,28 @@ function Outside({ forward }: { forward: Forward }) {
 	const where = addresses.length ? addresses : forward.uplinks.length ? forward.uplinks : [t("forwards.anywhere")];
 	return (
 		<span class="end">
-			<span class="mono strong">{forward.external_ports?.replace(/,/g, ", ") ?? forward.protocols.join(", ")}</span>
-			<span class="under mono">{where.join(", ")}</span>
+			<Words text={forward.external_ports?.replace(/,/g, ", ") ?? forward.protocols.join(", ")} strong />
+			{where.map((address) => <span key={address} class="under"><Words text={address} /></span>)}
 		</span>
 	);
 }
 
 function Inside({ forward }: { forward: Forward }) {
-	const ports = forward.internal_ports ?? forward.external_ports;
+	const ports = forward.internal_ports !== forward.external_ports ? forward.internal_ports : null;
 	return (
 		<span class="end end-inside">
 			<Icon name="arrow" />
 			<span>
-				<span class="mono strong">{forward.internal_address}</span>
-				{ports && <span class="under mono">{ports.replace(/,/g, ", ")}</span>}
+				<Words text={forward.internal_address} strong />
+				{ports && <span class="under">{t("forwards.port", { ports: ports.replace(/,/g, ", ") })}</span>}
 			</span>
 		</span>
 	);
+}
+
+// Addresses and ports stay on one line, unless they are long.
+function Words({ text, strong }: { text: string; strong?: boolean }) {
+	return <span class={`mono ${strong ? "strong" : ""} ${text.length > 21 ? "long" : ""}`}>{text}</span>;
 }
 
 export function ForwardState({ forward }: { forward: Forward }) {
