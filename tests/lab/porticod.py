@@ -211,6 +211,7 @@ class Porticod:
             notify.setblocking(False)
             self._log_start = log.tell()
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            start_new_session=True,  # Ctrl-C is for us
                                             env=environment(NOTIFY_SOCKET=notify_path))
             wait_for(lambda: self._ready(notify), READY_S, "READY=1")
         listening = re.search(r"listening on https://\S*:(\d+)", self.log())

@@ -17,7 +17,7 @@ def multihomed(request, built, lab_factory):
         lab.backend.serve(80, protocol)
         for isp in isps(lab):
             lab.router.serve(22, protocol, uplink_address(lab, isp))
-    lab.internet.serve(80, address="203.0.113.200")
+        lab.internet.serve(80, protocol, "203.0.113.200")
     with Router(lab) as router:
         yield router
 
@@ -57,6 +57,13 @@ def test_the_routers_own_services(router, protocol):
         exchange = ask_from_internet(router.lab, uplink_address(router.lab, isp), 22, protocol)
         assert exchange.answer.server == "router"
         assert exchange.replies == [isp]
+
+
+def test_the_router_calls_from_a_chosen_address(router, protocol):
+    """A connection of the router's own, bound to an uplink's address, leaves by that uplink."""
+    for isp in isps(router.lab):
+        address = uplink_address(router.lab, isp)
+        assert router.lab.router.ask("203.0.113.200", 80, protocol, source=address).peer == address
 
 
 def test_refusals_too(router, protocol):
