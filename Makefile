@@ -65,7 +65,7 @@ $(OUT)/obj/assets.o: $(ASSETS) Makefile
 	$(call run,CC,$(CC) $(ALL_CFLAGS) -c -o $@ $<)
 
 # Files that are embedded with .incbin are unknown to -MMD.
-$(filter $(OUT)/obj/daemon/store/%,$(DAEMON)): $(wildcard db/*)
+$(filter $(OUT)/obj/daemon/store/%,$(DAEMON)): $(wildcard db/*.sql db/migrations/*.sql)
 $(filter $(OUT)/obj/daemon/web/%,$(DAEMON)): $(wildcard daemon/web/*.json)
 
 # Thin archives: members of the same name in different folders stay apart.
@@ -106,6 +106,12 @@ $(CHECK)/golden: $(call objects,$(call sources,tests/golden)) $(OUT)/pure.a
 	@mkdir -p $(@D)
 	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson)
 
+# Programs that the tests of tests/net drive.
+DRIVERS := $(patsubst tests/net/%.c,$(OUT)/%,$(wildcard tests/net/*.c))
+
+$(DRIVERS): $(OUT)/%: $(OUT)/obj/tests/net/%.o $(OUT)/daemon.a
+	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS))
+
 check:
 	@$(SUBMAKE) SAN=1 run-checks
 
@@ -118,10 +124,12 @@ run-checks: $(UNIT) $(GOLDEN)
 	if [ -n "$$failed" ]; then echo "make check: FAILED:$$failed"; exit 1; fi; \
 	echo "make check: $(words $(UNIT) $(GOLDEN)) programs passed"
 
+drivers: $(DRIVERS)
+
 test: deps
 	@unit=passed; page=passed; \
 	$(SUBMAKE) check || unit=FAILED; \
-	$(SUBMAKE) SAN=1 all && \
+	$(SUBMAKE) SAN=1 all drivers && \
 	PORTICO_BUILD=$(abspath $(BUILD)/san) $(PYTHON) -m pytest -q -rs $(PYTEST_ARGS) \
 		$(wildcard tests/api tests/net tests/webui) || page=FAILED; \
 	echo; echo "make test: unit and golden tests $$unit, API, network and page tests $$page"; \
@@ -201,4 +209,4 @@ help:
 	@echo 'make check-mbedtls3 MBEDTLS3_INCLUDE=dir   compiles against mbedTLS 3.6'
 	@echo 'make clean'
 
-.PHONY: all check run-checks test demo deps deps-packages deps-users install lint check-mbedtls3 clean help
+.PHONY: all check run-checks drivers test demo deps deps-packages deps-users install lint check-mbedtls3 clean help
