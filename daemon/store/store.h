@@ -15,10 +15,9 @@
 struct store;
 
 /*
- * Opens or creates the database (directory included, mode 0700), applies
- * migrations, checks it, and keeps a copy of a good one as FILE.good
- * (VACUUM INTO, replaced only after a successful check). A damaged file is refused:
- * `err` says so, and names the good copy and how to use it.
+ * Opens or creates the database (directory included, mode 0700), checks it and
+ * applies migrations. A damaged file is refused: `err` says so, and names the
+ * good copy and how to use it.
  */
 int store_open(const char *path, struct store **ret_store, struct err *err);
 void store_close(struct store *store); /* takes NULL */
@@ -26,7 +25,11 @@ void store_close(struct store *store); /* takes NULL */
 /* Opens for reading only, checks, changes nothing: for --check. */
 int store_check(const char *path, struct err *err);
 
-/* The newest configuration and its revision number (0 in a new database). */
+/*
+ * The newest configuration and its revision number (0 in a new database). The
+ * first time, what could be read without a fault is kept as FILE.good, unless
+ * that is the same already.
+ */
 int store_load(struct store *store, struct config **ret_config, uint64_t *ret_revision, struct err *err);
 
 struct commit {

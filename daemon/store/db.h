@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PORTICO_STORE_DB_H
+#define PORTICO_STORE_DB_H
+
+/* Shared by the files of store/: the connection, and rows of objects. */
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+#include "model/config.h"
+#include "store/sql.h"
+
+/* In the file's header, so that file(1) and we know it: "Ptco". */
+enum { STORE_APPLICATION_ID = 0x5074636f };
+
+enum { STORE_PATH_MAX = 3072 }; /* leaves room for what SQLite and we append to PATH_MAX */
+
+struct store {
+	char *path;
+	sqlite3 *db;
+	bool in_commit;
+	bool copied; /* FILE.good was looked after since the start */
+	uint64_t revision;
+	/* Made when first needed. */
+	sqlite3_stmt *insert[KIND_COUNT], *delete[KIND_COUNT];
+};
+
+/* store_open() with scripts of the caller's: tests bring migrations of their own. */
+int store_open_scripts(const char *path, const struct scripts *scripts, struct store **ret_store, struct err *err);
+
+/* --- db_open.c --- */
+
+/* Opens, hardens, checks; migrates, too, unless it is opened for reading only. */
+int db_open(const char *path, bool read_only, const struct scripts *scripts, sqlite3 **ret_db, struct err *err);
+
+/* The version that the scripts lead to. */
+unsigned db_version(const struct scripts *scripts);
+
+/* The integer that the statement's first row begins with. An SQLite result code. */
+int db_integer(sqlite3 *db, const char *sql, int64_t *ret_value);
+
+/* What SQLite's last failure means to a user. Returns err_set()'s value. */
+int db_error(sqlite3 *db, const char *path, struct err *err);
+
+/* --- db_copy.c --- */
+
+/* Brings FILE.good up to date; a failure is logged, and the old copy stays. */
+void db_keep_copy(sqlite3 *db, const char *path);
+
+/* A sentence on how to go back to the good copy, for messages about damage. */
+const char *db_copy_advice(const char *path, char *text, size_t size);
+
+/* Makes the directory's entries durable. */
+int db_sync_directory(const char *path);
+
+/* --- rows.c --- */
+
+/* All rows of all kinds, checked; err tells table, row and column of what is wrong. */
+int rows_load(sqlite3 *db, const char *path, struct config **ret_config, struct err *err);
+
+/* Statements for one object; NULL if SQLite refuses. */
+sqlite3_stmt *rows_prepare_insert(sqlite3 *db, enum kind kind);
+sqlite3_stmt *rows_prepare_delete(sqlite3 *db, enum kind kind);
+
+/* Runs them. SQLite result codes. */
+int rows_insert(sqlite3_stmt *insert, const struct object *object);
+int rows_delete(sqlite3_stmt *delete, uint32_t id);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/db.h"
+
+/* --- errors --- */
+
+static int damaged(const char *path, const char *how, struct err *err)
+{
+	char advice[PATH_MAX];
+
+	return err_set(err, ERR_UNAVAILABLE, "the database %s is damaged (%.100s); %s", path, how,
+		       db_copy_advice(path, advice, sizeof(advice)));
+}
+
+int db_error(sqlite3 *db, const char *path, struct err *err)
+{
+	int code = sqlite3_extended_errcode(db);
+
+	switch (code & 0xff) {
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return damaged(path, sqlite3_errmsg(db), err);
+	case SQLITE_FULL:
+		return err_set(err, ERR_UNAVAILABLE, "cannot write the database %s: no space is left", path);
+	case SQLITE_READONLY:
+		return err_set(err, ERR_UNAVAILABLE, "cannot write the database %s: it or its directory is read-only",
+			       path);
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return err_set(err, ERR_UNAVAILABLE, "the database %s is in use, probably by another porticod", path);
+	case SQLITE_CANTOPEN:
+		return err_set(err, ERR_UNAVAILABLE, "cannot open the database %s: %s", path,
+			       sqlite3_system_errno(db) ? strerror(sqlite3_system_errno(db)) : sqlite3_errmsg(db));
+	case SQLITE_NOMEM:
+		err_set(err, ERR_UNAVAILABLE, "out of memory");
+		return -ENOMEM;
+	default:
+		return err_set(err, ERR_UNAVAILABLE, "the database %s: %s", path, sqlite3_errmsg(db));
+	}
+}
+
+/* --- the file --- */
+
+static int make_directory(const char *path, struct err *err)
+{
+	char directory[PATH_MAX];
+	char *slash;
+
+	snprintf(directory, sizeof(directory), "%s", path);
+	slash = strrchr(directory, '/');
+	if (!slash || slash == directory)
+		return 0;
+	*slash = '\0';
+	if (mkdir(directory, 0700) == 0)
+		return 0;
+	if (errno == EEXIST)
+		return 0;
+	return err_set(err, ERR_UNAVAILABLE, "cannot make the directory %s: %s", directory, strerror(errno));
+}
+
+/*
+ * SQLite would make it readable to others; its journals take the file's mode.
+ * The descriptor is closed before SQLite has one of its own: closing it later
+ * would drop SQLite's locks, which belong to the process.
+ */
+static int make_file(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd >= 0) {
+		close(fd);
+		if (db_sync_directory(path) == 0)
+			return 0;
+	} else if (errno == EEXIST) {
+		return 0;
+	}
+	return err_set(err, ERR_UNAVAILABLE, "cannot make the database %s: %s", path, strerror(errno));
+}
+
+/* --- the connection --- */
+
+/* Whatever the file holds, it is data: nothing in it is run or can turn checks off. */
+static int harden(sqlite3 *db)
+{
+	static const struct {
+		int option, value;
+	} options[] = {
+		{ SQLITE_DBCONFIG_DEFENSIVE, 1 },
+		{ SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_FKEY, 1 },
+		{ SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
+		{ SQLITE_DBCONFIG_DQS_DML, 0 },
+		{ SQLITE_DBCONFIG_DQS_DDL, 0 },
+	};
+	int r = sqlite3_extended_result_codes(db, 1);
+
+	for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]) && r == SQLITE_OK; i++)
+		r = sqlite3_db_config(db, options[i].option, options[i].value, NULL);
+	return r == SQLITE_OK ? sqlite3_exec(db, "PRAGMA cell_size_check = ON", NULL, NULL, NULL) : r;
+}
+
+/*
+ * Exclusive locking comes first: it keeps the lock, and a second porticod out.
+ *
+ * The journal is a rollback journal that is cut to nothing after each commit
+ * (TRUNCATE), not a write-ahead log. That would halve what is written to
+ * flash, but then a part of the data would live in a second file, and
+ * the copies that sysupgrade and people make of the one file would miss it. A
+ * configuration is written some times a day at most.
+ */
+static int set_journal(sqlite3 *db)
+{
+	return sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE;"
+			    "PRAGMA journal_mode = TRUNCATE;"
+			    "PRAGMA synchronous = FULL;"
+			    "PRAGMA temp_store = MEMORY;", NULL, NULL, NULL);
+}
+
+int db_integer(sqlite3 *db, const char *sql, int64_t *ret_value)
+{
+	sqlite3_stmt *stmt = NULL;
+	int r = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+
+	if (r == SQLITE_OK)
+		r = sqlite3_step(stmt);
+	if (r == SQLITE_ROW)
+		*ret_value = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return r == SQLITE_ROW ? SQLITE_OK : r == SQLITE_DONE ? SQLITE_ERROR : r;
+}
+
+/*
+ * Of the file's structure. The tables' CHECKs are left out: a value that is
+ * wrong is found when its row is read, which can tell where it stands.
+ */
+static int quick_check(sqlite3 *db, const char *path, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int r = sqlite3_exec(db, "PRAGMA ignore_check_constraints = ON", NULL, NULL, NULL);
+	int result;
+
+	if (r == SQLITE_OK)
+		r = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+	if (r == SQLITE_OK)
+		r = sqlite3_step(stmt);
+	if (r != SQLITE_ROW)
+		result = db_error(db, path, err);
+	else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0)
+		result = damaged(path, (const char *)sqlite3_column_text(stmt, 0), err);
+	else
+		result = 0;
+	sqlite3_finalize(stmt);
+	if (sqlite3_exec(db, "PRAGMA ignore_check_constraints = OFF", NULL, NULL, NULL) != SQLITE_OK && result == 0)
+		result = db_error(db, path, err);
+	return result;
+}
+
+/* --- versions --- */
+
+unsigned db_version(const struct scripts *scripts)
+{
+	unsigned version = 1;
+
+	while (scripts->migrations[version - 1])
+		version++;
+	return version;
+}
+
+/* Runs the script that makes this version of the one before, wholly or not at all. */
+static int migrate_to(sqlite3 *db, const char *path, const struct scripts *scripts, unsigned version,
+		      struct err *err)
+{
+	const char *script = version == 1 ? scripts->schema : scripts->migrations[version - 2];
+	char stamp[128];
+	int r = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+
+	snprintf(stamp, sizeof(stamp), "PRAGMA application_id = %d; PRAGMA user_version = %u; COMMIT",
+		 STORE_APPLICATION_ID, version);
+	if (r == SQLITE_OK)
+		r = sqlite3_exec(db, script, NULL, NULL, NULL);
+	if (r == SQLITE_OK)
+		r = sqlite3_exec(db, stamp, NULL, NULL, NULL);
+	if (r == SQLITE_OK)
+		return 0;
+
+	r = db_error(db, path, err);
+	if ((sqlite3_errcode(db) & 0xff) == SQLITE_ERROR || (sqlite3_errcode(db) & 0xff) == SQLITE_CONSTRAINT)
+		r = err_set(err, ERR_INTERNAL, "cannot bring the database %s to version %u: %s", path, version,
+			    sqlite3_errmsg(db));
+	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	return r;
+}
+
+/* Whose file this is and of which version; version 0 is an empty one. */
+static int identify(sqlite3 *db, const char *path, unsigned known, unsigned *ret_version, struct err *err)
+{
+	int64_t application, version, tables;
+
+	if (db_integer(db, "SELECT count(*) FROM sqlite_schema", &tables) != SQLITE_OK ||
+	    db_integer(db, "PRAGMA application_id", &application) != SQLITE_OK ||
+	    db_integer(db, "PRAGMA user_version", &version) != SQLITE_OK)
+		return db_error(db, path, err);
+	*ret_version = 0;
+	if (tables == 0 && application == 0 && version == 0)
+		return 0;
+	if (application != STORE_APPLICATION_ID || version < 1)
+		return err_set(err, ERR_UNAVAILABLE, "%s is an SQLite database, but not one of Portico's", path);
+	if (version > known)
+		return err_set(err, ERR_UNAVAILABLE,
+			       "the database %s is of version %lld, made by a newer Portico; this one knows versions up "
+			       "to %u", path, (long long)version, known);
+	*ret_version = (unsigned)version;
+	return 0;
+}
+
+/*
+ * On some file systems everything goes well until the first write. Better to
+ * know now than at the first commit.
+ */
+static int probe_write(sqlite3 *db, unsigned version)
+{
+	char sql[64];
+
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %u", version);
+	return sqlite3_exec(db, sql, NULL, NULL, NULL);
+}
+
+static int prepare_file(sqlite3 *db, const char *path, bool read_only, const struct scripts *scripts,
+			struct err *err)
+{
+	unsigned known = db_version(scripts), version = 0;
+	int r = identify(db, path, known, &version, err);
+
+	if (r == 0 && version > 0)
+		r = quick_check(db, path, err);
+	if (r < 0 || read_only)
+		return r;
+	if (version > 0 && version < known)
+		db_keep_copy(db, path); /* to go back to, should the new version be a disappointment */
+	while (r == 0 && version < known)
+		r = migrate_to(db, path, scripts, ++version, err);
+	if (r == 0 && probe_write(db, version) != SQLITE_OK)
+		r = db_error(db, path, err);
+	return r;
+}
+
+int db_open(const char *path, bool read_only, const struct scripts *scripts, sqlite3 **ret_db, struct err *err)
+{
+	int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
+	sqlite3 *db = NULL;
+	int r = 0;
+
+	if (strlen(path) > STORE_PATH_MAX)
+		return err_set(err, ERR_UNAVAILABLE, "the database's path is too long");
+	if (!read_only)
+		r = make_directory(path, err);
+	if (r == 0 && !read_only)
+		r = make_file(path, err);
+	if (r < 0)
+		return r;
+	if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK || harden(db) != SQLITE_OK ||
+	    (!read_only && set_journal(db) != SQLITE_OK))
+		r = db_error(db, path, err);
+	/* SQLite is content with reading where it may not write. */
+	if (r == 0 && !read_only && sqlite3_db_readonly(db, "main") == 1)
+		r = err_set(err, ERR_UNAVAILABLE, "cannot write the database %s: it is read-only", path);
+	if (r == 0)
+		r = prepare_file(db, path, read_only, scripts, err);
+	if (r < 0) {
+		sqlite3_close(db);
+		return r;
+	}
+	*ret_db = db;
+	return 0;
+}

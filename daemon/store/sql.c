@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "store/sql.h"
+
+#include <stddef.h>
+
+/* Makes the file, relative to the top of the source tree, a string constant. */
+#define EMBED(name, file)                                                                                 \
+	extern const char name[] __attribute__((visibility("hidden")));                                   \
+	__asm__(".pushsection .rodata\n"                                                                  \
+		".global " #name "\n"                                                                     \
+		".hidden " #name "\n" #name ":\n"                                                         \
+		".incbin \"" file "\"\n"                                                                  \
+		".byte 0\n"                                                                               \
+		".popsection\n")
+
+EMBED(store_sql_schema, "db/schema.sql");
+
+/* EMBED(store_sql_0002, "db/migrations/0002_....sql"), and its name here. */
+static const char *const migrations[] = {
+	NULL,
+};
+
+const struct scripts store_scripts = { .schema = store_sql_schema, .migrations = migrations };
