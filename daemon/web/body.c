@@ -109,7 +109,8 @@ int body_parse(struct request *request, struct err *err)
 	char path[ERR_PATH_MAX];
 	json_error_t error;
 
-	request->json = json_loadb(text, request->body.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	request->json = json_loadb(text, request->body.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+				   &error);
 	if (request->json)
 		return 0;
 	if (request->body.length == 0)
@@ -143,15 +144,13 @@ int body_strings(const struct request *request, const char *const *members, cons
 		return err_field(err, "", "must be an object");
 	json_object_foreach(request->json, key, value)
 	{
-		if (!is_member(key, members)) {
-			snprintf(path, sizeof(path), "/%s", key);
-			err_field(err, path, "is not a field that is known here");
-		}
+		if (!is_member(key, members))
+			err_field(err, path_join(path, "", key), "is not a field that is known here");
 	}
 	for (unsigned i = 0; members[i]; i++) {
 		value = json_object_get(request->json, members[i]);
 		ret_values[i] = json_string_value(value);
-		snprintf(path, sizeof(path), "/%s", members[i]);
+		path_join(path, "", members[i]);
 		if (!value)
 			err_field(err, path, "is required");
 		else if (!ret_values[i])

@@ -54,19 +54,35 @@ const char *problem_title(unsigned status)
 	return problem ? problem->title : NULL;
 }
 
+/* What came from outside, such as a parameter's name or a kernel's words, may not be UTF-8. */
+static json_t *plain_text(const char *text)
+{
+	json_t *json = json_string(text);
+	char copy[ERR_DETAIL_MAX];
+
+	if (json)
+		return json;
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *p = copy; *p; p++) {
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	}
+	return json_string(copy);
+}
+
 json_t *problem_json(unsigned status, const struct err *err)
 {
 	const struct problem *problem = problem_find(status);
-	json_t *errors = json_array();
+	const char *title = problem ? problem->title : "Internal error";
 	const char *detail = err->detail;
+	json_t *errors = json_array();
 
 	for (unsigned i = 0; i < err->count; i++)
-		json_array_append_new(errors, json_pack("{s:s, s:s}", "path", err->items[i].path, "message",
-							err->items[i].message));
+		json_array_append_new(errors, json_pack("{s:o, s:o}", "path", plain_text(err->items[i].path),
+							"message", plain_text(err->items[i].message)));
 	if (detail[0] == '\0')
-		detail = err->count > 0 ? err->items[0].message : problem ? problem->title : "";
-	return json_pack("{s:s+, s:s, s:i, s:s, s:o}", "type",
-			 "urn:portico:problem:", problem ? problem->type : "internal", "title",
-			 problem ? problem->title : "Internal error", "status", (int)status, "detail", detail,
-			 "errors", errors);
+		detail = err->count > 0 ? err->items[0].message : title;
+	return json_pack("{s:s+, s:s, s:i, s:o, s:o}", "type",
+			 "urn:portico:problem:", problem ? problem->type : "internal", "title", title,
+			 "status", (int)status, "detail", plain_text(detail), "errors", errors);
 }

@@ -60,7 +60,7 @@ class Contract:
         if template is None:
             assert response.status == 404, where
             return self._check_problem(response)
-        operation = self.document["paths"][template].get(method.lower())
+        operation = self.document["paths"][template].get(method.lower()) if method.isupper() else None
         if operation is None:
             assert response.status == 405 and response.headers["Allow"], where
             return self._check_problem(response)

@@ -7,7 +7,7 @@ NETWORK = {"name": "lan", "devices": ["eth1"]}
 # path: (schema, objects that must be there before, the least, a full one)
 KINDS = {
     "/networks": ("Network", [], {"name": "guests"},
-                  {"name": "guests", "devices": ["eth1", "wlan0"], "prefixes": ["10.8.0.0/24", "2001:db8:5::/48"],
+                  {"name": "guests", "devices": ["br0", "wlan0"], "prefixes": ["10.8.0.0/24", "2001:db8:5::/48"],
                    "hairpin": "off", "hairpin_source": "external"}),
     "/uplinks": ("Uplink", [], {"name": "fibre", "device": "eth0"},
                  {"name": "fibre", "enabled": False, "device": "ppp0", "gateway": "192.0.2.254",

@@ -445,11 +445,47 @@ def test_plain_http_is_sent_to_https(edge):
     assert took < 5 and data.startswith(b"HTTP/1.1 400 ") and b"https://" in data
 
 
-def test_slow_handshakes_time_out(edge):
+def client_hello():
     hello = ssl.MemoryBIO()
     with contextlib.suppress(ssl.SSLWantReadError):
         client().wrap_bio(ssl.MemoryBIO(), hello).do_handshake()
-    hello = hello.read()
+    return hello.read()
+
+
+def test_handshakes_are_bounded(edge):
+    """A flood of them costs half of a processor, and connections that are open go on."""
+    hello, stop = client_hello(), threading.Event()
+
+    def flood(source):
+        while not stop.is_set():
+            with contextlib.suppress(OSError), closing(edge.raw(source)) as sock:
+                sock.sendall(hello)
+                sock.recv(1)
+
+    with closing(edge.connect()) as connection:
+        threads = [threading.Thread(target=flood, args=(f"127.0.4.{n // 8}",)) for n in range(24)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_for(lambda: cpu_s(edge.worker) > 1.5, 20, "the end of the credit")
+            start, since = cpu_s(edge.worker), time.monotonic()
+            slowest = 0
+            while time.monotonic() - since < 3:
+                asked = time.monotonic()
+                assert ask(connection, "GET", "/peer")[0] == 200
+                slowest = max(slowest, time.monotonic() - asked)
+                stop.wait(0.05)
+            share = (cpu_s(edge.worker) - start) / (time.monotonic() - since)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    assert slowest < 1
+    assert share < 0.75, f"{share:.2f} of a processor"
+
+
+def test_slow_handshakes_time_out(edge):
+    hello = client_hello()
     beginnings = [b"", b"\x16", hello[:50], hello, b"GET / HTTP/1.1\r\n"]
     since = time.monotonic()
     socks = [edge.raw() for _ in beginnings]
