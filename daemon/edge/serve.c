@@ -12,18 +12,16 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "edge/budget.h"
 #include "edge/edge.h"
 #include "edge/tunnel.h"
 
 enum {
-	TUNNELS_MAX = 64,            /* about 50 kB each while idle */
+	TUNNELS_MAX = 64,            /* some 40 kB each while idle */
 	TUNNELS_PER_CLIENT_MAX = 16, /* a browser opens six */
 	ACCEPTS_MAX = 16,            /* a listener and turn */
 	ACCEPT_PAUSE_MS = 500,       /* when the kernel has no descriptor or memory for us */
 	REFUSAL_LOG_MS = 60 * 1000,
-	/* Handshakes may use half of the CPU, and a second of it at once, for a page's first visit. */
-	CREDIT_MAX_US = 1000 * 1000,
-	CREDIT_SHARE = 2,
 };
 
 struct server {
@@ -34,14 +32,12 @@ struct server {
 	struct watch *listen_watch[EDGE_LISTEN_MAX];
 	int control;
 	struct watch *control_watch;
-	bool control_full; /* EPOLLOUT of `control` is awaited */
-	struct timer
-		*again; /* ends the next sleep early: there is work left, or handshakes wait for credit */
+	bool control_full;   /* EPOLLOUT of `control` is awaited */
+	struct timer *again; /* ends the next sleep early: work is left, or a handshake waits for its time */
 	struct timer *accept_again;
 	struct tunnel *tunnels; /* the oldest first */
 	unsigned tunnel_count;
-	int64_t credit_us; /* CPU time that handshakes may use now */
-	uint64_t credit_at_ms;
+	struct budget handshakes;
 	unsigned refused; /* since the last line in the log */
 	uint64_t refused_at_ms;
 };
@@ -196,34 +192,26 @@ static int64_t cpu_us(void)
 	return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
 
-static void earn_credit(struct server *server)
+/* The oldest one that can get on. */
+static struct tunnel *find_handshake(const struct server *server)
 {
-	uint64_t now_ms = loop_now_ms();
+	struct tunnel *tunnel = server->tunnels;
 
-	server->credit_us += (int64_t)(now_ms - server->credit_at_ms) * 1000 / CREDIT_SHARE;
-	if (server->credit_us > CREDIT_MAX_US)
-		server->credit_us = CREDIT_MAX_US;
-	server->credit_at_ms = now_ms;
+	while (tunnel && (tunnel->state != TUNNEL_HANDSHAKE || !tunnel->ready))
+		tunnel = tunnel->next;
+	return tunnel;
 }
 
-/* One handshake a turn, the oldest: open tunnels get theirs in between. Returns whether more are waiting. */
-static bool run_handshake(struct server *server)
+/* One a turn: open tunnels get theirs in between. */
+static void run_handshake(struct server *server)
 {
-	bool done = false;
+	struct tunnel *tunnel = find_handshake(server);
+	int64_t start_us = cpu_us();
 
-	for (struct tunnel *tunnel = server->tunnels; tunnel; tunnel = tunnel->next) {
-		int64_t start_us;
-
-		if (tunnel->state != TUNNEL_HANDSHAKE || !tunnel->ready)
-			continue;
-		if (done || server->credit_us <= 0)
-			return true;
-		start_us = cpu_us();
-		tunnel_handshake(tunnel, server->tls);
-		server->credit_us -= cpu_us() - start_us;
-		done = true;
-	}
-	return false;
+	if (!tunnel || !budget_allows(&server->handshakes, loop_now_ms()))
+		return;
+	tunnel_handshake(tunnel, server->tls);
+	budget_spend(&server->handshakes, cpu_us() - start_us);
 }
 
 static void on_again(void *arg)
@@ -234,23 +222,22 @@ static void on_again(void *arg)
 static void on_turn(void *arg)
 {
 	struct server *server = arg;
-	bool waiting, more = false;
+	bool more = false;
 
-	earn_credit(server);
-	waiting = run_handshake(server);
+	run_handshake(server);
 	for (struct tunnel *tunnel = server->tunnels; tunnel; tunnel = tunnel->next) {
 		if (!tunnel->ready || tunnel->state == TUNNEL_HANDSHAKE)
 			continue;
 		tunnel_run(tunnel, server->control);
 		if (tunnel->state == TUNNEL_HANDOVER && !tunnel->ready)
 			await_room(server);
-		more |= tunnel->ready;
+		more |= tunnel->ready && tunnel->state != TUNNEL_HANDSHAKE;
 	}
 	free_done(server);
-	if (more || (waiting && server->credit_us > 0))
+	if (more)
 		timer_start(server->again, 0);
-	else if (waiting)
-		timer_start(server->again, (uint64_t)(-server->credit_us) * CREDIT_SHARE / 1000 + 1);
+	else if (find_handshake(server))
+		timer_start(server->again, budget_wait_ms(&server->handshakes));
 }
 
 /* --- start and end --- */
@@ -296,10 +283,11 @@ int edge_serve(const int *listen, unsigned listen_count, int control, const stru
 		.listen = listen,
 		.listen_count = listen_count,
 		.control = control,
-		.credit_us = CREDIT_MAX_US,
-		.credit_at_ms = loop_now_ms(),
 	};
-	int r = set_up(&server, identity);
+	int r;
+
+	budget_init(&server.handshakes, loop_now_ms());
+	r = set_up(&server, identity);
 
 	if (!r)
 		r = loop_run(server.loop);
