@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The portico command, against the running daemon."""
+import json
+import subprocess
+
+import pytest
+
+from kinds import NETWORK, UPLINK, revision
+
+
+@pytest.fixture
+def cli(router):
+    """cli("forward", "list") -> its CompletedProcess; status 0 unless `status` says otherwise."""
+    def run(*arguments, status=0, stdin=None):
+        done = subprocess.run([str(router.build / "portico"), "--socket", str(router.socket_path), *arguments],
+                              input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == status, f"portico {arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert (status == 0) or (done.stderr and not done.stdout), f"{done.stdout}{done.stderr}"
+        return done
+    return run
+
+
+@pytest.fixture
+def uplink(router):
+    router.sock.post("/networks", NETWORK).expect(201)
+    return router.sock.post("/uplinks", UPLINK).expect(201)
+
+
+def forwards(router):
+    return router.sock.get("/forwards").expect(200)["items"]
+
+
+def rows(text):
+    """A table as dicts by its titles."""
+    lines = text.splitlines()
+    titles, starts = [], []
+    for word in lines[0].split("  "):
+        if word.strip():
+            titles.append(word.strip())
+            starts.append(lines[0].index(word.strip(), starts[-1] + len(titles[-2]) if starts else 0))
+    ends = starts[1:] + [None]
+    return [{t: line[s:e].strip() for t, s, e in zip(titles, starts, ends)} for line in lines[1:]]
+
+
+# --- status ---
+
+def test_status(cli, uplink):
+    text = cli().stdout
+    assert text == cli("status").stdout
+    assert "in sync" in text and "isp1" in text and "192.0.2.1" in text and "revision" in text
+    status = json.loads(cli("--json").stdout)
+    assert status["uplinks"][0]["name"] == "isp1" and status["kernel"]["in_sync"]
+    assert cli("status", "more", status=2)
+
+
+def test_setup_code(cli, fresh):
+    code = fresh.cli("setup-code").stdout.strip()
+    assert code == fresh.sock.get("/setup").expect(200)["code"] and len(code) == 8
+    assert json.loads(fresh.cli("--json", "setup-code").stdout) == {"finished": False, "code": code}
+    assert "finished" in cli("setup-code", status=1).stderr
+
+
+# --- forwards ---
+
+def test_the_whole_job_in_one_line(cli, router, uplink):
+    done = cli("forward", "add", "web", "--port", "80", "--to", "192.168.1.2")
+    assert done.stdout == "forward web added.\n" and not done.stderr
+    forward, = forwards(router)
+    assert (forward["external_ports"], forward["internal_address"], forward["state"]["live"]) == (
+        "80", "192.168.1.2", True)
+    row, = rows(cli("forward", "list").stdout)
+    assert row == {"ID": "1", "NAME": "web", "STATE": "live", "PROTOCOL": "tcp", "PORTS": "80", "TO": "192.168.1.2",
+                   "UPLINKS": "all", "CONNECTIONS": "0"}
+
+
+def test_every_option_of_a_forward(cli, router, uplink):
+    cli("forward", "add", "all", "--port", "80,8000-8100", "--to", "192.168.1.2", "--to-port", "81,9000-9100",
+        "--protocol", "tcp,udp", "--uplink", "isp1", "--source", "198.51.100.0/24", "--source=203.0.113.7",
+        "--no-hairpin", "--backend-sees", "router", "--comment", "häh? 注释", "--disabled",
+        "--expires-at", "2100-01-01T00:00:00Z")
+    forward, = forwards(router)
+    assert {k: forward[k] for k in forward if k not in ("id", "state", "counters")} == {
+        "name": "all", "enabled": False, "family": "ipv4", "protocols": ["tcp", "udp"], "uplinks": ["isp1"],
+        "external_ports": "80,8000-8100", "internal_address": "192.168.1.2", "internal_ports": "81,9000-9100",
+        "sources": ["198.51.100.0/24", "203.0.113.7"], "hairpin": False, "backend_sees": "router",
+        "comment": "häh? 注释", "expires_at": "2100-01-01T00:00:00Z"}
+    cli("forward", "set", "all", "--source", "", "--uplink=", "--to-port", "same", "--expires-at", "never", "--hairpin",
+        "--enabled", "--name", "some")
+    forward, = forwards(router)
+    assert (forward["sources"], forward["uplinks"], forward["internal_ports"], forward["expires_at"],
+            forward["hairpin"], forward["enabled"], forward["name"]) == ([], [], None, None, True, True, "some")
+
+
+@pytest.mark.parametrize("to, address, ports", [
+    ("192.168.1.2:8080", "192.168.1.2", "8080"), ("192.168.1.2", "192.168.1.2", None),
+    ("2001:db8::2", "2001:db8::2", None), ("[2001:db8::2]:8080", "2001:db8::2", "8080"),
+    ("[2001:db8::2]", "2001:db8::2", None)])
+def test_where_to(cli, router, uplink, to, address, ports):
+    cli("forward", "add", "f", "--port", "80", "--to", to)
+    forward, = forwards(router)
+    assert (forward["internal_address"], forward["internal_ports"]) == (address, ports)
+
+
+def test_protocols_without_ports(cli, router, uplink):
+    cli("forward", "add", "tunnel", "--protocol", "gre", "--port", "none", "--to", "192.168.1.2")
+    assert forwards(router)[0]["external_ports"] is None
+
+
+def test_life_of_a_forward(cli, router, uplink):
+    cli("forward", "add", "web", "--port", "80", "--to", "192.168.1.2")
+    shown = cli("forward", "show", "web").stdout
+    assert "external_ports" in shown and "192.168.1.2" in shown and "state.live" in shown
+    assert json.loads(cli("forward", "show", "1", "--json").stdout) == forwards(router)[0]
+    assert cli("forward", "disable", "web").stdout == "forward web disabled.\n"
+    assert rows(cli("forward").stdout)[0]["STATE"] == "disabled"
+    cli("forward", "enable", "1")
+    assert forwards(router)[0]["enabled"] is True
+    assert json.loads(cli("--json", "forward", "set", "web", "--port", "81").stdout)["external_ports"] == "81"
+    assert json.loads(cli("--json", "forward", "list").stdout) == {"items": forwards(router)}
+    assert cli("forward", "remove", "web").stdout == "forward web removed.\n"
+    assert forwards(router) == []
+    for action in ("show", "enable", "disable", "remove"):
+        assert '"web"' in cli("forward", action, "web", status=1).stderr
+
+
+def test_names_win_over_ids(cli, router, uplink):
+    cli("forward", "add", "2", "--port", "80", "--to", "192.168.1.2")
+    cli("forward", "add", "other", "--port", "81", "--to", "192.168.1.2")
+    cli("forward", "remove", "2")
+    assert [f["name"] for f in forwards(router)] == ["other"]
+    cli("forward", "remove", "2")
+    assert forwards(router) == []
+
+
+def test_columns_stay_aligned(cli, router, uplink):
+    for i, name in enumerate(("a", "a rather long name", "注释注释", "é")):
+        cli("forward", "add", name, "--port", str(80 + i), "--to", "192.168.1.2")
+    lines = cli("forward", "list").stdout.splitlines()
+
+    def column(line):  # two columns for each ideograph
+        text = line[:line.index("tcp" if "tcp" in line else "PROTOCOL")]
+        return len(text) + sum(c > "\u2e80" for c in text)
+
+    assert len({column(line) for line in lines}) == 1, lines
+
+
+# --- the other kinds ---
+
+def test_uplinks(cli, router):
+    cli("uplink", "add", "isp", "--device", "eth0", "--gateway", "192.0.2.254", "--source-nat", "none",
+        "--weight", "3", "--tier", "2", "--sticky", "on")
+    uplink = router.sock.get("/uplinks/1").expect(200)
+    assert (uplink["device"], uplink["gateway"], uplink["source_nat"], uplink["weight"], uplink["tier"],
+            uplink["sticky"]) == ("eth0", "192.0.2.254", "none", 3, 2, True)
+    cli("uplink", "set", "isp", "--gateway", "none", "--sticky", "off")
+    uplink = router.sock.get("/uplinks/1").expect(200)
+    assert uplink["gateway"] is None and uplink["sticky"] is False
+    row, = rows(cli("uplink", "list").stdout)
+    assert row["STATE"] == "up" and "192.0.2.1" in row["ADDRESSES"]
+    cli("uplink", "remove", "isp")
+    assert router.sock.get("/uplinks").expect(200)["items"] == []
+
+
+def test_networks(cli, router):
+    cli("network", "add", "lan", "--device", "eth1", "--prefix", "10.8.0.0/24", "--hairpin", "off",
+        "--hairpin-source", "external")
+    network = router.sock.get("/networks/1").expect(200)
+    assert (network["devices"], network["prefixes"], network["hairpin"], network["hairpin_source"]) == (
+        ["eth1"], ["10.8.0.0/24"], "off", "external")
+    assert rows(cli("network").stdout)[0]["PREFIXES"] == "192.168.1.0/24, 10.8.0.0/24"
+    assert "enable" in cli("network", "enable", "lan", status=2).stderr, "a network has no such switch"
+    cli("network", "remove", "lan")
+
+
+def test_redirects_and_source_nats(cli, router, uplink):
+    cli("redirect", "add", "proxy", "--network", "lan", "--port", "80", "--to-port", "8888", "--except", "192.168.1.9")
+    assert rows(cli("redirect", "list").stdout)[0]["TO PORT"] == "8888"
+    cli("source-nat", "add", "vpn", "--source", "10.8.0.0/24,10.9.0.0/24", "--uplink", "isp1", "--address", "192.0.2.9")
+    assert router.sock.get("/source-nats/1").expect(200)["sources"] == ["10.8.0.0/24", "10.9.0.0/24"]
+    assert "proxy" in cli("network", "remove", "lan", status=1).stderr, "names what still uses it"
+    cli("redirect", "disable", "proxy")
+    assert router.sock.get("/redirects/1").expect(200)["enabled"] is False
+
+
+def test_settings(cli, router):
+    assert "history_length" in cli("settings").stdout
+    cli("settings", "set", "--language", "zh", "--admin-from-uplinks", "on")
+    settings = router.sock.get("/settings").expect(200)
+    assert settings["language"] == "zh" and settings["admin_from_uplinks"] is True
+    assert "--history-length: " in cli("settings", "set", "--history-length", "1", status=1).stderr
+    assert "--history-length: " in cli("settings", "set", "--history-length", "many", status=1).stderr
+
+
+# --- the whole ---
+
+def test_config(cli, router, uplink, tmp_path):
+    config = json.loads(cli("config", "show").stdout)
+    config["forwards"] = [{"name": "web", "external_ports": "80", "internal_address": "192.168.1.2"}]
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    at = revision(router.sock)
+    plan = cli("config", "plan", str(file)).stdout
+    assert "add forward web" in plan and "nft add element" in plan
+    assert revision(router.sock) == at
+    cli("config", "apply", str(file))
+    assert [f["name"] for f in forwards(router)] == ["web"]
+    assert "nothing changes" in cli("config", "plan", str(file)).stdout
+    cli("config", "apply", "-", stdin="{}")
+    assert forwards(router) == []
+    config["forwards"][0]["external_ports"] = "x"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    assert "/forwards/0/external_ports: " in cli("config", "apply", str(file), status=1).stderr
+    assert "line 1" in cli("config", "apply", "-", status=1, stdin="nonsense").stderr
+    assert "No such file" in cli("config", "plan", str(tmp_path / "missing"), status=1).stderr
+
+
+# --- what goes wrong ---
+
+def test_faults_are_told_by_option(cli, router, uplink):
+    for arguments, words in ((("--port", "x", "--to", "192.168.1.2"), ["--port: "]),
+                             (("--port", "80", "--to", "nowhere"), ["--to: "]),
+                             (("--port", "80", "--to", "192.168.1.2:x"), ["--to-port: "]),
+                             (("--port", "0", "--to", "x", "--source", "y"), ["--port: ", "--to: ", "--source: "]),
+                             ((), ["--port: ", "--to: "])):
+        stderr = cli("forward", "add", "f", *arguments, status=1).stderr
+        for word in words:
+            assert word in stderr
+    assert "NAME: " in cli("forward", "add", "x" * 65, "--port", "80", "--to", "192.168.1.2", status=1).stderr
+    cli("forward", "add", "web", "--port", "80", "--to", "192.168.1.2")
+    clash = cli("forward", "add", "other", "--port", "80", "--to", "192.168.1.2", status=1).stderr
+    assert "--port: " in clash and "web" in clash
+    assert len(forwards(router)) == 1
+
+
+def test_warnings_are_told(cli, uplink):
+    done = cli("forward", "add", "web", "--port", "80", "--to", "192.168.1.2", "--uplink", "nothere")
+    assert done.stderr.startswith("warning: --uplink: ")
+
+
+def test_wrong_usage(cli):
+    for arguments in (("nonsense",), ("forward", "nonsense"), ("forward", "add"), ("forward", "add", "--port", "80"),
+                      ("forward", "add", "x", "--nonsense", "1"), ("forward", "add", "x", "--port"),
+                      ("forward", "add", "x", "80"), ("forward", "list", "x"), ("forward", "show"),
+                      ("forward", "remove", "a", "b"), ("forward", "add", "x", "--hairpin=no"), ("forward", "set", "x"),
+                      ("uplink", "add", "x", "--sticky", "maybe"), ("config", "nonsense"), ("config", "apply"),
+                      ("config", "apply", "a", "b"), ("settings", "set"), ("settings", "remove"), ("--socket",)):
+        stderr = cli(*arguments, status=2).stderr
+        assert stderr.startswith("portico: ") and stderr.count("\n") == 1, stderr
+
+
+def test_help(cli):
+    assert "portico forward add web --port 80 --to 192.168.0.2" in cli("--help").stdout
+    for command in ("status", "forward", "uplink", "network", "redirect", "source-nat", "settings", "config", "setup-code"):
+        assert command in cli("--help").stdout
+        assert command in cli(command, "--help").stdout
+    assert "--backend-sees" in cli("forward", "add", "-h").stdout
+    assert cli("--version").stdout.startswith("portico ")
+
+
+def test_without_a_daemon(router, tmp_path):
+    for path, words in ((tmp_path / "nothing", "is porticod running?"), ("x" * 200, "too long")):
+        done = subprocess.run([str(router.build / "portico"), "--socket", str(path)], capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode == 1 and words in done.stderr and not done.stdout
