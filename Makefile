@@ -188,7 +188,8 @@ lint:
 		'-Djson_array_foreach(a,i,v)=for(;;)' '-Djson_object_foreach(o,k,v)=for(;;)' \
 		--enable=warning,portability --suppress=missingIncludeSystem --suppress=uninitvar daemon
 
-# Debian 12 has mbedTLS 2.28 only. MBEDTLS3_INCLUDE is /usr/include of an unpacked libmbedtls-dev of Debian 13.
+# Debian 12 has mbedTLS 2.28 only. MBEDTLS3_INCLUDE is usr/include of an unpacked libmbedtls-dev of Debian 13; with its
+# libraries unpacked too, CFLAGS=-I... LDFLAGS='-L... -Wl,-rpath,...' builds a daemon that all tests can be run with.
 check-mbedtls3:
 	@test -f '$(MBEDTLS3_INCLUDE)/mbedtls/build_info.h' || { echo 'set MBEDTLS3_INCLUDE'; exit 2; }
 	for f in $(wildcard daemon/base/crypto.c daemon/edge/*.c); do \
