@@ -184,7 +184,8 @@ static json_t *rename_in_list(const json_t *list, const char *old_name, const ch
 	json_t *entry;
 	bool there = false;
 
-	json_array_foreach((json_t *)list, i, entry) {
+	json_array_foreach((json_t *)list, i, entry)
+	{
 		bool is_new = strcmp(json_string_value(entry), old_name) == 0 ||
 			      strcmp(json_string_value(entry), new_name) == 0;
 
@@ -220,7 +221,8 @@ static struct object *rename_reference(const struct object *object, const struct
 	return renamed;
 }
 
-static int rename_references(struct config *config, enum kind target, const char *old_name, const char *new_name)
+static int rename_references(struct config *config, enum kind target, const char *old_name,
+			     const char *new_name)
 {
 	for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
 		const struct fields *fields = &schema_of(kind)->fields;

@@ -24,15 +24,15 @@
 enum {
 	NAME_MAX_BYTES = 64,
 	COMMENT_MAX_BYTES = 512,
-	UPLINKS_MAX = 127,     /* seven bits of the mark */
+	UPLINKS_MAX = 127, /* seven bits of the mark */
 	NETWORKS_MAX = 64,
 	FORWARDS_MAX = 20000,
 	REDIRECTS_MAX = 64,
 	SOURCE_NATS_MAX = 64,
-	FORWARD_PORTS_MAX = 4096,   /* ports of one forward: each is one element in the kernel */
-	TOTAL_PORTS_MAX = 131072,   /* ports times protocols of all forwards */
-	LIST_MAX = 256,             /* entries of any list field */
-	DEVICE_MAX_BYTES = 15,      /* IFNAMSIZ - 1 */
+	FORWARD_PORTS_MAX = 4096, /* ports of one forward: each is one element in the kernel */
+	TOTAL_PORTS_MAX = 131072, /* ports times protocols of all forwards */
+	LIST_MAX = 256,           /* entries of any list field */
+	DEVICE_MAX_BYTES = 15,    /* IFNAMSIZ - 1 */
 };
 
 /* The kinds of objects, in the order in which they are listed, loaded and checked. */
@@ -51,7 +51,8 @@ struct object {
 	enum kind kind;
 	uint32_t id; /* unique in its kind, never 0 once in a configuration */
 	char *name;  /* unique in its kind; NULL for settings */
-	unsigned place; /* 1 + position in the list of the /config request it came in, else 0: for error paths */
+	/* 1 + its position in the /config request that it came in, else 0: for the paths of errors. */
+	unsigned place;
 };
 
 /* Lists keep the order in which they were given. */
@@ -96,7 +97,7 @@ struct settings {
 	int64_t history_length;      /* revisions kept, 10..10000, default 200 */
 	enum language { LANGUAGE_EN, LANGUAGE_ZH } language;
 	/* Kernel numbers; changing them moves everything that is ours. */
-	int64_t route_table_base;    /* table of uplink n is base + n; 20000 */
+	int64_t route_table_base;     /* table of uplink n is base + n; 20000 */
 	int64_t rule_preference_base; /* 5000; the next 999 are ours */
 };
 
@@ -136,11 +137,11 @@ struct forward {
 	bool enabled;
 	enum family family;
 	struct protocols protocols;
-	struct names uplinks;         /* empty: all */
-	struct ports external_ports;  /* empty: protocols without ports */
+	struct names uplinks;        /* empty: all */
+	struct ports external_ports; /* empty: protocols without ports */
 	struct ip internal_address;
-	struct ports internal_ports;  /* empty: the same ports; else as many as external ones */
-	struct prefixes sources;      /* empty: everyone */
+	struct ports internal_ports; /* empty: the same ports; else as many as external ones */
+	struct prefixes sources;     /* empty: everyone */
 	bool hairpin;
 	enum backend_sees backend_sees;
 	char *comment;
@@ -178,7 +179,7 @@ struct config {
 /* --- objects --- */
 
 struct object *object_ref(struct object *object);
-void object_unref(struct object *object); /* takes NULL */
+void object_unref(struct object *object);                          /* takes NULL */
 bool object_equal(const struct object *a, const struct object *b); /* contents, id and name included */
 
 /*
@@ -240,7 +241,8 @@ int config_check(const struct config *config, const struct object *focus, struct
  * policies must be empty in this version). Ids may be left out: an object of `old`
  * with the same name keeps its id. The result is not config_check()ed.
  */
-int config_from_json(const json_t *json, const struct config *old, struct config **ret_config, struct err *err);
+int config_from_json(const json_t *json, const struct config *old, struct config **ret_config,
+		     struct err *err);
 json_t *config_to_json(const struct config *config);
 
 /* --- differences --- */

@@ -104,7 +104,8 @@ static int check_names(struct checker *checker, enum kind kind)
 
 		if (strcmp(a->object->name, b->object->name) == 0)
 			checker_conflict(checker, checker_blames_first(checker, b, a) ? b : a, "/name",
-					 "there is a %s named \"%s\" already", schema_of(kind)->noun, a->object->name);
+					 "there is a %s named \"%s\" already", schema_of(kind)->noun,
+					 a->object->name);
 	}
 	free(sorted);
 	return 0;
@@ -128,8 +129,8 @@ static void check_reference(struct checker *checker, const struct culprit *culpr
 	}
 	/* What it referred to is being taken away: the user reads who still needs it. */
 	if (checker->err->kind == ERR_NONE)
-		checker->result = err_set(checker->err, ERR_CONFLICT, "%s \"%s\" uses %s \"%s\"", schema->noun,
-					  culprit->object->name, noun, name);
+		checker->result = err_set(checker->err, ERR_CONFLICT, "%s \"%s\" uses %s \"%s\"",
+					  schema->noun, culprit->object->name, noun, name);
 	checker_conflict(checker, culprit, path, "there is no %s named \"%s\"", noun, name);
 }
 
@@ -141,7 +142,8 @@ static void check_references(struct checker *checker, enum kind kind)
 	for (unsigned f = 0; f < fields->count; f++)
 		if (fields->items[f].flags & FIELD_MUST_BE)
 			for (unsigned i = 0; i < list->count; i++)
-				check_reference(checker, &(struct culprit){ list->items[i], i }, &fields->items[f]);
+				check_reference(checker, &(struct culprit){ list->items[i], i },
+						&fields->items[f]);
 }
 
 /* --- devices: each has one purpose --- */
@@ -177,8 +179,9 @@ static void report_device(struct checker *checker, const struct device_use *a, c
 	other = blamed == a ? b : a;
 	if (blamed->culprit.object->kind == KIND_NETWORK)
 		snprintf(field, sizeof(field), "/devices/%u", blamed->entry);
-	checker_conflict(checker, &blamed->culprit, field, "%s is a device of %s \"%s\" already", blamed->device,
-			 schema_of(other->culprit.object->kind)->noun, other->culprit.object->name);
+	checker_conflict(checker, &blamed->culprit, field, "%s is a device of %s \"%s\" already",
+			 blamed->device, schema_of(other->culprit.object->kind)->noun,
+			 other->culprit.object->name);
 }
 
 static int check_devices(struct checker *checker)
@@ -197,11 +200,15 @@ static int check_devices(struct checker *checker)
 		const struct network *network = (const struct network *)networks->items[i];
 
 		for (unsigned d = 0; d < network->devices.count; d++)
-			uses[count++] = (struct device_use){ network->devices.items[d], { networks->items[i], i }, d };
+			uses[count++] = (struct device_use){ network->devices.items[d],
+							     { networks->items[i], i },
+							     d };
 	}
 	for (unsigned i = 0; i < uplinks->count; i++)
 		uses[count++] = (struct device_use){
-			((const struct uplink *)uplinks->items[i])->device, { uplinks->items[i], i }, 0,
+			((const struct uplink *)uplinks->items[i])->device,
+			{ uplinks->items[i], i },
+			0,
 		};
 	qsort(uses, count, sizeof(*uses), compare_device_uses);
 	for (unsigned i = 1; i < count; i++)
@@ -287,8 +294,10 @@ static void warn_of_forward(const struct config *config, const struct forward *f
 
 		if (config_find_name(config, KIND_UPLINK, name))
 			continue;
-		snprintf(message, sizeof(message), "there is no uplink named \"%s\" yet; nothing is forwarded from it "
-			 "until there is", name);
+		snprintf(message, sizeof(message),
+			 "there is no uplink named \"%s\" yet; nothing is forwarded from it "
+			 "until there is",
+			 name);
 		add_warning(list, path_index(path, "/uplinks", i), message);
 	}
 }
@@ -296,14 +305,16 @@ static void warn_of_forward(const struct config *config, const struct forward *f
 static void warn_of_uplink(const struct uplink *uplink, json_t *list)
 {
 	if (uplink->health)
-		add_warning(list, "/health", "health checks are kept but not made in this version: the state of the "
+		add_warning(list, "/health",
+			    "health checks are kept but not made in this version: the state of the "
 			    "link decides");
 }
 
 static void warn_of_network(const struct network *network, json_t *list)
 {
 	if (network->devices.count == 0 && network->prefixes.count == 0)
-		add_warning(list, "/devices", "without devices and prefixes no address belongs to this network");
+		add_warning(list, "/devices",
+			    "without devices and prefixes no address belongs to this network");
 }
 
 json_t *object_warnings(const struct config *config, const struct object *object)

@@ -4,54 +4,64 @@
 
 #include "model/schema.h"
 
-static int add_change(struct changes *changes, unsigned *size, const struct object *before,
+struct walk {
+	struct changes changes;
+	unsigned size; /* items that there is room for */
+};
+
+static int add_change(struct walk *walk, const struct object *object, const struct object *before,
 		      const struct object *after)
 {
-	const struct object *object = after ? after : before;
+	struct changes *changes = &walk->changes;
 
-	if (changes->count == *size) {
-		unsigned grown = *size ? *size * 2 : 16;
+	if (changes->count == walk->size) {
+		unsigned grown = walk->size ? walk->size * 2 : 16;
 		struct change *items = reallocarray(changes->items, grown, sizeof(*items));
 
 		if (!items)
 			return -ENOMEM;
 		changes->items = items;
-		*size = grown;
+		walk->size = grown;
 	}
 	changes->items[changes->count++] = (struct change){
-		.kind = object->kind, .id = object->id, .before = before, .after = after,
+		.kind = object->kind,
+		.id = object->id,
+		.before = before,
+		.after = after,
 	};
 	return 0;
 }
 
+/* One walk over both lists, by id: the lower one has no counterpart. */
+static int diff_lists(struct walk *walk, const struct object_list *a, const struct object_list *b)
+{
+	unsigned i = 0, j = 0;
+	int r = 0;
+
+	while (r == 0 && (i < a->count || j < b->count)) {
+		bool gone = i < a->count && (j == b->count || a->items[i]->id < b->items[j]->id);
+		bool new = !gone && (i == a->count || b->items[j]->id < a->items[i]->id);
+		const struct object *before = new ? NULL : a->items[i++];
+		const struct object *after = gone ? NULL : b->items[j++];
+
+		if (gone)
+			r = add_change(walk, before, before, NULL);
+		else if (new || !object_equal(before, after))
+			r = add_change(walk, after, before, after);
+	}
+	return r;
+}
+
 int config_diff(const struct config *old, const struct config *new, struct changes *ret_changes)
 {
-	struct changes changes = { 0 };
-	unsigned size = 0;
+	struct walk walk = { 0 };
 
-	for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
-		const struct object_list *a = &old->lists[kind], *b = &new->lists[kind];
-
-		for (unsigned i = 0, j = 0; i < a->count || j < b->count;) {
-			const struct object *before = i < a->count ? a->items[i] : NULL;
-			const struct object *after = j < b->count ? b->items[j] : NULL;
-
-			/* One walk over both, by id: the lower one has no counterpart. */
-			if (before && after && before->id < after->id)
-				after = NULL;
-			else if (before && after && before->id > after->id)
-				before = NULL;
-			i += before != NULL;
-			j += after != NULL;
-			if (before && after && object_equal(before, after))
-				continue;
-			if (add_change(&changes, &size, before, after) < 0) {
-				changes_done(&changes);
-				return -ENOMEM;
-			}
+	for (unsigned kind = 0; kind < KIND_COUNT; kind++)
+		if (diff_lists(&walk, &old->lists[kind], &new->lists[kind]) < 0) {
+			changes_done(&walk.changes);
+			return -ENOMEM;
 		}
-	}
-	*ret_changes = changes;
+	*ret_changes = walk.changes;
 	return 0;
 }
 

@@ -35,7 +35,8 @@ static const struct object *find_old(const struct list_state *state, struct obje
 	struct object *const *found = NULL;
 
 	if (state->by_name)
-		found = bsearch(&object, state->by_name, state->old->count, sizeof(*state->by_name), compare_names);
+		found = bsearch(&object, state->by_name, state->old->count, sizeof(*state->by_name),
+				compare_names);
 	return found ? *found : NULL;
 }
 
@@ -46,9 +47,11 @@ static int decode_list(struct list_state *state, const json_t *json, const char 
 	json_t *entry;
 	int result = 0;
 
-	json_array_foreach((json_t *)json, i, entry) {
+	json_array_foreach((json_t *)json, i, entry)
+	{
 		struct object *object;
-		int r = object_from_json(state->kind, entry, path_index(path, base, (unsigned)i), true, &object, err);
+		int r = object_from_json(state->kind, entry, path_index(path, base, (unsigned)i), true,
+					 &object, err);
 
 		if (r == -ENOMEM)
 			return r;
@@ -83,9 +86,10 @@ static int check_ids(struct object *const *sorted, unsigned count, const char *b
 
 	for (unsigned i = 1; i < count; i++)
 		if (sorted[i]->id != 0 && sorted[i]->id == sorted[i - 1]->id)
-			result = err_field(err, path_join(id_path, path_index(path, base, sorted[i]->place - 1), "id"),
-					   "must be of one object only: %u is also that of \"%s\"", sorted[i]->id,
-					   sorted[i - 1]->name);
+			result = err_field(
+				err, path_join(id_path, path_index(path, base, sorted[i]->place - 1), "id"),
+				"must be of one object only: %u is also that of \"%s\"", sorted[i]->id,
+				sorted[i - 1]->name);
 	return result;
 }
 
@@ -223,26 +227,31 @@ static int check_keys(const json_t *json, struct err *err)
 	json_t *value;
 	int result = 0;
 
-	json_object_foreach((json_t *)json, key, value) {
+	json_object_foreach((json_t *)json, key, value)
+	{
 		bool known = strcmp(key, "policies") == 0;
 
 		for (unsigned kind = 0; kind < KIND_COUNT; kind++)
 			known = known || strcmp(key, kind_plural(kind)) == 0;
 		if (!known)
-			result = err_field(err, path_join(path, "", key), "there is no such part of a configuration");
+			result = err_field(err, path_join(path, "", key),
+					   "there is no such part of a configuration");
 	}
 	if (policies && (!json_is_array(policies) || json_array_size(policies) > 0))
-		result = err_field(err, "/policies", "must be an empty list: policies are not in this version");
+		result = err_field(err, "/policies",
+				   "must be an empty list: policies are not in this version");
 	return result;
 }
 
-int config_from_json(const json_t *json, const struct config *old, struct config **ret_config, struct err *err)
+int config_from_json(const json_t *json, const struct config *old, struct config **ret_config,
+		     struct err *err)
 {
 	struct config *config;
 	int result, r;
 
 	if (!json_is_object(json))
-		return err_field(err, "", "must be an object with the keys settings, networks, uplinks, forwards, "
+		return err_field(err, "",
+				 "must be an object with the keys settings, networks, uplinks, forwards, "
 				 "redirects and source_nats");
 	config = config_new();
 	if (!config)

@@ -10,7 +10,7 @@
 /* A list of ports as text: 256 ranges of "65535-65535,". */
 enum { PORTS_TEXT_MAX = LIST_MAX * 12 };
 
-#define AT(object, field, type) ((type *)(void *)((char *)(object) + (field)->offset))
+#define AT(object, field, type)       ((type *)(void *)((char *)(object) + (field)->offset))
 #define AT_CONST(object, field, type) ((const type *)(const void *)((const char *)(object) + (field)->offset))
 
 static const struct ip *choice_address(const struct field *field, const void *object)
@@ -186,13 +186,16 @@ bool field_equal(const struct field *field, const void *a, const void *b)
 	case FIELD_TARGETS:
 		return names_equal(AT_CONST(a, field, struct names), AT_CONST(b, field, struct names));
 	case FIELD_PREFIXES:
-		return prefixes_equal(AT_CONST(a, field, struct prefixes), AT_CONST(b, field, struct prefixes));
+		return prefixes_equal(AT_CONST(a, field, struct prefixes),
+				      AT_CONST(b, field, struct prefixes));
 	case FIELD_PORTS:
 		return ports_equal(AT_CONST(a, field, struct ports), AT_CONST(b, field, struct ports));
 	case FIELD_PROTOCOLS:
-		return protocols_equal(AT_CONST(a, field, struct protocols), AT_CONST(b, field, struct protocols));
+		return protocols_equal(AT_CONST(a, field, struct protocols),
+				       AT_CONST(b, field, struct protocols));
 	case FIELD_OBJECT:
-		return members_equal(field->members, *AT_CONST(a, field, void *), *AT_CONST(b, field, void *));
+		return members_equal(field->members, *AT_CONST(a, field, void *),
+				     *AT_CONST(b, field, void *));
 	case FIELD_OBSERVED:
 		return true;
 	}

@@ -33,7 +33,8 @@ static void add_expected(const struct field *field, struct buf *buf)
 	switch (field->type) {
 	case FIELD_ID:
 	case FIELD_INTEGER:
-		buf_printf(buf, "a whole number from %lld to %lld", (long long)field->min, (long long)field->max);
+		buf_printf(buf, "a whole number from %lld to %lld", (long long)field->min,
+			   (long long)field->max);
 		break;
 	case FIELD_BOOL:
 		buf_puts(buf, "true or false");
@@ -141,8 +142,9 @@ static int ip_decode(const json_t *value, struct ip *ret_ip, const char **ret_fa
 		return -EINVAL;
 	if (ip_parse(text, &ip) < 0) {
 		if (strstr(text, "/-"))
-			*ret_fault = "must be a whole address; a suffix that follows a changing prefix is not in "
-				     "this version";
+			*ret_fault =
+				"must be a whole address; a suffix that follows a changing prefix is not in "
+				"this version";
 		else if (strchr(text, '%'))
 			*ret_fault = "must be an address without a zone";
 		else if (strchr(text, '/'))
@@ -272,7 +274,8 @@ static int need_decode(const struct field *field, void *object, const json_t *va
 	const char *text = json_string_value(value);
 	char number[8];
 
-	if (json_is_integer(value) && json_integer_value(value) >= 1 && json_integer_value(value) <= LIST_MAX) {
+	if (json_is_integer(value) && json_integer_value(value) >= 1 &&
+	    json_integer_value(value) <= LIST_MAX) {
 		snprintf(number, sizeof(number), "%d", (int)json_integer_value(value));
 		text = number;
 	} else if (!text || strlen(text) != json_string_length(value)) {
@@ -307,7 +310,8 @@ static int ports_decode(const struct field *field, void *object, const json_t *v
 
 /* --- lists: each decodes one entry, appends it, and counts it --- */
 
-static int add_name(const struct field *field, void *object, const json_t *entry, const char *path, struct err *err)
+static int add_name(const struct field *field, void *object, const json_t *entry, const char *path,
+		    struct err *err)
 {
 	struct names *names = AT(object, field, struct names);
 	const char *text = json_string_value(entry), *fault;
@@ -339,13 +343,16 @@ static int add_prefix(const struct field *field, void *object, const json_t *ent
 	if (text && strlen(text) == json_string_length(entry))
 		r = prefix_parse(text, &prefix);
 	if (r == -ERANGE)
-		return err_field(err, path, "host bits are set; did you mean \"%s\"?", prefix_format(&prefix, right));
+		return err_field(err, path, "host bits are set; did you mean \"%s\"?",
+				 prefix_format(&prefix, right));
 	if (r < 0)
-		return err_field(err, path, "must be a prefix such as \"192.0.2.0/24\" or \"2001:db8::/48\", or an "
+		return err_field(err, path,
+				 "must be a prefix such as \"192.0.2.0/24\" or \"2001:db8::/48\", or an "
 				 "address");
 	for (unsigned i = 0; i < prefixes->count; i++)
 		if (prefix_compare(&prefixes->items[i], &prefix) == 0)
-			return err_field(err, path, "\"%s\" must not be there twice", prefix_format(&prefix, right));
+			return err_field(err, path, "\"%s\" must not be there twice",
+					 prefix_format(&prefix, right));
 	prefixes->items[prefixes->count++] = prefix;
 	return 0;
 }
@@ -361,15 +368,18 @@ static int add_protocol(const struct field *field, void *object, const json_t *e
 	if (text && strlen(text) == json_string_length(entry))
 		number = protocol_parse(text);
 	if (number < 0)
-		return err_field(err, path, "must be a protocol such as \"tcp\", \"udp\" or \"gre\", or its number as "
+		return err_field(err, path,
+				 "must be a protocol such as \"tcp\", \"udp\" or \"gre\", or its number as "
 				 "a text, such as \"47\"");
 	if (memchr(protocols->items, number, protocols->count))
-		return err_field(err, path, "\"%s\" must not be there twice", protocol_name((uint8_t)number, name));
+		return err_field(err, path, "\"%s\" must not be there twice",
+				 protocol_name((uint8_t)number, name));
 	protocols->items[protocols->count++] = (uint8_t)number;
 	return 0;
 }
 
-typedef int add_fn(const struct field *field, void *object, const json_t *entry, const char *path, struct err *err);
+typedef int add_fn(const struct field *field, void *object, const json_t *entry, const char *path,
+		   struct err *err);
 
 /* `items` is the list's pointer, given room for all entries at once; the room is the list's even if one is wrong. */
 static int list_decode(const struct field *field, void *object, void *items, size_t item_size, add_fn *add,
@@ -393,7 +403,8 @@ static int list_decode(const struct field *field, void *object, void *items, siz
 		return err_memory(err);
 	memcpy(items, &room, sizeof(room));
 	for (size_t i = 0; i < count; i++) {
-		int r = add(field, object, json_array_get(value, i), path_index(entry_path, path, (unsigned)i), err);
+		int r = add(field, object, json_array_get(value, i),
+			    path_index(entry_path, path, (unsigned)i), err);
 
 		if (r == -ENOMEM)
 			return r;
@@ -419,7 +430,8 @@ static int object_decode(const struct field *field, void *object, const json_t *
 	return fields_decode(field->members, member, value, path, err);
 }
 
-int field_decode(const struct field *field, void *object, const json_t *value, const char *path, struct err *err)
+int field_decode(const struct field *field, void *object, const json_t *value, const char *path,
+		 struct err *err)
 {
 	switch (field->type) {
 	case FIELD_BOOL:
@@ -458,16 +470,16 @@ int field_decode(const struct field *field, void *object, const json_t *value, c
 	case FIELD_NAMES:
 	case FIELD_DEVICES:
 	case FIELD_TARGETS:
-		return list_decode(field, object, &AT(object, field, struct names)->items, sizeof(char *), add_name,
-				   value, path, err);
+		return list_decode(field, object, &AT(object, field, struct names)->items, sizeof(char *),
+				   add_name, value, path, err);
 	case FIELD_PREFIXES:
-		return list_decode(field, object, &AT(object, field, struct prefixes)->items, sizeof(struct prefix),
-				   add_prefix, value, path, err);
+		return list_decode(field, object, &AT(object, field, struct prefixes)->items,
+				   sizeof(struct prefix), add_prefix, value, path, err);
 	case FIELD_PORTS:
 		return ports_decode(field, object, value, path, err);
 	case FIELD_PROTOCOLS:
-		return list_decode(field, object, &AT(object, field, struct protocols)->items, 1, add_protocol,
-				   value, path, err);
+		return list_decode(field, object, &AT(object, field, struct protocols)->items, 1,
+				   add_protocol, value, path, err);
 	case FIELD_OBJECT:
 		return object_decode(field, object, value, path, err);
 	case FIELD_OBSERVED:
@@ -503,13 +515,13 @@ static int check_keys(const struct fields *fields, const json_t *json, const cha
 	json_t *value;
 	int result = 0;
 
-	json_object_foreach((json_t *)json, key, value)
-		if (!fields_find(fields, key))
-			result = err_field(err, path_join(path, base, key), "there is no such field");
+	json_object_foreach((json_t *)json, key, value) if (!fields_find(fields, key))
+		result = err_field(err, path_join(path, base, key), "there is no such field");
 	return result;
 }
 
-int fields_decode(const struct fields *fields, void *object, const json_t *json, const char *base, struct err *err)
+int fields_decode(const struct fields *fields, void *object, const json_t *json, const char *base,
+		  struct err *err)
 {
 	int result = check_keys(fields, json, base, err);
 

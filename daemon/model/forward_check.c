@@ -81,8 +81,8 @@ static int lanes_init(struct lanes *lanes, const struct object_list *forwards)
 
 		lanes->start[i] = total;
 		for (unsigned u = 0; u < uplinks->count; u++) {
-			const char **name = bsearch(&uplinks->items[u], lanes->names, unique, sizeof(*lanes->names),
-						    compare_texts);
+			const char **name = bsearch(&uplinks->items[u], lanes->names, unique,
+						    sizeof(*lanes->names), compare_texts);
 
 			lanes->of[total++] = (unsigned)(name - lanes->names);
 		}
@@ -154,9 +154,9 @@ struct sweep {
 	const struct object_list *forwards;
 	const struct lanes *lanes;
 	unsigned group;
-	struct reach all;      /* claims of forwards for all uplinks */
-	struct reach any;      /* claims of the others, whatever the uplink */
-	struct reach *uplinks; /* the same for each uplink */
+	struct reach all;        /* claims of forwards for all uplinks */
+	struct reach any;        /* claims of the others, whatever the uplink */
+	struct reach *uplinks;   /* the same for each uplink */
 	unsigned told_a, told_b; /* the pair that was reported last */
 };
 
@@ -188,10 +188,10 @@ static void report_clash(struct sweep *sweep, const struct claim *claim, const s
 		snprintf(port, sizeof(port), " port %u", claim->range.first);
 	if (lane >= 0)
 		snprintf(on, sizeof(on), " on %s", sweep->lanes->names[lane]);
-	checker_conflict(sweep->checker, blame_a ? &a : &b,
-			 claim->range.first ? "/external_ports" : "/protocols",
-			 "%s%s%s is already taken by forward \"%s\"", protocol_name(claim->protocol, protocol), port, on,
-			 blame_a ? b.object->name : a.object->name);
+	checker_conflict(
+		sweep->checker, blame_a ? &a : &b, claim->range.first ? "/external_ports" : "/protocols",
+		"%s%s%s is already taken by forward \"%s\"", protocol_name(claim->protocol, protocol), port,
+		on, blame_a ? b.object->name : a.object->name);
 }
 
 /* On which uplink a forward for all meets the one that is in its way: the other's first. */
@@ -297,7 +297,8 @@ static struct target *collect_targets(const struct object_list *forwards, unsign
 	struct target *targets;
 
 	for (unsigned i = 0; i < forwards->count; i++)
-		size += forward_at(forwards, i)->protocols.count * range_count(internal_ports(forward_at(forwards, i)));
+		size += forward_at(forwards, i)->protocols.count *
+			range_count(internal_ports(forward_at(forwards, i)));
 	targets = calloc(size + 1, sizeof(*targets));
 	if (!targets)
 		return NULL;
@@ -329,7 +330,8 @@ static void report_backend(struct checker *checker, const struct object_list *fo
 
 	checker_conflict(checker, blame_a ? &a : &b, "/backend_sees",
 			 "must be \"%s\", as for forward \"%s\", which leads to the same backend and port",
-			 other->backend_sees == BACKEND_SEES_CLIENT ? "client" : "router", other->object.name);
+			 other->backend_sees == BACKEND_SEES_CLIENT ? "client" : "router",
+			 other->object.name);
 }
 
 static int check_backends(struct checker *checker, const struct object_list *forwards)

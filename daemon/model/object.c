@@ -56,8 +56,8 @@ int object_check(const struct object *object, const char *base, struct err *err)
 	return schema->check ? schema->check(object, base, err) : 0;
 }
 
-static int take_id_field(const struct schema *schema, struct object *object, const json_t *json, const char *base,
-			 struct err *err)
+static int take_id_field(const struct schema *schema, struct object *object, const json_t *json,
+			 const char *base, struct err *err)
 {
 	const struct field *field = fields_find(&schema->fields, "id");
 	const json_t *value = json_object_get(json, "id");

@@ -23,8 +23,9 @@ static int check_family(const struct prefixes *prefixes, uint8_t family, const c
 	path_join(list, base, field);
 	for (unsigned i = 0; i < prefixes->count; i++)
 		if (prefixes->items[i].address.family != family)
-			result = err_field(err, path_index(path, list, i), "must be an %s prefix, because %s is %s",
-					   family_text(family), because, family_text(family));
+			result = err_field(err, path_index(path, list, i),
+					   "must be an %s prefix, because %s is %s", family_text(family),
+					   because, family_text(family));
 	return result;
 }
 
@@ -37,7 +38,8 @@ int network_check(const struct object *object, const char *base, struct err *err
 	path_join(list, base, "prefixes");
 	for (unsigned i = 0; i < network->prefixes.count; i++)
 		if (network->prefixes.items[i].length == 0)
-			result = err_field(err, path_index(path, list, i), "must be a part of the addresses, not all "
+			result = err_field(err, path_index(path, list, i),
+					   "must be a part of the addresses, not all "
 					   "of them: hairpin would rewrite every connection");
 	return result;
 }
@@ -84,14 +86,15 @@ static int check_health(const struct health *health, const char *base, struct er
 
 		path_index(path, list, i);
 		if (health->method == HEALTH_TCP && !is_address_with_port(target))
-			result = err_field(err, path, "must be an address and a port, such as \"198.51.100.1:443\" or "
+			result = err_field(err, path,
+					   "must be an address and a port, such as \"198.51.100.1:443\" or "
 					   "\"[2001:db8::1]:443\"");
 		else if (health->method != HEALTH_TCP && (ip_parse(target, &ip) < 0 || !ip_is_host(&ip)))
 			result = err_field(err, path, "must be a host's address, such as \"198.51.100.1\"");
 	}
 	if (health->need[0] != 'a' && strtoul(health->need, NULL, 10) > health->targets.count)
-		result = err_field(err, path_join(path, at, "need"), "must be at most %u, the number of targets",
-				   health->targets.count);
+		result = err_field(err, path_join(path, at, "need"),
+				   "must be at most %u, the number of targets", health->targets.count);
 	return result;
 }
 
@@ -162,18 +165,22 @@ static int check_ports(const struct forward *forward, bool with_ports, const cha
 	int result = 0;
 
 	if (with_ports && external->count == 0)
-		return err_field(err, path_join(path, base, "external_ports"), "must be ports, because %s has ports",
+		return err_field(err, path_join(path, base, "external_ports"),
+				 "must be ports, because %s has ports",
 				 protocol_name(forward->protocols.items[0], name));
 	if (!with_ports && external->count > 0)
-		result = err_field(err, path_join(path, base, "external_ports"), "must be null, because %s has no ports",
+		result = err_field(err, path_join(path, base, "external_ports"),
+				   "must be null, because %s has no ports",
 				   protocol_name(forward->protocols.items[0], name));
 	if (!with_ports && internal->count > 0)
-		result = err_field(err, path_join(path, base, "internal_ports"), "must be null, because %s has no ports",
+		result = err_field(err, path_join(path, base, "internal_ports"),
+				   "must be null, because %s has no ports",
 				   protocol_name(forward->protocols.items[0], name));
 	if (with_ports && internal->count > 0 && ports_count(internal) != ports_count(external))
-		result = err_field(err, path_join(path, base, "internal_ports"),
-				   "must be as many ports as external_ports: %u, not %u; null for the same ports",
-				   ports_count(external), ports_count(internal));
+		result = err_field(
+			err, path_join(path, base, "internal_ports"),
+			"must be as many ports as external_ports: %u, not %u; null for the same ports",
+			ports_count(external), ports_count(internal));
 	return result;
 }
 
@@ -203,5 +210,6 @@ int source_nat_check(const struct object *object, const char *base, struct err *
 {
 	const struct source_nat *source_nat = (const struct source_nat *)object;
 
-	return check_family(&source_nat->sources, source_nat->address.family, base, "sources", "the address", err);
+	return check_family(&source_nat->sources, source_nat->address.family, base, "sources", "the address",
+			    err);
 }

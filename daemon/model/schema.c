@@ -6,95 +6,128 @@
 #include "model/object_check.h"
 
 #define WORDS(array) .words = (array), .word_count = sizeof(array) / sizeof((array)[0])
-#define FIELDS(array, type) { sizeof(type), sizeof(array) / sizeof((array)[0]), (array) }
+#define FIELDS(array, type)                                               \
+	{                                                                 \
+		sizeof(type), sizeof(array) / sizeof((array)[0]), (array) \
+	}
 
 /* FIELD_ENUM and FIELD_CHOICE write their enums through unsigned int. */
 _Static_assert(sizeof(enum family) == sizeof(unsigned), "an enum is kept like an unsigned int");
 
 static const char *const family_words[] = { [FAMILY_IPV4] = "ipv4", [FAMILY_IPV6] = "ipv6" };
 static const char *const firewall_words[] = {
-	[FIREWALL_AUTO] = "auto", [FIREWALL_OWN] = "own", [FIREWALL_BESIDE] = "beside",
+	[FIREWALL_AUTO] = "auto",
+	[FIREWALL_OWN] = "own",
+	[FIREWALL_BESIDE] = "beside",
 };
 static const char *const language_words[] = { [LANGUAGE_EN] = "en", [LANGUAGE_ZH] = "zh" };
 static const char *const hairpin_source_words[] = {
-	[HAIRPIN_SOURCE_ROUTER] = "router", [HAIRPIN_SOURCE_EXTERNAL] = "external",
+	[HAIRPIN_SOURCE_ROUTER] = "router",
+	[HAIRPIN_SOURCE_EXTERNAL] = "external",
 };
 static const char *const backend_sees_words[] = {
-	[BACKEND_SEES_CLIENT] = "client", [BACKEND_SEES_ROUTER] = "router",
+	[BACKEND_SEES_CLIENT] = "client",
+	[BACKEND_SEES_ROUTER] = "router",
 };
 static const char *const gateway_words[] = {
-	[GATEWAY_AUTO] = "auto", [GATEWAY_ADDRESS] = "", [GATEWAY_NONE] = NULL,
+	[GATEWAY_AUTO] = "auto",
+	[GATEWAY_ADDRESS] = "",
+	[GATEWAY_NONE] = NULL,
 };
 static const char *const source_nat_words[] = {
-	[SOURCE_NAT_MASQUERADE] = "masquerade", [SOURCE_NAT_ADDRESS] = "", [SOURCE_NAT_NONE] = "none",
+	[SOURCE_NAT_MASQUERADE] = "masquerade",
+	[SOURCE_NAT_ADDRESS] = "",
+	[SOURCE_NAT_NONE] = "none",
 };
 static const char *const health_method_words[] = {
-	[HEALTH_ICMP] = "icmp", [HEALTH_TCP] = "tcp", [HEALTH_DNS] = "dns",
+	[HEALTH_ICMP] = "icmp",
+	[HEALTH_TCP] = "tcp",
+	[HEALTH_DNS] = "dns",
 };
 static const char *const redirect_protocol_words[] = { "tcp", "udp" };
 
-#define ID_FIELD(id_max)                                                                                  \
-	{                                                                                                 \
-		.name = "id", .type = FIELD_ID, .offset = offsetof(struct object, id), .min = 1,          \
-		.max = (id_max), .help = "The number that the daemon gave it; it never changes.",         \
+#define ID_FIELD(id_max)                                                                          \
+	{                                                                                         \
+		.name = "id", .type = FIELD_ID, .offset = offsetof(struct object, id), .min = 1,  \
+		.max = (id_max), .help = "The number that the daemon gave it; it never changes.", \
 	}
-#define NAME_FIELD                                                                                        \
-	{                                                                                                 \
-		.name = "name", .type = FIELD_NAME, .flags = FIELD_REQUIRED,                              \
-		.offset = offsetof(struct object, name), .min = 1, .max = NAME_MAX_BYTES,                 \
-		.help = "What people call it; no two of a kind have the same name.",                      \
+#define NAME_FIELD                                                                        \
+	{                                                                                 \
+		.name = "name", .type = FIELD_NAME, .flags = FIELD_REQUIRED,              \
+		.offset = offsetof(struct object, name), .min = 1, .max = NAME_MAX_BYTES, \
+		.help = "What people call it; no two of a kind have the same name.",      \
 	}
-#define ENABLED_FIELD(type_name)                                                                          \
-	{                                                                                                 \
-		.name = "enabled", .type = FIELD_BOOL, .offset = offsetof(type_name, enabled),            \
-		.absent = "true", .help = "Whether it has any effect.",                                   \
+#define ENABLED_FIELD(type_name)                                                               \
+	{                                                                                      \
+		.name = "enabled", .type = FIELD_BOOL, .offset = offsetof(type_name, enabled), \
+		.absent = "true", .help = "Whether it has any effect.",                        \
 	}
-#define WARNINGS_FIELD                                                                                    \
-	{                                                                                                 \
-		.name = "warnings", .type = FIELD_OBSERVED,                                               \
-		.help = "What may be a mistake, in answers to writes.",                                   \
+#define WARNINGS_FIELD                                                  \
+	{                                                               \
+		.name = "warnings", .type = FIELD_OBSERVED,             \
+		.help = "What may be a mistake, in answers to writes.", \
 	}
 
 static const struct field settings_fields[] = {
 	{
-		.name = "firewall", .type = FIELD_ENUM, .offset = offsetof(struct settings, firewall),
-		WORDS(firewall_words), .absent = "\"auto\"",
+		.name = "firewall",
+		.type = FIELD_ENUM,
+		.offset = offsetof(struct settings, firewall),
+		WORDS(firewall_words),
+		.absent = "\"auto\"",
 		.help = "Whether Portico filters forwarded traffic itself (own), leaves that to another firewall "
 			"(beside), or finds out (auto).",
 	},
 	{
-		.name = "manage_sysctls", .type = FIELD_BOOL, .offset = offsetof(struct settings, manage_sysctls),
+		.name = "manage_sysctls",
+		.type = FIELD_BOOL,
+		.offset = offsetof(struct settings, manage_sysctls),
 		.absent = "true",
 		.help = "Whether ip_forward, rp_filter and the bridge netfilter switches are kept as forwards "
 			"need them.",
 	},
 	{
-		.name = "admin_from_uplinks", .type = FIELD_BOOL,
-		.offset = offsetof(struct settings, admin_from_uplinks), .absent = "false",
+		.name = "admin_from_uplinks",
+		.type = FIELD_BOOL,
+		.offset = offsetof(struct settings, admin_from_uplinks),
+		.absent = "false",
 		.help = "Whether the admin page answers to packets that come in from an uplink.",
 	},
 	{
-		.name = "history_length", .type = FIELD_INTEGER, .offset = offsetof(struct settings, history_length),
-		.min = 10, .max = 10000, .absent = "200",
+		.name = "history_length",
+		.type = FIELD_INTEGER,
+		.offset = offsetof(struct settings, history_length),
+		.min = 10,
+		.max = 10000,
+		.absent = "200",
 		.help = "How many revisions are kept.",
 	},
 	{
-		.name = "language", .type = FIELD_ENUM, .offset = offsetof(struct settings, language),
-		WORDS(language_words), .absent = "\"en\"",
+		.name = "language",
+		.type = FIELD_ENUM,
+		.offset = offsetof(struct settings, language),
+		WORDS(language_words),
+		.absent = "\"en\"",
 		.help = "The language of the admin page.",
 	},
 	/* Above 255 are the tables that the kernel and iproute2 do not use themselves. */
 	{
-		.name = "route_table_base", .type = FIELD_INTEGER,
+		.name = "route_table_base",
+		.type = FIELD_INTEGER,
 		.offset = offsetof(struct settings, route_table_base),
-		.min = 256, .max = 2000000000, .absent = "20000",
+		.min = 256,
+		.max = 2000000000,
+		.absent = "20000",
 		.help = "The routing table of uplink n is this number plus n.",
 	},
 	/* This and the next 999 must come before the main table's rule, 32766. */
 	{
-		.name = "rule_preference_base", .type = FIELD_INTEGER,
+		.name = "rule_preference_base",
+		.type = FIELD_INTEGER,
 		.offset = offsetof(struct settings, rule_preference_base),
-		.min = 1, .max = 31766, .absent = "5000",
+		.min = 1,
+		.max = 31766,
+		.absent = "5000",
 		.help = "The preference of the first routing rule; this and the next 999 are used.",
 	},
 	WARNINGS_FIELD,
@@ -104,28 +137,40 @@ static const struct field network_fields[] = {
 	ID_FIELD(INT32_MAX),
 	NAME_FIELD,
 	{
-		.name = "devices", .type = FIELD_DEVICES, .offset = offsetof(struct network, devices),
-		.max = LIST_MAX, .absent = "[]",
+		.name = "devices",
+		.type = FIELD_DEVICES,
+		.offset = offsetof(struct network, devices),
+		.max = LIST_MAX,
+		.absent = "[]",
 		.help = "The devices of this LAN; the prefixes of their addresses belong to it.",
 	},
 	{
-		.name = "prefixes", .type = FIELD_PREFIXES, .offset = offsetof(struct network, prefixes),
-		.max = LIST_MAX, .absent = "[]",
+		.name = "prefixes",
+		.type = FIELD_PREFIXES,
+		.offset = offsetof(struct network, prefixes),
+		.max = LIST_MAX,
+		.absent = "[]",
 		.help = "Further prefixes that count as this LAN, such as routed networks and VPN clients.",
 	},
 	{
-		.name = "hairpin", .type = FIELD_ON_OFF, .offset = offsetof(struct network, hairpin),
+		.name = "hairpin",
+		.type = FIELD_ON_OFF,
+		.offset = offsetof(struct network, hairpin),
 		.absent = "\"on\"",
 		.help = "Whether this LAN reaches forwards by the uplinks' addresses.",
 	},
 	{
-		.name = "hairpin_source", .type = FIELD_ENUM, .offset = offsetof(struct network, hairpin_source),
-		WORDS(hairpin_source_words), .absent = "\"router\"",
+		.name = "hairpin_source",
+		.type = FIELD_ENUM,
+		.offset = offsetof(struct network, hairpin_source),
+		WORDS(hairpin_source_words),
+		.absent = "\"router\"",
 		.help = "Which address a backend sees on hairpin connections: the router's in the LAN, or the "
 			"external one (RFC 4787, REQ-9a).",
 	},
 	{
-		.name = "state", .type = FIELD_OBSERVED,
+		.name = "state",
+		.type = FIELD_OBSERVED,
 		.help = "The prefixes and addresses that count as this LAN now.",
 	},
 	WARNINGS_FIELD,
@@ -133,47 +178,83 @@ static const struct field network_fields[] = {
 
 static const struct field health_fields[] = {
 	{
-		.name = "method", .type = FIELD_ENUM, .offset = offsetof(struct health, method),
-		WORDS(health_method_words), .absent = "\"icmp\"",
+		.name = "method",
+		.type = FIELD_ENUM,
+		.offset = offsetof(struct health, method),
+		WORDS(health_method_words),
+		.absent = "\"icmp\"",
 		.help = "How a target is probed.",
 	},
 	{
-		.name = "targets", .type = FIELD_TARGETS, .flags = FIELD_REQUIRED,
-		.offset = offsetof(struct health, targets), .min = 1, .max = 16,
+		.name = "targets",
+		.type = FIELD_TARGETS,
+		.flags = FIELD_REQUIRED,
+		.offset = offsetof(struct health, targets),
+		.min = 1,
+		.max = 16,
 		.help = "Addresses to probe; for tcp with a port, as in \"198.51.100.1:443\".",
 	},
 	{
-		.name = "need", .type = FIELD_NEED, .offset = offsetof(struct health, need), .absent = "\"any\"",
+		.name = "need",
+		.type = FIELD_NEED,
+		.offset = offsetof(struct health, need),
+		.absent = "\"any\"",
 		.help = "How many targets must answer: \"any\", \"all\", or a number of them.",
 	},
 	{
-		.name = "interval_ms", .type = FIELD_INTEGER, .offset = offsetof(struct health, interval_ms),
-		.min = 100, .max = 3600000, .absent = "1000",
+		.name = "interval_ms",
+		.type = FIELD_INTEGER,
+		.offset = offsetof(struct health, interval_ms),
+		.min = 100,
+		.max = 3600000,
+		.absent = "1000",
 		.help = "Time from one probe to the next.",
 	},
 	{
-		.name = "timeout_ms", .type = FIELD_INTEGER, .offset = offsetof(struct health, timeout_ms),
-		.min = 10, .max = 60000, .absent = "1000",
+		.name = "timeout_ms",
+		.type = FIELD_INTEGER,
+		.offset = offsetof(struct health, timeout_ms),
+		.min = 10,
+		.max = 60000,
+		.absent = "1000",
 		.help = "Time after which a probe without an answer is lost.",
 	},
 	{
-		.name = "down_after", .type = FIELD_INTEGER, .offset = offsetof(struct health, down_after),
-		.min = 1, .max = 100, .absent = "2",
+		.name = "down_after",
+		.type = FIELD_INTEGER,
+		.offset = offsetof(struct health, down_after),
+		.min = 1,
+		.max = 100,
+		.absent = "2",
 		.help = "Lost probes in a row that take the uplink down.",
 	},
 	{
-		.name = "up_after", .type = FIELD_INTEGER, .offset = offsetof(struct health, up_after),
-		.min = 1, .max = 100, .absent = "3",
+		.name = "up_after",
+		.type = FIELD_INTEGER,
+		.offset = offsetof(struct health, up_after),
+		.min = 1,
+		.max = 100,
+		.absent = "3",
 		.help = "Answered probes in a row that bring it up again.",
 	},
 	{
-		.name = "max_loss_percent", .type = FIELD_INTEGER, .flags = FIELD_NULLABLE,
-		.offset = offsetof(struct health, max_loss_percent), .min = 1, .max = 99, .absent = "null",
+		.name = "max_loss_percent",
+		.type = FIELD_INTEGER,
+		.flags = FIELD_NULLABLE,
+		.offset = offsetof(struct health, max_loss_percent),
+		.min = 1,
+		.max = 99,
+		.absent = "null",
 		.help = "More loss than this counts as down; null for no limit.",
 	},
 	{
-		.name = "max_latency_ms", .type = FIELD_INTEGER, .flags = FIELD_NULLABLE,
-		.offset = offsetof(struct health, max_latency_ms), .min = 1, .max = 60000, .absent = "null",
+		.name = "max_latency_ms",
+		.type = FIELD_INTEGER,
+		.flags = FIELD_NULLABLE,
+		.offset = offsetof(struct health, max_latency_ms),
+		.min = 1,
+		.max = 60000,
+		.absent = "null",
 		.help = "More latency than this counts as down; null for no limit.",
 	},
 };
@@ -185,46 +266,72 @@ static const struct field uplink_fields[] = {
 	NAME_FIELD,
 	ENABLED_FIELD(struct uplink),
 	{
-		.name = "device", .type = FIELD_DEVICE, .flags = FIELD_REQUIRED,
-		.offset = offsetof(struct uplink, device), .min = 1, .max = DEVICE_MAX_BYTES,
+		.name = "device",
+		.type = FIELD_DEVICE,
+		.flags = FIELD_REQUIRED,
+		.offset = offsetof(struct uplink, device),
+		.min = 1,
+		.max = DEVICE_MAX_BYTES,
 		.help = "The network device towards the provider.",
 	},
 	{
-		.name = "gateway", .type = FIELD_CHOICE, .flags = FIELD_NULLABLE,
-		.offset = offsetof(struct uplink, gateway_kind), .address_offset = offsetof(struct uplink, gateway),
-		WORDS(gateway_words), .absent = "\"auto\"",
+		.name = "gateway",
+		.type = FIELD_CHOICE,
+		.flags = FIELD_NULLABLE,
+		.offset = offsetof(struct uplink, gateway_kind),
+		.address_offset = offsetof(struct uplink, gateway),
+		WORDS(gateway_words),
+		.absent = "\"auto\"",
 		.help = "The provider's router: \"auto\" to learn it from the main routing table, an address, or "
 			"null for a point-to-point link.",
 	},
 	{
-		.name = "source_nat", .type = FIELD_CHOICE,
+		.name = "source_nat",
+		.type = FIELD_CHOICE,
 		.offset = offsetof(struct uplink, source_nat_kind),
 		.address_offset = offsetof(struct uplink, source_nat),
-		WORDS(source_nat_words), .absent = "\"masquerade\"",
+		WORDS(source_nat_words),
+		.absent = "\"masquerade\"",
 		.help = "The source address of what leaves: \"masquerade\" for the uplink's own, a fixed address, "
 			"or \"none\" to leave it alone.",
 	},
 	{
-		.name = "weight", .type = FIELD_INTEGER, .offset = offsetof(struct uplink, weight),
-		.min = 1, .max = 100, .absent = "1",
+		.name = "weight",
+		.type = FIELD_INTEGER,
+		.offset = offsetof(struct uplink, weight),
+		.min = 1,
+		.max = 100,
+		.absent = "1",
 		.help = "The share of new connections that this uplink takes within its tier.",
 	},
 	{
-		.name = "tier", .type = FIELD_INTEGER, .offset = offsetof(struct uplink, tier),
-		.min = 1, .max = UPLINKS_MAX, .absent = "1",
+		.name = "tier",
+		.type = FIELD_INTEGER,
+		.offset = offsetof(struct uplink, tier),
+		.min = 1,
+		.max = UPLINKS_MAX,
+		.absent = "1",
 		.help = "Uplinks of the lowest tier that is up are used.",
 	},
 	{
-		.name = "sticky", .type = FIELD_BOOL, .offset = offsetof(struct uplink, sticky), .absent = "false",
+		.name = "sticky",
+		.type = FIELD_BOOL,
+		.offset = offsetof(struct uplink, sticky),
+		.absent = "false",
 		.help = "Whether a source stays on the uplink that it used before.",
 	},
 	{
-		.name = "health", .type = FIELD_OBJECT, .flags = FIELD_NULLABLE,
-		.offset = offsetof(struct uplink, health), .members = &health_members, .absent = "null",
+		.name = "health",
+		.type = FIELD_OBJECT,
+		.flags = FIELD_NULLABLE,
+		.offset = offsetof(struct uplink, health),
+		.members = &health_members,
+		.absent = "null",
 		.help = "How the uplink is probed; null to go by the state of the link alone.",
 	},
 	{
-		.name = "state", .type = FIELD_OBSERVED,
+		.name = "state",
+		.type = FIELD_OBSERVED,
 		.help = "What the uplink is like now.",
 	},
 	WARNINGS_FIELD,
@@ -235,67 +342,105 @@ static const struct field forward_fields[] = {
 	NAME_FIELD,
 	ENABLED_FIELD(struct forward),
 	{
-		.name = "family", .type = FIELD_ENUM, .offset = offsetof(struct forward, family),
-		WORDS(family_words), .absent = "\"ipv4\"",
+		.name = "family",
+		.type = FIELD_ENUM,
+		.offset = offsetof(struct forward, family),
+		WORDS(family_words),
+		.absent = "\"ipv4\"",
 		.help = "The address family; that of the internal address if absent.",
 	},
 	{
-		.name = "protocols", .type = FIELD_PROTOCOLS, .offset = offsetof(struct forward, protocols),
-		.min = 1, .max = 16, .absent = "[\"tcp\"]",
+		.name = "protocols",
+		.type = FIELD_PROTOCOLS,
+		.offset = offsetof(struct forward, protocols),
+		.min = 1,
+		.max = 16,
+		.absent = "[\"tcp\"]",
 		.help = "Protocols with ports (tcp, udp, sctp, dccp, udplite) or protocols without, such as gre and "
 			"esp; not both in one forward.",
 	},
 	{
-		.name = "uplinks", .type = FIELD_NAMES, .flags = FIELD_REFERS, .refers = KIND_UPLINK,
-		.offset = offsetof(struct forward, uplinks), .max = UPLINKS_MAX, .absent = "[]",
+		.name = "uplinks",
+		.type = FIELD_NAMES,
+		.flags = FIELD_REFERS,
+		.refers = KIND_UPLINK,
+		.offset = offsetof(struct forward, uplinks),
+		.max = UPLINKS_MAX,
+		.absent = "[]",
 		.help = "The uplinks on which it listens; none named means all.",
 	},
 	{
-		.name = "external_ports", .type = FIELD_PORTS, .flags = FIELD_REQUIRED | FIELD_NULLABLE,
-		.offset = offsetof(struct forward, external_ports), .max = LIST_MAX,
+		.name = "external_ports",
+		.type = FIELD_PORTS,
+		.flags = FIELD_REQUIRED | FIELD_NULLABLE,
+		.offset = offsetof(struct forward, external_ports),
+		.max = LIST_MAX,
 		.help = "The ports on the uplinks' addresses; null for protocols without ports.",
 	},
 	{
-		.name = "internal_address", .type = FIELD_ADDRESS, .flags = FIELD_REQUIRED,
+		.name = "internal_address",
+		.type = FIELD_ADDRESS,
+		.flags = FIELD_REQUIRED,
 		.offset = offsetof(struct forward, internal_address),
 		.help = "The backend's address.",
 	},
 	{
-		.name = "internal_ports", .type = FIELD_PORTS, .flags = FIELD_NULLABLE,
-		.offset = offsetof(struct forward, internal_ports), .max = LIST_MAX, .absent = "null",
+		.name = "internal_ports",
+		.type = FIELD_PORTS,
+		.flags = FIELD_NULLABLE,
+		.offset = offsetof(struct forward, internal_ports),
+		.max = LIST_MAX,
+		.absent = "null",
 		.help = "The backend's ports, one for each external port in the same order; null for the same ports.",
 	},
 	{
-		.name = "sources", .type = FIELD_PREFIXES, .offset = offsetof(struct forward, sources),
-		.max = LIST_MAX, .absent = "[]",
+		.name = "sources",
+		.type = FIELD_PREFIXES,
+		.offset = offsetof(struct forward, sources),
+		.max = LIST_MAX,
+		.absent = "[]",
 		.help = "Who may use it; none named means everyone.",
 	},
 	{
-		.name = "hairpin", .type = FIELD_BOOL, .offset = offsetof(struct forward, hairpin), .absent = "true",
+		.name = "hairpin",
+		.type = FIELD_BOOL,
+		.offset = offsetof(struct forward, hairpin),
+		.absent = "true",
 		.help = "Whether LANs with hairpin reach it by the uplinks' addresses.",
 	},
 	{
-		.name = "backend_sees", .type = FIELD_ENUM, .offset = offsetof(struct forward, backend_sees),
-		WORDS(backend_sees_words), .absent = "\"client\"",
+		.name = "backend_sees",
+		.type = FIELD_ENUM,
+		.offset = offsetof(struct forward, backend_sees),
+		WORDS(backend_sees_words),
+		.absent = "\"client\"",
 		.help = "Whose address the backend sees: the client's, or the router's, which brings replies back "
 			"through the router wherever the backend's own gateway is.",
 	},
 	{
-		.name = "comment", .type = FIELD_COMMENT, .offset = offsetof(struct forward, comment),
-		.max = COMMENT_MAX_BYTES, .absent = "\"\"",
+		.name = "comment",
+		.type = FIELD_COMMENT,
+		.offset = offsetof(struct forward, comment),
+		.max = COMMENT_MAX_BYTES,
+		.absent = "\"\"",
 		.help = "A note for people.",
 	},
 	{
-		.name = "expires_at", .type = FIELD_TIME, .flags = FIELD_NULLABLE,
-		.offset = offsetof(struct forward, expires_at), .absent = "null",
+		.name = "expires_at",
+		.type = FIELD_TIME,
+		.flags = FIELD_NULLABLE,
+		.offset = offsetof(struct forward, expires_at),
+		.absent = "null",
 		.help = "When it stops; null for never.",
 	},
 	{
-		.name = "counters", .type = FIELD_OBSERVED,
+		.name = "counters",
+		.type = FIELD_OBSERVED,
 		.help = "Connections since the daemon started, and when the last one came.",
 	},
 	{
-		.name = "state", .type = FIELD_OBSERVED,
+		.name = "state",
+		.type = FIELD_OBSERVED,
 		.help = "Whether it can carry packets now, if not why, and on which addresses it listens.",
 	},
 	WARNINGS_FIELD,
@@ -306,29 +451,47 @@ static const struct field redirect_fields[] = {
 	NAME_FIELD,
 	ENABLED_FIELD(struct redirect),
 	{
-		.name = "network", .type = FIELD_NAME, .flags = FIELD_REQUIRED | FIELD_REFERS | FIELD_MUST_BE,
-		.refers = KIND_NETWORK, .offset = offsetof(struct redirect, network), .min = 1,
+		.name = "network",
+		.type = FIELD_NAME,
+		.flags = FIELD_REQUIRED | FIELD_REFERS | FIELD_MUST_BE,
+		.refers = KIND_NETWORK,
+		.offset = offsetof(struct redirect, network),
+		.min = 1,
 		.max = NAME_MAX_BYTES,
 		.help = "The network whose connections are taken.",
 	},
 	{
-		.name = "protocol", .type = FIELD_PROTOCOL, .offset = offsetof(struct redirect, protocol),
-		WORDS(redirect_protocol_words), .absent = "\"tcp\"",
+		.name = "protocol",
+		.type = FIELD_PROTOCOL,
+		.offset = offsetof(struct redirect, protocol),
+		WORDS(redirect_protocol_words),
+		.absent = "\"tcp\"",
 		.help = "The protocol.",
 	},
 	{
-		.name = "port", .type = FIELD_INTEGER, .flags = FIELD_REQUIRED,
-		.offset = offsetof(struct redirect, port), .min = 1, .max = 65535,
+		.name = "port",
+		.type = FIELD_INTEGER,
+		.flags = FIELD_REQUIRED,
+		.offset = offsetof(struct redirect, port),
+		.min = 1,
+		.max = 65535,
 		.help = "Connections to this port of any host are taken.",
 	},
 	{
-		.name = "to_port", .type = FIELD_INTEGER, .flags = FIELD_REQUIRED,
-		.offset = offsetof(struct redirect, to_port), .min = 1, .max = 65535,
+		.name = "to_port",
+		.type = FIELD_INTEGER,
+		.flags = FIELD_REQUIRED,
+		.offset = offsetof(struct redirect, to_port),
+		.min = 1,
+		.max = 65535,
 		.help = "The router's own port on which they land.",
 	},
 	{
-		.name = "except", .type = FIELD_PREFIXES, .offset = offsetof(struct redirect, except),
-		.max = LIST_MAX, .absent = "[]",
+		.name = "except",
+		.type = FIELD_PREFIXES,
+		.offset = offsetof(struct redirect, except),
+		.max = LIST_MAX,
+		.absent = "[]",
 		.help = "Connections from or to these are left alone.",
 	},
 	WARNINGS_FIELD,
@@ -339,18 +502,28 @@ static const struct field source_nat_fields[] = {
 	NAME_FIELD,
 	ENABLED_FIELD(struct source_nat),
 	{
-		.name = "sources", .type = FIELD_PREFIXES, .flags = FIELD_REQUIRED,
-		.offset = offsetof(struct source_nat, sources), .min = 1, .max = LIST_MAX,
+		.name = "sources",
+		.type = FIELD_PREFIXES,
+		.flags = FIELD_REQUIRED,
+		.offset = offsetof(struct source_nat, sources),
+		.min = 1,
+		.max = LIST_MAX,
 		.help = "Whose connections leave with the chosen address.",
 	},
 	{
-		.name = "uplink", .type = FIELD_NAME, .flags = FIELD_REQUIRED | FIELD_REFERS | FIELD_MUST_BE,
-		.refers = KIND_UPLINK, .offset = offsetof(struct source_nat, uplink), .min = 1,
+		.name = "uplink",
+		.type = FIELD_NAME,
+		.flags = FIELD_REQUIRED | FIELD_REFERS | FIELD_MUST_BE,
+		.refers = KIND_UPLINK,
+		.offset = offsetof(struct source_nat, uplink),
+		.min = 1,
 		.max = NAME_MAX_BYTES,
 		.help = "The uplink by which they leave.",
 	},
 	{
-		.name = "address", .type = FIELD_ADDRESS, .flags = FIELD_REQUIRED,
+		.name = "address",
+		.type = FIELD_ADDRESS,
+		.flags = FIELD_REQUIRED,
 		.offset = offsetof(struct source_nat, address),
 		.help = "The source address that they get.",
 	},

@@ -44,8 +44,8 @@ enum field_type {
 enum {
 	FIELD_REQUIRED = 1 << 0,
 	FIELD_NULLABLE = 1 << 1,
-	FIELD_REFERS   = 1 << 2, /* the names are those of objects of kind `refers` */
-	FIELD_MUST_BE  = 1 << 3, /* ... and each of them must exist */
+	FIELD_REFERS = 1 << 2,  /* the names are those of objects of kind `refers` */
+	FIELD_MUST_BE = 1 << 3, /* ... and each of them must exist */
 };
 
 struct field;
@@ -61,14 +61,14 @@ struct field {
 	enum field_type type;
 	unsigned flags;
 	size_t offset;
-	size_t address_offset;     /* FIELD_CHOICE: where the address is */
-	int64_t min, max;          /* of a number; of a text's bytes; of a list's entries */
+	size_t address_offset; /* FIELD_CHOICE: where the address is */
+	int64_t min, max;      /* of a number; of a text's bytes; of a list's entries */
 	unsigned word_count;
-	const char *const *words;  /* index is the enum's value; NULL stands for null */
+	const char *const *words; /* index is the enum's value; NULL stands for null */
 	enum kind refers;
 	const struct fields *members; /* FIELD_OBJECT */
-	const char *absent;        /* the default, as JSON text; NULL: none */
-	const char *help;          /* one sentence */
+	const char *absent;           /* the default, as JSON text; NULL: none */
+	const char *help;             /* one sentence */
 };
 
 struct schema {
@@ -78,7 +78,7 @@ struct schema {
 	const char *path;   /* "source-nats" */
 	const char *noun;   /* "source NAT", for messages */
 	const char *help;
-	unsigned max;       /* objects of this kind in a configuration */
+	unsigned max; /* objects of this kind in a configuration */
 	struct fields fields;
 
 	/* Fills what follows from other fields where `json` does not say it; may be NULL. */
@@ -117,7 +117,8 @@ int object_check(const struct object *object, const char *base, struct err *err)
  * Sets the field, zero before, from its JSON value. -EINVAL with the fault
  * recorded at `path`, or -ENOMEM.
  */
-int field_decode(const struct field *field, void *object, const json_t *value, const char *path, struct err *err);
+int field_decode(const struct field *field, void *object, const json_t *value, const char *path,
+		 struct err *err);
 
 /* Sets the field to its default. */
 int field_decode_default(const struct field *field, void *object);
@@ -129,7 +130,8 @@ void field_free(const struct field *field, void *object);
 bool field_equal(const struct field *field, const void *a, const void *b);
 
 /* All fields of an object in JSON: defaults for what is absent, faults for what is unknown. */
-int fields_decode(const struct fields *fields, void *object, const json_t *json, const char *base, struct err *err);
+int fields_decode(const struct fields *fields, void *object, const json_t *json, const char *base,
+		  struct err *err);
 
 /* Fails the caller for want of memory: -ENOMEM, with words in `err`. */
 int err_memory(struct err *err);

@@ -2,12 +2,12 @@
 #include "model/schema.h"
 
 /* One character of a name: what name_fault() lets pass, as far as a regular expression of JSON Schema can say it. */
-#define NAME_PATTERN "^[^\\x00-\\x1f\\x7f \"\\\\]([^\\x00-\\x1f\\x7f\"\\\\]*[^\\x00-\\x1f\\x7f \"\\\\])?$"
-#define DEVICE_PATTERN "^[^\\x00-\\x20\\x7f/:*\"\\\\]{1,15}$"
-#define PORTS_PATTERN "^ *[0-9]{1,5} *(- *[0-9]{1,5} *)?(, *[0-9]{1,5} *(- *[0-9]{1,5} *)?)*$"
-#define TIME_PATTERN "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
+#define NAME_PATTERN    "^[^\\x00-\\x1f\\x7f \"\\\\]([^\\x00-\\x1f\\x7f\"\\\\]*[^\\x00-\\x1f\\x7f \"\\\\])?$"
+#define DEVICE_PATTERN  "^[^\\x00-\\x20\\x7f/:*\"\\\\]{1,15}$"
+#define PORTS_PATTERN   "^ *[0-9]{1,5} *(- *[0-9]{1,5} *)?(, *[0-9]{1,5} *(- *[0-9]{1,5} *)?)*$"
+#define TIME_PATTERN    "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 #define ADDRESS_PATTERN "^[0-9A-Fa-f:.]{2,45}$"
-#define PREFIX_PATTERN "^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$"
+#define PREFIX_PATTERN  "^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$"
 
 static json_t *type_of(const char *type)
 {
@@ -21,8 +21,8 @@ static json_t *pattern_of(const char *pattern)
 
 static json_t *text_of(const char *pattern, int64_t min, int64_t max)
 {
-	json_t *json = json_pack("{s:s, s:I, s:I}", "type", "string", "minLength", (json_int_t)min, "maxLength",
-				 (json_int_t)max);
+	json_t *json = json_pack("{s:s, s:I, s:I}", "type", "string", "minLength", (json_int_t)min,
+				 "maxLength", (json_int_t)max);
 
 	if (pattern)
 		json_object_set_new(json, "pattern", json_string(pattern));
@@ -72,7 +72,8 @@ static json_t *value_schema(const struct field *field)
 	case FIELD_CHOICE:
 		return either(words_of(field), pattern_of(ADDRESS_PATTERN));
 	case FIELD_TIME:
-		return json_pack("{s:s, s:s, s:s}", "type", "string", "format", "date-time", "pattern", TIME_PATTERN);
+		return json_pack("{s:s, s:s, s:s}", "type", "string", "format", "date-time", "pattern",
+				 TIME_PATTERN);
 	case FIELD_NAME:
 		return text_of(NAME_PATTERN, 1, NAME_MAX_BYTES);
 	case FIELD_DEVICE:
@@ -80,8 +81,9 @@ static json_t *value_schema(const struct field *field)
 	case FIELD_COMMENT:
 		return text_of(NULL, 0, field->max);
 	case FIELD_NEED:
-		return either(pattern_of("^(any|all|[1-9][0-9]{0,2})$"),
-			      json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", LIST_MAX));
+		return either(
+			pattern_of("^(any|all|[1-9][0-9]{0,2})$"),
+			json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", LIST_MAX));
 	case FIELD_ADDRESS:
 		return pattern_of(ADDRESS_PATTERN);
 	case FIELD_NAMES:
@@ -93,8 +95,8 @@ static json_t *value_schema(const struct field *field)
 	case FIELD_PREFIXES:
 		return list_of(field, pattern_of(PREFIX_PATTERN));
 	case FIELD_PORTS:
-		return either(pattern_of(PORTS_PATTERN),
-			      json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", 65535));
+		return either(pattern_of(PORTS_PATTERN), json_pack("{s:s, s:i, s:i}", "type", "integer",
+								   "minimum", 1, "maximum", 65535));
 	case FIELD_PROTOCOLS:
 		return list_of(field, pattern_of("^[a-z0-9]{1,11}$"));
 	case FIELD_OBJECT:
@@ -133,6 +135,6 @@ json_t *fields_json_schema(const struct fields *fields)
 		if (field->flags & FIELD_REQUIRED)
 			json_array_append_new(required, json_string(field->name));
 	}
-	return json_pack("{s:s, s:o, s:o, s:b}", "type", "object", "properties", properties, "required", required,
-			 "additionalProperties", 0);
+	return json_pack("{s:s, s:o, s:o, s:b}", "type", "object", "properties", properties, "required",
+			 required, "additionalProperties", 0);
 }

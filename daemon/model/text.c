@@ -125,8 +125,8 @@ static int ports_fill(const char *text, struct ports *ports, const char *path, s
 				goto malformed;
 		}
 		if (range.last < range.first)
-			return err_field(err, path, "a range must begin with its lower port: \"%u-%u\"", range.last,
-					 range.first);
+			return err_field(err, path, "a range must begin with its lower port: \"%u-%u\"",
+					 range.last, range.first);
 		if (find_overlap(ports, &range)) {
 			unsigned common = find_overlap(ports, &range)->first;
 
@@ -146,7 +146,8 @@ static int ports_fill(const char *text, struct ports *ports, const char *path, s
 	}
 
 malformed:
-	return err_field(err, path, "must be ports from 1 to 65535, such as \"80\", \"8000-8100\" or "
+	return err_field(err, path,
+			 "must be ports from 1 to 65535, such as \"80\", \"8000-8100\" or "
 			 "\"80,443,8000-8100\"");
 }
 
@@ -199,10 +200,11 @@ static const struct {
 	uint8_t number;
 	char name[12];
 } protocol_names[] = {
-	{ 1, "icmp" },   { 2, "igmp" },       { 4, "ipip" }, { 6, "tcp" },   { 17, "udp" },     { 33, "dccp" },
-	{ 41, "ipv6" },  { 46, "rsvp" },      { 47, "gre" }, { 50, "esp" },  { 51, "ah" },      { 58, "icmpv6" },
-	{ 88, "eigrp" }, { 89, "ospf" },      { 97, "etherip" }, { 103, "pim" }, { 108, "ipcomp" }, { 112, "vrrp" },
-	{ 115, "l2tp" }, { 132, "sctp" },     { 136, "udplite" },
+	{ 1, "icmp" },      { 2, "igmp" },     { 4, "ipip" },   { 6, "tcp" },    { 17, "udp" },
+	{ 33, "dccp" },     { 41, "ipv6" },    { 46, "rsvp" },  { 47, "gre" },   { 50, "esp" },
+	{ 51, "ah" },       { 58, "icmpv6" },  { 88, "eigrp" }, { 89, "ospf" },  { 97, "etherip" },
+	{ 103, "pim" },     { 108, "ipcomp" }, { 112, "vrrp" }, { 115, "l2tp" }, { 132, "sctp" },
+	{ 136, "udplite" },
 };
 
 enum { PROTOCOL_NAMES = sizeof(protocol_names) / sizeof(protocol_names[0]) };
@@ -292,8 +294,8 @@ int time_parse(const char *text, int64_t *ret_time)
 	    !read_digits(text + 14, 2, &minute) || text[16] != ':' || !read_digits(text + 17, 2, &second) ||
 	    text[19] != 'Z')
 		return -EINVAL;
-	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days_of_month(year, month) || hour > 23 ||
-	    minute > 59 || second > 59)
+	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days_of_month(year, month) ||
+	    hour > 23 || minute > 59 || second > 59)
 		return -EINVAL;
 
 	int64_t days = days_before_year(year) - days_before_year(1970) + day - 1;
@@ -316,8 +318,8 @@ const char *time_format(int64_t time, char text[TIME_TEXT_MAX])
 	days -= days_before_year(year) - days_before_year(1970);
 	for (; days >= days_of_month(year, month); month++)
 		days -= days_of_month(year, month);
-	snprintf(text, TIME_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)year % 10000, (unsigned)month % 100,
-		 (unsigned)(days + 1) % 100, (unsigned)(seconds / 3600) % 100, (unsigned)(seconds / 60 % 60),
-		 (unsigned)(seconds % 60));
+	snprintf(text, TIME_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)year % 10000,
+		 (unsigned)month % 100, (unsigned)(days + 1) % 100, (unsigned)(seconds / 3600) % 100,
+		 (unsigned)(seconds / 60 % 60), (unsigned)(seconds % 60));
 	return text;
 }

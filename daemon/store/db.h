@@ -26,12 +26,14 @@ struct store {
 };
 
 /* store_open() with scripts of the caller's: tests bring migrations of their own. */
-int store_open_scripts(const char *path, const struct scripts *scripts, struct store **ret_store, struct err *err);
+int store_open_scripts(const char *path, const struct scripts *scripts, struct store **ret_store,
+		       struct err *err);
 
 /* --- db_open.c --- */
 
 /* Opens, hardens, checks; migrates, too, unless it is opened for reading only. */
-int db_open(const char *path, bool read_only, const struct scripts *scripts, sqlite3 **ret_db, struct err *err);
+int db_open(const char *path, bool read_only, const struct scripts *scripts, sqlite3 **ret_db,
+	    struct err *err);
 
 /* The version that the scripts lead to. */
 unsigned db_version(const struct scripts *scripts);

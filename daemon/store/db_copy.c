@@ -17,11 +17,10 @@
  */
 
 /* What two files must have in common to be the same: version, revision and secrets. */
-static const char fingerprint_sql[] =
-	"SELECT (SELECT user_version FROM pragma_user_version) || ' ' ||"
-	" coalesce((SELECT max(number) FROM revision), 0) || ' ' ||"
-	" coalesce((SELECT group_concat(name || '=' || value, ' ')"
-	"           FROM (SELECT name, value FROM secret ORDER BY name)), '')";
+static const char fingerprint_sql[] = "SELECT (SELECT user_version FROM pragma_user_version) || ' ' ||"
+				      " coalesce((SELECT max(number) FROM revision), 0) || ' ' ||"
+				      " coalesce((SELECT group_concat(name || '=' || value, ' ')"
+				      "           FROM (SELECT name, value FROM secret ORDER BY name)), '')";
 
 static char *fingerprint(sqlite3 *db)
 {
@@ -41,7 +40,8 @@ static bool copy_is_current(sqlite3 *db, const char *copy_path)
 	sqlite3 *copy = NULL;
 	bool same;
 
-	if (sqlite3_open_v2(copy_path, &copy, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK) {
+	if (sqlite3_open_v2(copy_path, &copy, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) ==
+	    SQLITE_OK) {
 		sqlite3_db_config(copy, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 		theirs = fingerprint(copy);
 	}
@@ -143,7 +143,8 @@ const char *db_copy_advice(const char *path, char *text, size_t size)
 
 	snprintf(copy, sizeof(copy), "%s.good", path);
 	if (access(copy, F_OK) == 0)
-		snprintf(text, size, "the state at the last start is kept: mv '%s.good' '%s' && rm -f '%s-journal'", path,
+		snprintf(text, size,
+			 "the state at the last start is kept: mv '%s.good' '%s' && rm -f '%s-journal'", path,
 			 path, path);
 	else
 		snprintf(text, size, "there is no good copy of it; move it away to begin anew");

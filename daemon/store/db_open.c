@@ -31,14 +31,16 @@ int db_error(sqlite3 *db, const char *path, struct err *err)
 	case SQLITE_FULL:
 		return err_set(err, ERR_UNAVAILABLE, "cannot write the database %s: no space is left", path);
 	case SQLITE_READONLY:
-		return err_set(err, ERR_UNAVAILABLE, "cannot write the database %s: it or its directory is read-only",
-			       path);
+		return err_set(err, ERR_UNAVAILABLE,
+			       "cannot write the database %s: it or its directory is read-only", path);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		return err_set(err, ERR_UNAVAILABLE, "the database %s is in use, probably by another porticod", path);
+		return err_set(err, ERR_UNAVAILABLE,
+			       "the database %s is in use, probably by another porticod", path);
 	case SQLITE_CANTOPEN:
 		return err_set(err, ERR_UNAVAILABLE, "cannot open the database %s: %s", path,
-			       sqlite3_system_errno(db) ? strerror(sqlite3_system_errno(db)) : sqlite3_errmsg(db));
+			       sqlite3_system_errno(db) ? strerror(sqlite3_system_errno(db)) :
+							  sqlite3_errmsg(db));
 	case SQLITE_NOMEM:
 		err_set(err, ERR_UNAVAILABLE, "out of memory");
 		return -ENOMEM;
@@ -93,14 +95,10 @@ static int harden(sqlite3 *db)
 	static const struct {
 		int option, value;
 	} options[] = {
-		{ SQLITE_DBCONFIG_DEFENSIVE, 1 },
-		{ SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
-		{ SQLITE_DBCONFIG_ENABLE_FKEY, 1 },
-		{ SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
-		{ SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 },
-		{ SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
-		{ SQLITE_DBCONFIG_DQS_DML, 0 },
-		{ SQLITE_DBCONFIG_DQS_DDL, 0 },
+		{ SQLITE_DBCONFIG_DEFENSIVE, 1 },      { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_FKEY, 1 },    { SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 }, { SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
+		{ SQLITE_DBCONFIG_DQS_DML, 0 },        { SQLITE_DBCONFIG_DQS_DDL, 0 },
 	};
 	int r = sqlite3_extended_result_codes(db, 1);
 
@@ -120,10 +118,12 @@ static int harden(sqlite3 *db)
  */
 static int set_journal(sqlite3 *db)
 {
-	return sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE;"
+	return sqlite3_exec(db,
+			    "PRAGMA locking_mode = EXCLUSIVE;"
 			    "PRAGMA journal_mode = TRUNCATE;"
 			    "PRAGMA synchronous = FULL;"
-			    "PRAGMA temp_store = MEMORY;", NULL, NULL, NULL);
+			    "PRAGMA temp_store = MEMORY;",
+			    NULL, NULL, NULL);
 }
 
 int db_integer(sqlite3 *db, const char *sql, int64_t *ret_value)
@@ -160,7 +160,8 @@ static int quick_check(sqlite3 *db, const char *path, struct err *err)
 	else
 		result = 0;
 	sqlite3_finalize(stmt);
-	if (sqlite3_exec(db, "PRAGMA ignore_check_constraints = OFF", NULL, NULL, NULL) != SQLITE_OK && result == 0)
+	if (sqlite3_exec(db, "PRAGMA ignore_check_constraints = OFF", NULL, NULL, NULL) != SQLITE_OK &&
+	    result == 0)
 		result = db_error(db, path, err);
 	return result;
 }
@@ -195,8 +196,8 @@ static int migrate_to(sqlite3 *db, const char *path, const struct scripts *scrip
 
 	r = db_error(db, path, err);
 	if ((sqlite3_errcode(db) & 0xff) == SQLITE_ERROR || (sqlite3_errcode(db) & 0xff) == SQLITE_CONSTRAINT)
-		r = err_set(err, ERR_INTERNAL, "cannot bring the database %s to version %u: %s", path, version,
-			    sqlite3_errmsg(db));
+		r = err_set(err, ERR_INTERNAL, "cannot bring the database %s to version %u: %s", path,
+			    version, sqlite3_errmsg(db));
 	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 	return r;
 }
@@ -204,7 +205,7 @@ static int migrate_to(sqlite3 *db, const char *path, const struct scripts *scrip
 /* Whose file this is and of which version; version 0 is an empty one. */
 static int identify(sqlite3 *db, const char *path, unsigned known, unsigned *ret_version, struct err *err)
 {
-	int64_t application, version, tables;
+	int64_t application = 0, version = 0, tables = 0;
 
 	if (db_integer(db, "SELECT count(*) FROM sqlite_schema", &tables) != SQLITE_OK ||
 	    db_integer(db, "PRAGMA application_id", &application) != SQLITE_OK ||
@@ -214,11 +215,14 @@ static int identify(sqlite3 *db, const char *path, unsigned known, unsigned *ret
 	if (tables == 0 && application == 0 && version == 0)
 		return 0;
 	if (application != STORE_APPLICATION_ID || version < 1)
-		return err_set(err, ERR_UNAVAILABLE, "%s is an SQLite database, but not one of Portico's", path);
+		return err_set(err, ERR_UNAVAILABLE, "%s is an SQLite database, but not one of Portico's",
+			       path);
 	if (version > known)
-		return err_set(err, ERR_UNAVAILABLE,
-			       "the database %s is of version %lld, made by a newer Portico; this one knows versions up "
-			       "to %u", path, (long long)version, known);
+		return err_set(
+			err, ERR_UNAVAILABLE,
+			"the database %s is of version %lld, made by a newer Portico; this one knows versions up "
+			"to %u",
+			path, (long long)version, known);
 	*ret_version = (unsigned)version;
 	return 0;
 }
@@ -254,7 +258,8 @@ static int prepare_file(sqlite3 *db, const char *path, bool read_only, const str
 	return r;
 }
 
-int db_open(const char *path, bool read_only, const struct scripts *scripts, sqlite3 **ret_db, struct err *err)
+int db_open(const char *path, bool read_only, const struct scripts *scripts, sqlite3 **ret_db,
+	    struct err *err)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
 	sqlite3 *db = NULL;

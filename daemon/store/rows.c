@@ -86,8 +86,8 @@ static int bind_value(sqlite3_stmt *stmt, int column, const json_t *value)
 	case JSON_INTEGER:
 		return sqlite3_bind_int64(stmt, column, json_integer_value(value));
 	case JSON_STRING:
-		return sqlite3_bind_text(stmt, column, json_string_value(value), (int)json_string_length(value),
-					 SQLITE_TRANSIENT);
+		return sqlite3_bind_text(stmt, column, json_string_value(value),
+					 (int)json_string_length(value), SQLITE_TRANSIENT);
 	case JSON_NULL:
 		return sqlite3_bind_null(stmt, column);
 	case JSON_ARRAY:
@@ -209,8 +209,8 @@ static int row_error(enum kind kind, int64_t id, const char *db_path, struct err
 	if (err->count > 0)
 		item = err->items[0];
 	err_clear(err);
-	return err_set(err, ERR_INTERNAL, "%.300s: table \"%s\", row %lld, \"%s\": %s", db_path, kind_plural(kind),
-		       (long long)id, item.path[0] ? item.path + 1 : "", item.message);
+	return err_set(err, ERR_INTERNAL, "%.300s: table \"%s\", row %lld, \"%s\": %s", db_path,
+		       kind_plural(kind), (long long)id, item.path[0] ? item.path + 1 : "", item.message);
 }
 
 static int read_fields(sqlite3_stmt *row, struct object *object, struct err *err)
@@ -228,7 +228,8 @@ static int read_fields(sqlite3_stmt *row, struct object *object, struct err *err
 			continue;
 		path_join(path, "", field->name);
 		value = column_value(row, column++, field);
-		r = value ? field_decode(field, object, value, path, err) : err_field(err, path, "cannot be read");
+		r = value ? field_decode(field, object, value, path, err) :
+			    err_field(err, path, "cannot be read");
 		json_decref(value);
 		if (r < 0)
 			return r;
@@ -236,7 +237,8 @@ static int read_fields(sqlite3_stmt *row, struct object *object, struct err *err
 	return object_check(object, "", err);
 }
 
-static int read_row(sqlite3_stmt *row, enum kind kind, const char *db_path, struct config *config, struct err *err)
+static int read_row(sqlite3_stmt *row, enum kind kind, const char *db_path, struct config *config,
+		    struct err *err)
 {
 	const struct field *id_field = fields_find(&schema_of(kind)->fields, "id");
 	int64_t id = sqlite3_column_int64(row, 0), most = id_field ? id_field->max : 1;

@@ -12,7 +12,8 @@ enum { SECRET_MAX_BYTES = 1024 };
 
 /* --- open and close --- */
 
-int store_open_scripts(const char *path, const struct scripts *scripts, struct store **ret_store, struct err *err)
+int store_open_scripts(const char *path, const struct scripts *scripts, struct store **ret_store,
+		       struct err *err)
 {
 	struct store *store = calloc(1, sizeof(*store));
 	int64_t revision = 0;
@@ -146,8 +147,10 @@ static int write_revision(struct store *store, uint64_t number, const struct cha
 
 	if (!text)
 		return SQLITE_NOMEM;
-	r = sqlite3_prepare_v2(store->db, "INSERT INTO revision (number, at, author, reason, changes)"
-			       " VALUES (?, ?, ?, ?, ?)", -1, &stmt, NULL);
+	r = sqlite3_prepare_v2(store->db,
+			       "INSERT INTO revision (number, at, author, reason, changes)"
+			       " VALUES (?, ?, ?, ?, ?)",
+			       -1, &stmt, NULL);
 	if (r == SQLITE_OK) {
 		sqlite3_bind_int64(stmt, 1, (sqlite3_int64)number);
 		sqlite3_bind_int64(stmt, 2, commit->at);
@@ -263,8 +266,10 @@ int store_put_secret(struct store *store, const char *name, const char *value, s
 	/* It would be undone together with the change. */
 	if (store->in_commit)
 		return err_set(err, ERR_UNAVAILABLE, "a change is being made");
-	r = sqlite3_prepare_v2(store->db, "INSERT INTO secret (name, value) VALUES (?, ?)"
-			       " ON CONFLICT (name) DO UPDATE SET value = excluded.value", -1, &stmt, NULL);
+	r = sqlite3_prepare_v2(store->db,
+			       "INSERT INTO secret (name, value) VALUES (?, ?)"
+			       " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+			       -1, &stmt, NULL);
 	if (r == SQLITE_OK) {
 		sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
 		sqlite3_bind_text(stmt, 2, value, -1, SQLITE_STATIC);

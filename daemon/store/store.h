@@ -33,9 +33,9 @@ int store_check(const char *path, struct err *err);
 int store_load(struct store *store, struct config **ret_config, uint64_t *ret_revision, struct err *err);
 
 struct commit {
-	const char *author; /* "admin", "root (socket)", "portico" */
-	const char *reason; /* "POST /api/v1/forwards" */
-	int64_t at;         /* seconds since the epoch */
+	const char *author;      /* "admin", "root (socket)", "portico" */
+	const char *reason;      /* "POST /api/v1/forwards" */
+	int64_t at;              /* seconds since the epoch */
 	unsigned history_length; /* older revisions are deleted */
 };
 

@@ -23,17 +23,19 @@ static const char *const full[KIND_COUNT] = {
 	[KIND_NETWORK] = "{'id': 7, 'name': 'lan', 'devices': ['br-lan', 'eth1.3'],"
 			 " 'prefixes': ['10.8.0.0/24', '2001:db8:8::/48'], 'hairpin': 'off',"
 			 " 'hairpin_source': 'external'}",
-	[KIND_UPLINK] = "{'id': 7, 'name': 'isp1', 'enabled': false, 'device': 'eth0', 'gateway': '192.0.2.254',"
-			" 'source_nat': '192.0.2.1', 'weight': 3, 'tier': 2, 'sticky': true,"
-			" 'health': {'method': 'tcp', 'targets': ['198.51.100.1:443', '[2001:db8::1]:443'],"
-			"  'need': '2', 'interval_ms': 500, 'timeout_ms': 900, 'down_after': 4, 'up_after': 5,"
-			"  'max_loss_percent': 10, 'max_latency_ms': 200}}",
-	[KIND_FORWARD] = "{'id': 7, 'name': 'web \xc3\xa9', 'enabled': false, 'family': 'ipv6',"
-			 " 'protocols': ['udp', 'sctp'], 'uplinks': ['isp2', 'isp1'],"
-			 " 'external_ports': '443,80,8000-8100', 'internal_address': '2001:db8::2',"
-			 " 'internal_ports': '1443,1080,9000-9100', 'sources': ['2001:db8:1::/48', '2001:db8:2::7'],"
-			 " 'hairpin': false, 'backend_sees': 'router', 'comment': 'two\\nlines',"
-			 " 'expires_at': '2030-02-28T23:59:59Z'}",
+	[KIND_UPLINK] =
+		"{'id': 7, 'name': 'isp1', 'enabled': false, 'device': 'eth0', 'gateway': '192.0.2.254',"
+		" 'source_nat': '192.0.2.1', 'weight': 3, 'tier': 2, 'sticky': true,"
+		" 'health': {'method': 'tcp', 'targets': ['198.51.100.1:443', '[2001:db8::1]:443'],"
+		"  'need': '2', 'interval_ms': 500, 'timeout_ms': 900, 'down_after': 4, 'up_after': 5,"
+		"  'max_loss_percent': 10, 'max_latency_ms': 200}}",
+	[KIND_FORWARD] =
+		"{'id': 7, 'name': 'web \xc3\xa9', 'enabled': false, 'family': 'ipv6',"
+		" 'protocols': ['udp', 'sctp'], 'uplinks': ['isp2', 'isp1'],"
+		" 'external_ports': '443,80,8000-8100', 'internal_address': '2001:db8::2',"
+		" 'internal_ports': '1443,1080,9000-9100', 'sources': ['2001:db8:1::/48', '2001:db8:2::7'],"
+		" 'hairpin': false, 'backend_sees': 'router', 'comment': 'two\\nlines',"
+		" 'expires_at': '2030-02-28T23:59:59Z'}",
 	[KIND_REDIRECT] = "{'id': 7, 'name': 'proxy', 'enabled': false, 'network': 'lan', 'protocol': 'udp',"
 			  " 'port': 80, 'to_port': 8888, 'except': ['192.168.0.9']}",
 	[KIND_SOURCE_NAT] = "{'id': 7, 'name': 'vpn', 'enabled': false, 'sources': ['10.8.0.0/24'],"
@@ -101,7 +103,8 @@ static void wrong(enum kind kind, const char *text, const char *path, const char
 }
 
 /* `field` of the full object set to `value` is wrong. */
-static void wrong_value(enum kind kind, const char *field, const char *value, const char *path, const char *words)
+static void wrong_value(enum kind kind, const char *field, const char *value, const char *path,
+			const char *words)
 {
 	json_t *json = parse(full[kind]);
 
@@ -200,8 +203,11 @@ static void test_equality_sees_every_field(void **state)
 
 			if (field_is_kept(field) && field->absent) {
 				size_t size = field->type == FIELD_PREFIXES || field->type == FIELD_PORTS ||
-					      field->type == FIELD_PROTOCOLS || field->type == FIELD_NAMES ||
-					      field->type == FIELD_DEVICES ? sizeof(struct names) : 1;
+							      field->type == FIELD_PROTOCOLS ||
+							      field->type == FIELD_NAMES ||
+							      field->type == FIELD_DEVICES ?
+						      sizeof(struct names) :
+						      1;
 
 				field_free(field, other);
 				if (field->type == FIELD_OBJECT || field->type == FIELD_COMMENT)
@@ -217,8 +223,8 @@ static void test_equality_sees_every_field(void **state)
 	}
 }
 
-static const char *const wrong_types[] = { "null", "true", "0", "-1", "1.5", "''", "'\xc2\x85'", "'a b/c:d'", "[]",
-					   "[1]", "[null]", "['']", "{}", "{'x': 1}" };
+static const char *const wrong_types[] = { "null",      "true", "0",   "-1",     "1.5",  "''", "'\xc2\x85'",
+					   "'a b/c:d'", "[]",   "[1]", "[null]", "['']", "{}", "{'x': 1}" };
 
 /* Every field refuses what is not of its type, at its own path and with words. */
 static void test_wrong_types(void **state)
@@ -272,8 +278,8 @@ static void test_ranges(void **state)
 			if (field->type != FIELD_INTEGER)
 				continue;
 			path_join(path, "", field->name);
-			snprintf(words, sizeof(words), "must be a whole number from %lld to %lld", (long long)field->min,
-				 (long long)field->max);
+			snprintf(words, sizeof(words), "must be a whole number from %lld to %lld",
+				 (long long)field->min, (long long)field->max);
 			snprintf(value, sizeof(value), "%lld", (long long)field->min - 1);
 			wrong_value(kind, field->name, value, path, words);
 			snprintf(value, sizeof(value), "%lld", (long long)field->max + 1);
@@ -295,21 +301,26 @@ static void test_defaults_and_required(void **state)
 	(void)state;
 	wrong(KIND_NETWORK, "{}", "/name", "is required");
 	wrong(KIND_UPLINK, "{'name': 'a'}", "/device", "is required");
-	wrong(KIND_SOURCE_NAT, "{'name': 'a', 'uplink': 'u', 'sources': ['10.0.0.0/8']}", "/address", "is required");
-	wrong(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1'}", "/external_ports", "is required");
+	wrong(KIND_SOURCE_NAT, "{'name': 'a', 'uplink': 'u', 'sources': ['10.0.0.0/8']}", "/address",
+	      "is required");
+	wrong(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1'}", "/external_ports",
+	      "is required");
 	wrong(KIND_FORWARD, "[]", "", "must be an object");
 
-	object = make(KIND_FORWARD, "{'name': 'web', 'internal_address': '192.168.0.2', 'external_ports': 80}");
+	object = make(KIND_FORWARD,
+		      "{'name': 'web', 'internal_address': '192.168.0.2', 'external_ports': 80}");
 	json = object_to_json(object);
-	want = parse("{'id': 0, 'name': 'web', 'enabled': true, 'family': 'ipv4', 'protocols': ['tcp'], 'uplinks': [],"
-		     " 'external_ports': '80', 'internal_address': '192.168.0.2', 'internal_ports': null,"
-		     " 'sources': [], 'hairpin': true, 'backend_sees': 'client', 'comment': '', 'expires_at': null}");
+	want = parse(
+		"{'id': 0, 'name': 'web', 'enabled': true, 'family': 'ipv4', 'protocols': ['tcp'], 'uplinks': [],"
+		" 'external_ports': '80', 'internal_address': '192.168.0.2', 'internal_ports': null,"
+		" 'sources': [], 'hairpin': true, 'backend_sees': 'client', 'comment': '', 'expires_at': null}");
 	assert_true(json_equal(json, want));
 	json_decref(json);
 	json_decref(want);
 	object_unref(object);
 
-	object = make(KIND_UPLINK, "{'name': 'isp1', 'device': 'eth0', 'health': {'targets': ['192.0.2.1']}}");
+	object = make(KIND_UPLINK,
+		      "{'name': 'isp1', 'device': 'eth0', 'health': {'targets': ['192.0.2.1']}}");
 	json = object_to_json(object);
 	want = parse("{'id': 0, 'name': 'isp1', 'enabled': true, 'device': 'eth0', 'gateway': 'auto',"
 		     " 'source_nat': 'masquerade', 'weight': 1, 'tier': 1, 'sticky': false, 'health':"
@@ -322,7 +333,8 @@ static void test_defaults_and_required(void **state)
 	object_unref(object);
 
 	/* The family follows from the address, if nobody says it. */
-	object = make(KIND_FORWARD, "{'name': 'web', 'internal_address': '2001:db8::2', 'external_ports': 80}");
+	object = make(KIND_FORWARD,
+		      "{'name': 'web', 'internal_address': '2001:db8::2', 'external_ports': 80}");
 	assert_int_equal(((struct forward *)object)->family, FAMILY_IPV6);
 	object_unref(object);
 }
@@ -351,7 +363,8 @@ static void test_read_only_and_unknown(void **state)
 	wrong_value(KIND_UPLINK, "id", "128", "/id", "from 1 to 127");
 	wrong_value(KIND_UPLINK, "id", "0", "/id", "from 1 to 127");
 	wrong_value(KIND_FORWARD, "id", "'1'", "/id", "whole number");
-	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'x': 1}", "/health/x", "no such field");
+	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'x': 1}", "/health/x",
+		    "no such field");
 	wrong_value(KIND_UPLINK, "health", "{}", "/health/targets", "is required");
 
 	/* An endless key does not harm. */
@@ -368,10 +381,12 @@ static void test_read_only_and_unknown(void **state)
 
 static void test_several_faults(void **state)
 {
-	json_t *json = parse("{'name': '', 'protocols': ['tcp', 'xyz', 'tcp'], 'external_ports': '0',"
-			     " 'internal_address': 'here', 'sources': ['10.0.0.1/8', 7], 'hairpin': 1, 'more': 1}");
-	static const char *const paths[] = { "/more", "/name", "/protocols/1", "/protocols/2", "/external_ports",
-					     "/internal_address", "/sources/0", "/sources/1", "/hairpin" };
+	json_t *json = parse(
+		"{'name': '', 'protocols': ['tcp', 'xyz', 'tcp'], 'external_ports': '0',"
+		" 'internal_address': 'here', 'sources': ['10.0.0.1/8', 7], 'hairpin': 1, 'more': 1}");
+	static const char *const paths[] = { "/more",        "/name",           "/protocols/1",
+					     "/protocols/2", "/external_ports", "/internal_address",
+					     "/sources/0",   "/sources/1",      "/hairpin" };
 
 	(void)state;
 	assert_null(decode(KIND_FORWARD, json));
@@ -402,14 +417,21 @@ static void test_several_faults(void **state)
 static void test_names(void **state)
 {
 	static const char *const texts[][2] = {
-		{ "''", "must not be empty" }, { "' a'", "space" }, { "'a '", "space" },
-		{ "'a\\\"b'", "'\"'" }, { "'a\\\\b'", "'\\'" }, { "'a\\u0000b'", "control" },
-		{ "'a\\nb'", "control" }, { "'a\\u0085b'", "control" }, { "'a\\u007fb'", "control" },
+		{ "''", "must not be empty" },
+		{ "' a'", "space" },
+		{ "'a '", "space" },
+		{ "'a\\\"b'", "'\"'" },
+		{ "'a\\\\b'", "'\\'" },
+		{ "'a\\u0000b'", "control" },
+		{ "'a\\nb'", "control" },
+		{ "'a\\u0085b'", "control" },
+		{ "'a\\u007fb'", "control" },
 		{ "'12345678901234567890123456789012345678901234567890123456789012345'", "at most 64 bytes" },
 		/* 33 letters, 66 bytes */
 		{ "'\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9"
 		  "\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9"
-		  "\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9'", "at most 64 bytes" },
+		  "\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9\\u00e9'",
+		  "at most 64 bytes" },
 		{ "17", "must be a name" },
 	};
 
@@ -420,7 +442,8 @@ static void test_names(void **state)
 	}
 	right_value(KIND_NETWORK, "name", "'a'", "'a'");
 	right_value(KIND_NETWORK, "name", "'\\u7f51\\u7edc 1'", "'\\u7f51\\u7edc 1'");
-	right_value(KIND_NETWORK, "name", "'1234567890123456789012345678901234567890123456789012345678901234'",
+	right_value(KIND_NETWORK, "name",
+		    "'1234567890123456789012345678901234567890123456789012345678901234'",
 		    "'1234567890123456789012345678901234567890123456789012345678901234'");
 	wrong_value(KIND_FORWARD, "uplinks", "['a', 'b', 'a']", "/uplinks/2", "twice");
 	wrong_value(KIND_FORWARD, "uplinks", "[7]", "/uplinks/0", "must be a text");
@@ -446,8 +469,10 @@ static void test_names(void **state)
 
 static void test_devices(void **state)
 {
-	static const char *const devices[] = { "''", "'.'", "'..'", "'a/b'", "'a b'", "'eth0:1'", "'1234567890123456'",
-					       "'a\\nb'", "'eth*'", "'a\\u0000'", "'a\\\"'", "null", "3" };
+	static const char *const devices[] = {
+		"''",      "'.'",    "'..'",       "'a/b'",   "'a b'", "'eth0:1'", "'1234567890123456'",
+		"'a\\nb'", "'eth*'", "'a\\u0000'", "'a\\\"'", "null",  "3"
+	};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
@@ -461,15 +486,31 @@ static void test_devices(void **state)
 static void test_ports(void **state)
 {
 	static const char *const values[][2] = {
-		{ "''", "ports from 1 to 65535" }, { "'0'", "1 to 65535" }, { "'65536'", "1 to 65535" },
-		{ "'99999999999999999999'", "1 to 65535" }, { "'-1'", "1 to 65535" }, { "'80,'", "1 to 65535" },
-		{ "',80'", "1 to 65535" }, { "'80-'", "1 to 65535" }, { "'80--90'", "1 to 65535" },
-		{ "'80;90'", "1 to 65535" }, { "'80 90'", "1 to 65535" }, { "'http'", "1 to 65535" },
-		{ "'80\\u0000'", "1 to 65535" }, { "'0x50'", "1 to 65535" }, { "'1-2-3'", "1 to 65535" },
-		{ "0", "1 to 65535" }, { "65536", "1 to 65535" }, { "80.0", "1 to 65535" }, { "['80']", "1 to 65535" },
-		{ "'90-80'", "\"80-90\"" }, { "'80,80'", "port 80 is there twice" },
-		{ "'80-90,85'", "port 85 is there twice" }, { "'85,80-90'", "port 85 is there twice" },
-		{ "'80-90,90-95'", "port 90 is there twice" }, { "'1-4097'", "at most 4096 ports" },
+		{ "''", "ports from 1 to 65535" },
+		{ "'0'", "1 to 65535" },
+		{ "'65536'", "1 to 65535" },
+		{ "'99999999999999999999'", "1 to 65535" },
+		{ "'-1'", "1 to 65535" },
+		{ "'80,'", "1 to 65535" },
+		{ "',80'", "1 to 65535" },
+		{ "'80-'", "1 to 65535" },
+		{ "'80--90'", "1 to 65535" },
+		{ "'80;90'", "1 to 65535" },
+		{ "'80 90'", "1 to 65535" },
+		{ "'http'", "1 to 65535" },
+		{ "'80\\u0000'", "1 to 65535" },
+		{ "'0x50'", "1 to 65535" },
+		{ "'1-2-3'", "1 to 65535" },
+		{ "0", "1 to 65535" },
+		{ "65536", "1 to 65535" },
+		{ "80.0", "1 to 65535" },
+		{ "['80']", "1 to 65535" },
+		{ "'90-80'", "\"80-90\"" },
+		{ "'80,80'", "port 80 is there twice" },
+		{ "'80-90,85'", "port 85 is there twice" },
+		{ "'85,80-90'", "port 85 is there twice" },
+		{ "'80-90,90-95'", "port 90 is there twice" },
+		{ "'1-4097'", "at most 4096 ports" },
 		{ "'1-4000,5000-5096'", "at most 4096 ports" },
 	};
 	char many[LIST_MAX * 8] = "'";
@@ -487,13 +528,20 @@ static void test_ports(void **state)
 	struct {
 		const char *given, *shown;
 	} good[] = {
-		{ "80", "'80'" }, { "'80'", "'80'" }, { "'65535'", "'65535'" }, { "'1-1'", "'1'" },
-		{ "'080'", "'80'" }, { "' 443 , 80 - 82 '", "'443,80-82'" }, { "'443,80,8000-8100'", "'443,80,8000-8100'" },
-		{ "'80,81'", "'80,81'" }, { "'1-4096'", "'1-4096'" },
+		{ "80", "'80'" },
+		{ "'80'", "'80'" },
+		{ "'65535'", "'65535'" },
+		{ "'1-1'", "'1'" },
+		{ "'080'", "'80'" },
+		{ "' 443 , 80 - 82 '", "'443,80-82'" },
+		{ "'443,80,8000-8100'", "'443,80,8000-8100'" },
+		{ "'80,81'", "'80,81'" },
+		{ "'1-4096'", "'1-4096'" },
 	};
 
 	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		json_t *json = parse("{'name': 'a', 'internal_address': '192.0.2.1'}"), *want = parse(good[i].shown), *got;
+		json_t *json = parse("{'name': 'a', 'internal_address': '192.0.2.1'}"),
+		       *want = parse(good[i].shown), *got;
 		struct object *object;
 
 		json_object_set_new(json, "external_ports", parse(good[i].given));
@@ -518,7 +566,8 @@ static void test_ports(void **state)
 static void test_protocols(void **state)
 {
 	(void)state;
-	right_value(KIND_FORWARD, "protocols", "['6', '17', 'dccp', 'udplite']", "['tcp', 'udp', 'dccp', 'udplite']");
+	right_value(KIND_FORWARD, "protocols", "['6', '17', 'dccp', 'udplite']",
+		    "['tcp', 'udp', 'dccp', 'udplite']");
 	wrong_value(KIND_FORWARD, "protocols", "[]", "/protocols", "at least one");
 	wrong_value(KIND_FORWARD, "protocols", "'tcp'", "/protocols", "list of protocols");
 	wrong_value(KIND_FORWARD, "protocols", "['TCP']", "/protocols/0", "must be a protocol");
@@ -538,16 +587,25 @@ static void test_protocols(void **state)
 	json_decref(want);
 	json_decref(json);
 	object_unref(object);
-	wrong(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1', 'protocols': ['gre'], 'external_ports': 1}",
+	wrong(KIND_FORWARD,
+	      "{'name': 'a', 'internal_address': '192.0.2.1', 'protocols': ['gre'], 'external_ports': 1}",
 	      "/external_ports", "because gre has no ports");
-	wrong(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1', 'protocols': ['gre', 'udp'],"
-	      " 'external_ports': null}", "/protocols/1", "udp has ports");
-	wrong(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1', 'protocols': ['esp'], 'external_ports': null,"
-	      " 'internal_ports': '80'}", "/internal_ports", "because esp has no ports");
-	wrong(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1', 'protocols': ['icmp'],"
-	      " 'external_ports': null}", "/protocols/0", "ICMP cannot be forwarded");
-	wrong(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1', 'protocols': ['44'],"
-	      " 'external_ports': null}", "/protocols/0", "extension header");
+	wrong(KIND_FORWARD,
+	      "{'name': 'a', 'internal_address': '192.0.2.1', 'protocols': ['gre', 'udp'],"
+	      " 'external_ports': null}",
+	      "/protocols/1", "udp has ports");
+	wrong(KIND_FORWARD,
+	      "{'name': 'a', 'internal_address': '192.0.2.1', 'protocols': ['esp'], 'external_ports': null,"
+	      " 'internal_ports': '80'}",
+	      "/internal_ports", "because esp has no ports");
+	wrong(KIND_FORWARD,
+	      "{'name': 'a', 'internal_address': '192.0.2.1', 'protocols': ['icmp'],"
+	      " 'external_ports': null}",
+	      "/protocols/0", "ICMP cannot be forwarded");
+	wrong(KIND_FORWARD,
+	      "{'name': 'a', 'internal_address': '192.0.2.1', 'protocols': ['44'],"
+	      " 'external_ports': null}",
+	      "/protocols/0", "extension header");
 	wrong_value(KIND_REDIRECT, "protocol", "'sctp'", "/protocol", "\"tcp\" or \"udp\"");
 
 	/* Every number survives its way through text. */
@@ -563,14 +621,24 @@ static void test_protocols(void **state)
 static void test_addresses(void **state)
 {
 	static const char *const bad[][2] = {
-		{ "'192.168.0.256'", "must be an address" }, { "'192.168.0'", "must be an address" },
-		{ "'2001:db8::g'", "must be an address" }, { "''", "must be an address" },
-		{ "'192.0.2.1\\u0000'", "must be an address" }, { "7", "must be an address" },
-		{ "'192.0.2.0/24'", "without a prefix length" }, { "'::1:2:3:4/-64'", "not in this version" },
-		{ "'fe80::1%eth0'", "without a zone" }, { "'0.0.0.0'", "unspecified" }, { "'::'", "unspecified" },
-		{ "'127.0.0.1'", "loopback" }, { "'::1'", "loopback" }, { "'224.0.0.1'", "multicast" },
-		{ "'ff02::1'", "multicast" }, { "'255.255.255.255'", "reserved or broadcast" },
-		{ "'240.0.0.1'", "reserved or broadcast" }, { "'0.1.2.3'", "reserved or broadcast" },
+		{ "'192.168.0.256'", "must be an address" },
+		{ "'192.168.0'", "must be an address" },
+		{ "'2001:db8::g'", "must be an address" },
+		{ "''", "must be an address" },
+		{ "'192.0.2.1\\u0000'", "must be an address" },
+		{ "7", "must be an address" },
+		{ "'192.0.2.0/24'", "without a prefix length" },
+		{ "'::1:2:3:4/-64'", "not in this version" },
+		{ "'fe80::1%eth0'", "without a zone" },
+		{ "'0.0.0.0'", "unspecified" },
+		{ "'::'", "unspecified" },
+		{ "'127.0.0.1'", "loopback" },
+		{ "'::1'", "loopback" },
+		{ "'224.0.0.1'", "multicast" },
+		{ "'ff02::1'", "multicast" },
+		{ "'255.255.255.255'", "reserved or broadcast" },
+		{ "'240.0.0.1'", "reserved or broadcast" },
+		{ "'0.1.2.3'", "reserved or broadcast" },
 	};
 
 	(void)state;
@@ -580,17 +648,20 @@ static void test_addresses(void **state)
 		wrong_value(KIND_FORWARD, "internal_address", bad[i][0], "/internal_address", bad[i][1]);
 		wrong_value(KIND_SOURCE_NAT, "address", bad[i][0], "/address", bad[i][1]);
 		wrong_value(KIND_UPLINK, "gateway", bad[i][0], "/gateway", text ? bad[i][1] : "must be");
-		wrong_value(KIND_UPLINK, "source_nat", bad[i][0], "/source_nat", text ? bad[i][1] : "must be");
+		wrong_value(KIND_UPLINK, "source_nat", bad[i][0], "/source_nat",
+			    text ? bad[i][1] : "must be");
 	}
 	right_value(KIND_FORWARD, "internal_address", "'2001:DB8:0::2'", "'2001:db8::2'");
-	wrong_value(KIND_FORWARD, "internal_address", "'192.0.2.1'", "/internal_address", "must be an IPv6 address");
+	wrong_value(KIND_FORWARD, "internal_address", "'192.0.2.1'", "/internal_address",
+		    "must be an IPv6 address");
 	wrong_value(KIND_FORWARD, "internal_address", "'fe80::1'", "/internal_address", "link-local");
 	right_value(KIND_UPLINK, "gateway", "'fe80::1'", "'fe80::1'");
 	right_value(KIND_UPLINK, "gateway", "null", "null");
 	right_value(KIND_UPLINK, "gateway", "'auto'", "'auto'");
 	right_value(KIND_UPLINK, "source_nat", "'none'", "'none'");
 	right_value(KIND_UPLINK, "source_nat", "'masquerade'", "'masquerade'");
-	wrong_value(KIND_UPLINK, "source_nat", "null", "/source_nat", "\"masquerade\", a host's address or \"none\"");
+	wrong_value(KIND_UPLINK, "source_nat", "null", "/source_nat",
+		    "\"masquerade\", a host's address or \"none\"");
 	wrong_value(KIND_UPLINK, "gateway", "3", "/gateway", "\"auto\", a host's address or null");
 }
 
@@ -601,7 +672,8 @@ static void test_prefixes(void **state)
 	wrong_value(KIND_FORWARD, "sources", "['2001:db8::/']", "/sources/0", "must be a prefix");
 	wrong_value(KIND_FORWARD, "sources", "[null]", "/sources/0", "must be a prefix");
 	wrong_value(KIND_FORWARD, "sources", "'2001:db8::/32'", "/sources", "list of prefixes");
-	wrong_value(KIND_FORWARD, "sources", "['2001:db8::1/32']", "/sources/0", "did you mean \"2001:db8::/32\"?");
+	wrong_value(KIND_FORWARD, "sources", "['2001:db8::1/32']", "/sources/0",
+		    "did you mean \"2001:db8::/32\"?");
 	wrong_value(KIND_NETWORK, "prefixes", "['10.0.0.0/8', '192.168.0.77/24']", "/prefixes/1",
 		    "host bits are set; did you mean \"192.168.0.0/24\"?");
 	wrong_value(KIND_NETWORK, "prefixes", "['10.0.0.0/8', '10.0.0.0/8']", "/prefixes/1", "twice");
@@ -612,14 +684,17 @@ static void test_prefixes(void **state)
 		    "must be an IPv4 prefix, because the address is IPv4");
 	wrong_value(KIND_SOURCE_NAT, "sources", "[]", "/sources", "at least one");
 	right_value(KIND_FORWARD, "sources", "['::/0']", "['::/0']");
-	right_value(KIND_FORWARD, "sources", "['2001:db8::7/128', '2001:DB8::/32']", "['2001:db8::7', '2001:db8::/32']");
+	right_value(KIND_FORWARD, "sources", "['2001:db8::7/128', '2001:DB8::/32']",
+		    "['2001:db8::7', '2001:db8::/32']");
 }
 
 static void test_words(void **state)
 {
 	(void)state;
-	wrong_value(KIND_FORWARD, "backend_sees", "'Client'", "/backend_sees", "must be \"client\" or \"router\"");
-	wrong_value(KIND_SETTINGS, "firewall", "'none'", "/firewall", "must be \"auto\", \"own\" or \"beside\"");
+	wrong_value(KIND_FORWARD, "backend_sees", "'Client'", "/backend_sees",
+		    "must be \"client\" or \"router\"");
+	wrong_value(KIND_SETTINGS, "firewall", "'none'", "/firewall",
+		    "must be \"auto\", \"own\" or \"beside\"");
 	wrong_value(KIND_NETWORK, "hairpin", "true", "/hairpin", "must be \"on\" or \"off\"");
 	wrong_value(KIND_FORWARD, "hairpin", "'on'", "/hairpin", "must be true or false");
 	wrong_value(KIND_FORWARD, "family", "null", "/family", "must be \"ipv4\" or \"ipv6\"");
@@ -632,15 +707,20 @@ static void test_health(void **state)
 	right_value(KIND_UPLINK, "health", "null", "null");
 	wrong_value(KIND_UPLINK, "health", "[]", "/health", "must be an object, or null");
 	wrong_value(KIND_UPLINK, "health", "{'targets': []}", "/health/targets", "at least one");
-	wrong_value(KIND_UPLINK, "health", "{'targets': ['198.51.100.1:53']}", "/health/targets/0", "host's address");
-	wrong_value(KIND_UPLINK, "health", "{'targets': ['198.51.100.1'], 'method': 'tcp'}", "/health/targets/0", "port");
-	wrong_value(KIND_UPLINK, "health", "{'targets': ['2001:db8::1:53'], 'method': 'tcp'}", "/health/targets/0",
-		    "port");
-	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1:1-2'], 'method': 'tcp'}", "/health/targets/0",
-		    "port");
-	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'need': '2'}", "/health/need", "at most 1");
-	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'need': 'some'}", "/health/need", "\"any\"");
-	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'need': 0}", "/health/need", "\"any\"");
+	wrong_value(KIND_UPLINK, "health", "{'targets': ['198.51.100.1:53']}", "/health/targets/0",
+		    "host's address");
+	wrong_value(KIND_UPLINK, "health", "{'targets': ['198.51.100.1'], 'method': 'tcp'}",
+		    "/health/targets/0", "port");
+	wrong_value(KIND_UPLINK, "health", "{'targets': ['2001:db8::1:53'], 'method': 'tcp'}",
+		    "/health/targets/0", "port");
+	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1:1-2'], 'method': 'tcp'}",
+		    "/health/targets/0", "port");
+	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'need': '2'}", "/health/need",
+		    "at most 1");
+	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'need': 'some'}", "/health/need",
+		    "\"any\"");
+	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'need': 0}", "/health/need",
+		    "\"any\"");
 	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'max_loss_percent': 0}",
 		    "/health/max_loss_percent", "from 1 to 99, or null");
 
@@ -652,11 +732,21 @@ static void test_health(void **state)
 
 static void test_times(void **state)
 {
-	static const char *const bad[] = { "'2026-01-31'", "'2026-01-31T12:00:00'", "'2026-01-31T12:00:00+01:00'",
-					   "'2026-02-29T12:00:00Z'", "'2026-13-01T12:00:00Z'", "'2026-00-01T12:00:00Z'",
-					   "'2026-01-00T12:00:00Z'", "'2026-01-32T12:00:00Z'", "'2026-01-31T24:00:00Z'",
-					   "'2026-01-31T12:60:00Z'", "'1969-12-31T23:59:59Z'", "'2026-01-31T12:00:0xZ'",
-					   "'2026-01-31T12:00:00Z\\u0000'", "1700000000", "''" };
+	static const char *const bad[] = { "'2026-01-31'",
+					   "'2026-01-31T12:00:00'",
+					   "'2026-01-31T12:00:00+01:00'",
+					   "'2026-02-29T12:00:00Z'",
+					   "'2026-13-01T12:00:00Z'",
+					   "'2026-00-01T12:00:00Z'",
+					   "'2026-01-00T12:00:00Z'",
+					   "'2026-01-32T12:00:00Z'",
+					   "'2026-01-31T24:00:00Z'",
+					   "'2026-01-31T12:60:00Z'",
+					   "'1969-12-31T23:59:59Z'",
+					   "'2026-01-31T12:00:0xZ'",
+					   "'2026-01-31T12:00:00Z\\u0000'",
+					   "1700000000",
+					   "''" };
 	char text[TIME_TEXT_MAX];
 	int64_t time;
 
@@ -697,9 +787,63 @@ static void test_json_schema(void **state)
 			assert_int_equal(json_is_true(json_object_get(property, "readOnly")),
 					 !field_is_kept(&fields->items[i]));
 			if (field_is_kept(&fields->items[i]))
-				assert_true(json_object_get(property, "type") || json_object_get(property, "anyOf"));
+				assert_true(json_object_get(property, "type") ||
+					    json_object_get(property, "anyOf"));
 		}
 		json_decref(schema);
+	}
+}
+
+/* --- every allocation of the JSON library fails once --- */
+
+static unsigned allocations_left;
+
+static void *failing_malloc(size_t size)
+{
+	return allocations_left > 0 && allocations_left-- ? malloc(size) : NULL;
+}
+
+static void test_out_of_memory(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+		struct object *object = make(kind, full[kind]);
+		unsigned failures = 0;
+		json_t *json;
+
+		do {
+			allocations_left = failures;
+			json_set_alloc_funcs(failing_malloc, free);
+			json = object_to_json(object);
+			json_set_alloc_funcs(malloc, free);
+			failures += !json;
+		} while (!json);
+		/* At least one for each field. */
+		assert_true(failures > schema_of(kind)->fields.count);
+		json_decref(json);
+
+		/* Decoding allocates JSON only for defaults. */
+		json = parse(kind == KIND_UPLINK ? "{'name': 'a', 'device': 'b'}" : full[kind]);
+		for (failures = 0;; failures++) {
+			struct object *again = NULL;
+
+			allocations_left = failures;
+			json_set_alloc_funcs(failing_malloc, free);
+			err_clear(&err);
+
+			int r = object_from_json(kind, json, "", true, &again, &err);
+
+			json_set_alloc_funcs(malloc, free);
+			object_unref(again);
+			if (r == 0)
+				break;
+			assert_int_equal(r, -ENOMEM);
+			assert_int_equal(err.kind, ERR_UNAVAILABLE);
+		}
+		if (kind == KIND_UPLINK)
+			assert_true(failures > 3);
+		json_decref(json);
+		object_unref(object);
 	}
 }
 
@@ -724,6 +868,7 @@ int main(void)
 		cmocka_unit_test(test_health),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_json_schema),
+		cmocka_unit_test(test_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,7 +68,8 @@ static struct object *put(struct config *config, enum kind kind, json_t *json)
 
 static json_t *forward(const char *name, const char *ports, const char *more)
 {
-	return parse("{'name': '%s', 'internal_address': '192.168.0.2', 'external_ports': '%s'%s}", name, ports, more);
+	return parse("{'name': '%s', 'internal_address': '192.168.0.2', 'external_ports': '%s'%s}", name,
+		     ports, more);
 }
 
 static void check_good(const struct config *config, const struct object *focus)
@@ -80,26 +81,28 @@ static void check_good(const struct config *config, const struct object *focus)
 	assert_int_equal(err.count, 0);
 }
 
-static void check_bad(const struct config *config, const struct object *focus, enum err_kind kind, const char *path,
-		      const char *words)
+static void check_bad(const struct config *config, const struct object *focus, enum err_kind kind,
+		      const char *path, const char *words)
 {
 	err_clear(&err);
 	assert_int_equal(config_check(config, focus, &err), kind == ERR_CONFLICT ? -EEXIST : -EINVAL);
 	assert_int_equal(err.kind, kind);
 	if (err.count != 1 || strcmp(err.items[0].path, path) != 0 || !strstr(err.items[0].message, words))
-		fail_msg("%u faults, first at \"%s\": \"%s\"; not at \"%s\": \"%s\"", err.count, err.items[0].path,
-			 err.items[0].message, path, words);
+		fail_msg("%u faults, first at \"%s\": \"%s\"; not at \"%s\": \"%s\"", err.count,
+			 err.items[0].path, err.items[0].message, path, words);
 }
 
 /* A network, two uplinks, a forward, a redirect and a source NAT that fit together. */
 static struct config *sample(void)
 {
-	return load(parse("{'networks': [{'name': 'lan', 'devices': ['br-lan']}],"
-			  " 'uplinks': [{'name': 'isp1', 'device': 'eth0'}, {'name': 'isp2', 'device': 'eth1'}],"
-			  " 'forwards': [{'name': 'web', 'internal_address': '192.168.0.2', 'external_ports': '80'}],"
-			  " 'redirects': [{'name': 'proxy', 'network': 'lan', 'port': 80, 'to_port': 8888}],"
-			  " 'source_nats': [{'name': 'vpn', 'sources': ['10.8.0.0/24'], 'uplink': 'isp1',"
-			  "   'address': '192.0.2.9'}]}"), NULL);
+	return load(
+		parse("{'networks': [{'name': 'lan', 'devices': ['br-lan']}],"
+		      " 'uplinks': [{'name': 'isp1', 'device': 'eth0'}, {'name': 'isp2', 'device': 'eth1'}],"
+		      " 'forwards': [{'name': 'web', 'internal_address': '192.168.0.2', 'external_ports': '80'}],"
+		      " 'redirects': [{'name': 'proxy', 'network': 'lan', 'port': 80, 'to_port': 8888}],"
+		      " 'source_nats': [{'name': 'vpn', 'sources': ['10.8.0.0/24'], 'uplink': 'isp1',"
+		      "   'address': '192.0.2.9'}]}"),
+		NULL);
 }
 
 static void test_ids(void **state)
@@ -131,7 +134,8 @@ static void test_ids(void **state)
 	put(config, KIND_FORWARD, forward("z", "3", ", 'id': 2147483647"));
 	assert_int_equal(put(config, KIND_FORWARD, forward("w", "4", ""))->id, 1);
 	for (unsigned i = 1; i < config->lists[KIND_FORWARD].count; i++)
-		assert_true(config->lists[KIND_FORWARD].items[i]->id > config->lists[KIND_FORWARD].items[i - 1]->id);
+		assert_true(config->lists[KIND_FORWARD].items[i]->id >
+			    config->lists[KIND_FORWARD].items[i - 1]->id);
 	/* The copy kept what it had. */
 	assert_ptr_equal(config_find(copy, KIND_UPLINK, 1), a);
 	assert_int_equal(copy->lists[KIND_FORWARD].count, 0);
@@ -150,7 +154,8 @@ static void test_full(void **state)
 		put(config, KIND_UPLINK, parse("{'name': 'u%u', 'device': 'd%u'}", i, i));
 	assert_int_equal(config->lists[KIND_UPLINK].items[UPLINKS_MAX - 1]->id, 127);
 	err_clear(&err);
-	assert_int_equal(config_put(config, object(KIND_UPLINK, parse("{'name': 'u', 'device': 'd'}")), &err), -ENOSPC);
+	assert_int_equal(config_put(config, object(KIND_UPLINK, parse("{'name': 'u', 'device': 'd'}")), &err),
+			 -ENOSPC);
 	assert_int_equal(err.kind, ERR_CONFLICT);
 	assert_non_null(strstr(err.detail, "127"));
 	/* One that is there can still be replaced. */
@@ -170,10 +175,12 @@ static void test_declared(void **state)
 	put(old, KIND_UPLINK, parse("{'id': 5, 'name': 'isp5', 'device': 'eth5'}"));
 
 	/* Names keep their ids; new ones get ids that were not used; an explicit id wins. */
-	new = load(parse("{'forwards': [{'name': 'new', 'internal_address': '192.168.0.2', 'external_ports': 1},"
-			 " {'name': 'mail', 'internal_address': '192.168.0.2', 'external_ports': 2},"
-			 " {'id': 7, 'name': 'web', 'internal_address': '192.168.0.2', 'external_ports': 3}],"
-			 " 'uplinks': [{'name': 'x', 'device': 'x'}, {'name': 'isp5', 'device': 'y'}]}"), old);
+	new = load(
+		parse("{'forwards': [{'name': 'new', 'internal_address': '192.168.0.2', 'external_ports': 1},"
+		      " {'name': 'mail', 'internal_address': '192.168.0.2', 'external_ports': 2},"
+		      " {'id': 7, 'name': 'web', 'internal_address': '192.168.0.2', 'external_ports': 3}],"
+		      " 'uplinks': [{'name': 'x', 'device': 'x'}, {'name': 'isp5', 'device': 'y'}]}"),
+		old);
 	assert_int_equal(config_find_name(new, KIND_FORWARD, "new")->id, 41);
 	assert_int_equal(config_find_name(new, KIND_FORWARD, "mail")->id, 40);
 	assert_int_equal(config_find_name(new, KIND_FORWARD, "web")->id, 7);
@@ -207,7 +214,8 @@ static void test_declared_full(void **state)
 	for (unsigned i = 0; i < UPLINKS_MAX; i++)
 		put(old, KIND_UPLINK, parse("{'name': 'u%u', 'device': 'd%u'}", i, i));
 	for (unsigned i = 0; i < UPLINKS_MAX; i++)
-		json_array_append_new(list, parse("{'name': '%s%u', 'device': 'd%u'}", i % 2 ? "u" : "new", i, i));
+		json_array_append_new(list,
+				      parse("{'name': '%s%u', 'device': 'd%u'}", i % 2 ? "u" : "new", i, i));
 	new = load(json_pack("{s:o}", "uplinks", list), old);
 	assert_int_equal(new->lists[KIND_UPLINK].count, UPLINKS_MAX);
 	for (unsigned i = 0; i < UPLINKS_MAX; i++) {
@@ -249,8 +257,10 @@ static void test_declared_wrong(void **state)
 	declared_wrong("{'settings': []}", "/settings", "must be an object");
 	declared_wrong("{'settings': {'history_length': 1}}", "/settings/history_length", "from 10 to 10000");
 	declared_wrong("{'policies': [{}]}", "/policies", "not in this version");
-	declared_wrong("{'networks': [{'name': 'a'}, {'name': 'b', 'hairpin': 1}]}", "/networks/1/hairpin", "\"on\"");
-	declared_wrong("{'networks': [{'id': 3, 'name': 'a'}, {'id': 3, 'name': 'b'}]}", "/networks/1/id", "also that");
+	declared_wrong("{'networks': [{'name': 'a'}, {'name': 'b', 'hairpin': 1}]}", "/networks/1/hairpin",
+		       "\"on\"");
+	declared_wrong("{'networks': [{'id': 3, 'name': 'a'}, {'id': 3, 'name': 'b'}]}", "/networks/1/id",
+		       "also that");
 	for (unsigned i = 0; i <= NETWORKS_MAX; i++)
 		json_array_append_new(json, parse("{'name': 'n%u'}", i));
 	many = json_pack("{s:o}", "networks", json);
@@ -288,7 +298,8 @@ static void test_places(void **state)
 	new = load(parse("{'forwards': ["
 			 " {'name': 'a', 'internal_address': '192.168.0.2', 'external_ports': 1},"
 			 " {'name': 'b', 'internal_address': '192.168.0.2', 'external_ports': 2},"
-			 " {'name': 'web', 'internal_address': '192.168.0.2', 'external_ports': 2}]}"), old);
+			 " {'name': 'web', 'internal_address': '192.168.0.2', 'external_ports': 2}]}"),
+		   old);
 	assert_string_equal(new->lists[KIND_FORWARD].items[0]->name, "web");
 	check_bad(new, NULL, ERR_CONFLICT, "/forwards/1/external_ports", "by forward \"web\"");
 	config_unref(new);
@@ -301,11 +312,13 @@ static void test_references(void **state)
 	struct object *made;
 
 	(void)state;
-	made = put(config, KIND_SOURCE_NAT, parse("{'name': 'x', 'sources': ['10.9.0.0/24'], 'uplink': 'isp9',"
-						  " 'address': '192.0.2.9'}"));
+	made = put(config, KIND_SOURCE_NAT,
+		   parse("{'name': 'x', 'sources': ['10.9.0.0/24'], 'uplink': 'isp9',"
+			 " 'address': '192.0.2.9'}"));
 	check_bad(config, made, ERR_INVALID, "/uplink", "there is no uplink named \"isp9\"");
 	config_remove(config, KIND_SOURCE_NAT, made->id);
-	made = put(config, KIND_REDIRECT, parse("{'name': 'x', 'network': 'isp1', 'port': 81, 'to_port': 1}"));
+	made = put(config, KIND_REDIRECT,
+		   parse("{'name': 'x', 'network': 'isp1', 'port': 81, 'to_port': 1}"));
 	check_bad(config, made, ERR_INVALID, "/network", "there is no network named \"isp1\"");
 	config_remove(config, KIND_REDIRECT, made->id);
 	check_good(config, NULL);
@@ -317,7 +330,8 @@ static void test_references(void **state)
 	json_t *warnings = object_warnings(config, made);
 
 	assert_int_equal(json_array_size(warnings), 1);
-	assert_string_equal(json_string_value(json_object_get(json_array_get(warnings, 0), "path")), "/uplinks/1");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(warnings, 0), "path")),
+			    "/uplinks/1");
 	json_decref(warnings);
 	warnings = object_warnings(config, config_find_name(config, KIND_UPLINK, "isp1"));
 	assert_int_equal(json_array_size(warnings), 0);
@@ -389,7 +403,8 @@ static void test_devices(void **state)
 	config_remove(config, KIND_UPLINK, made->id);
 	made = put(config, KIND_NETWORK, parse("{'name': 'dmz', 'devices': ['eth7', 'eth1']}"));
 	check_bad(config, made, ERR_CONFLICT, "/devices/1", "eth1 is a device of uplink \"isp2\" already");
-	check_bad(config, NULL, ERR_CONFLICT, "/uplinks/1/device", "eth1 is a device of network \"dmz\" already");
+	check_bad(config, NULL, ERR_CONFLICT, "/uplinks/1/device",
+		  "eth1 is a device of network \"dmz\" already");
 	put(config, KIND_NETWORK, parse("{'id': %u, 'name': 'dmz', 'devices': ['br-lan']}", made->id));
 	check_bad(config, NULL, ERR_CONFLICT, "/networks/1/devices/0", "network \"lan\"");
 	config_unref(config);
@@ -402,13 +417,16 @@ static void test_redirects(void **state)
 
 	(void)state;
 	made = put(config, KIND_REDIRECT, parse("{'name': 'x', 'network': 'lan', 'port': 80, 'to_port': 1}"));
-	check_bad(config, made, ERR_CONFLICT, "/port", "tcp port 80 of network \"lan\" is already taken by redirect "
+	check_bad(config, made, ERR_CONFLICT, "/port",
+		  "tcp port 80 of network \"lan\" is already taken by redirect "
 		  "\"proxy\"");
-	put(config, KIND_REDIRECT, parse("{'id': 2, 'name': 'x', 'network': 'lan', 'port': 80, 'to_port': 1,"
-					 " 'enabled': false}"));
+	put(config, KIND_REDIRECT,
+	    parse("{'id': 2, 'name': 'x', 'network': 'lan', 'port': 80, 'to_port': 1,"
+		  " 'enabled': false}"));
 	check_good(config, NULL);
-	put(config, KIND_REDIRECT, parse("{'id': 2, 'name': 'x', 'network': 'lan', 'port': 80, 'to_port': 1,"
-					 " 'protocol': 'udp'}"));
+	put(config, KIND_REDIRECT,
+	    parse("{'id': 2, 'name': 'x', 'network': 'lan', 'port': 80, 'to_port': 1,"
+		  " 'protocol': 'udp'}"));
 	check_good(config, NULL);
 	config_unref(config);
 }
@@ -435,7 +453,8 @@ static const struct pair pairs[] = {
 	{ "80", ", 'uplinks': ['isp1']", "80", "", "tcp port 80 on isp1 is already taken by forward \"a\"" },
 	{ "80", "", "80", ", 'uplinks': ['isp1']", "tcp port 80 on isp1 is already taken by forward \"a\"" },
 	{ "80", ", 'uplinks': ['isp1']", "80", ", 'uplinks': ['isp2']", NULL },
-	{ "80", ", 'uplinks': ['isp1', 'x']", "80", ", 'uplinks': ['isp2', 'x']", "tcp port 80 on x is already" },
+	{ "80", ", 'uplinks': ['isp1', 'x']", "80", ", 'uplinks': ['isp2', 'x']",
+	  "tcp port 80 on x is already" },
 	{ "1-100", ", 'uplinks': ['isp1']", "80,90", ", 'uplinks': ['isp2', 'isp1']", "tcp port 80 on isp1" },
 	{ "80", "", "80", ", 'family': 'ipv6', 'internal_address': '2001:db8::2'", NULL },
 };
@@ -465,8 +484,8 @@ static void test_claims(void **state)
 			check_bad(config, NULL, ERR_CONFLICT, "/forwards/1/external_ports", pair->words);
 			assert_non_null(strstr(err.detail, pair->words));
 			/* The request is about the first one: it is the one to blame. */
-			check_bad(config, config->lists[KIND_FORWARD].items[0], ERR_CONFLICT, "/external_ports",
-				  "by forward \"b\"");
+			check_bad(config, config->lists[KIND_FORWARD].items[0], ERR_CONFLICT,
+				  "/external_ports", "by forward \"b\"");
 		}
 		config_unref(config);
 	}
@@ -474,16 +493,19 @@ static void test_claims(void **state)
 
 static void test_claims_without_ports(void **state)
 {
-	struct config *config = load(parse("{'forwards': [{'name': 'a', 'internal_address': '192.168.0.2',"
-					   " 'protocols': ['gre', 'esp'], 'external_ports': null},"
-					   "{'name': 'b', 'internal_address': '192.168.0.2', 'protocols': ['ah'],"
-					   " 'external_ports': null}]}"), NULL);
+	struct config *config = load(
+		parse("{'forwards': [{'name': 'a', 'internal_address': '192.168.0.2',"
+		      " 'protocols': ['gre', 'esp'], 'external_ports': null},"
+		      "{'name': 'b', 'internal_address': '192.168.0.2', 'protocols': ['ah'],"
+		      " 'external_ports': null}]}"),
+		NULL);
 	struct object *made;
 
 	(void)state;
 	check_good(config, NULL);
-	made = put(config, KIND_FORWARD, parse("{'name': 'c', 'internal_address': '192.168.0.3', 'protocols': ['esp'],"
-					       " 'external_ports': null, 'uplinks': ['isp1']}"));
+	made = put(config, KIND_FORWARD,
+		   parse("{'name': 'c', 'internal_address': '192.168.0.3', 'protocols': ['esp'],"
+			 " 'external_ports': null, 'uplinks': ['isp1']}"));
 	check_bad(config, made, ERR_CONFLICT, "/protocols", "esp on isp1 is already taken by forward \"a\"");
 	config_unref(config);
 }
@@ -506,7 +528,8 @@ static bool oracle_clash(const struct config *config)
 				for (unsigned r = 0; r < f->external_ports.count; r++)
 					for (unsigned port = f->external_ports.items[r].first;
 					     port <= f->external_ports.items[r].last; port++) {
-						bool *at = &taken[u][f->protocols.items[p] == IPPROTO_UDP][port];
+						bool *at =
+							&taken[u][f->protocols.items[p] == IPPROTO_UDP][port];
 
 						if (*at)
 							return true;
@@ -529,18 +552,24 @@ static void test_claims_against_an_oracle(void **state)
 
 		for (unsigned i = 0; i < count; i++) {
 			char ports[64], uplinks[64] = "", name[8];
-			unsigned first = 1 + (unsigned)rand() % 90, second = first + 20 + (unsigned)rand() % 60;
+			unsigned first = 1 + (unsigned)rand() % 90,
+				 second = first + 20 + (unsigned)rand() % 60;
 
 			snprintf(name, sizeof(name), "f%u", i);
-			snprintf(ports, sizeof(ports), "%u-%u,%u", second, second + (unsigned)rand() % 8, first);
+			snprintf(ports, sizeof(ports), "%u-%u,%u", second, second + (unsigned)rand() % 8,
+				 first);
 			for (unsigned u = 0; u < 4 && rand() % 4; u++)
 				if (rand() % 2)
-					sprintf(uplinks + strlen(uplinks), "%s'u%u'", *uplinks ? ", " : "", u);
+					sprintf(uplinks + strlen(uplinks), "%s'u%u'", *uplinks ? ", " : "",
+						u);
 			put(config, KIND_FORWARD,
 			    parse("{'name': '%s', 'internal_address': '192.168.0.2', 'external_ports': '%s',"
-				  " 'protocols': [%s], 'uplinks': [%s], 'enabled': %s}", name, ports,
-				  rand() % 3 ? "'tcp'" : rand() % 2 ? "'udp'" : "'udp', 'tcp'", uplinks,
-				  rand() % 8 ? "true" : "false"));
+				  " 'protocols': [%s], 'uplinks': [%s], 'enabled': %s}",
+				  name, ports,
+				  rand() % 3 ? "'tcp'" :
+				  rand() % 2 ? "'udp'" :
+					       "'udp', 'tcp'",
+				  uplinks, rand() % 8 ? "true" : "false"));
 		}
 		clash = oracle_clash(config);
 		clashes += clash;
@@ -569,9 +598,11 @@ static void test_backend_sees(void **state)
 	check_good(config, NULL);
 	put(config, KIND_FORWARD, forward("b", "9011", ", 'id': 2, 'backend_sees': 'router'"));
 	check_good(config, NULL);
-	put(config, KIND_FORWARD, forward("b", "9005", ", 'id': 2, 'backend_sees': 'router', 'protocols': ['udp']"));
+	put(config, KIND_FORWARD,
+	    forward("b", "9005", ", 'id': 2, 'backend_sees': 'router', 'protocols': ['udp']"));
 	check_good(config, NULL);
-	put(config, KIND_FORWARD, forward("b", "9005", ", 'id': 2, 'backend_sees': 'router', 'enabled': false"));
+	put(config, KIND_FORWARD,
+	    forward("b", "9005", ", 'id': 2, 'backend_sees': 'router', 'enabled': false"));
 	check_good(config, NULL);
 	config_unref(config);
 }
@@ -584,9 +615,11 @@ static void test_total(void **state)
 	(void)state;
 	/* 32 forwards of 4096 ports are 131072. */
 	for (unsigned i = 0; i < 33; i++)
-		made = put(config, KIND_FORWARD,
-			   parse("{'name': 'f%u', 'internal_address': '192.168.0.%u', 'external_ports': '%u-%u',"
-				 " 'uplinks': ['u%u']}", i, i + 1, 1, i < 32 ? 4096 : 1, i));
+		made = put(
+			config, KIND_FORWARD,
+			parse("{'name': 'f%u', 'internal_address': '192.168.0.%u', 'external_ports': '%u-%u',"
+			      " 'uplinks': ['u%u']}",
+			      i, i + 1, 1, i < 32 ? 4096 : 1, i));
 	check_bad(config, made, ERR_INVALID, "/external_ports", "at most 131072 ports");
 	check_bad(config, NULL, ERR_INVALID, "/forwards/32/external_ports", "at most 131072 ports");
 	config_remove(config, KIND_FORWARD, made->id);
@@ -625,8 +658,9 @@ static void test_diff(void **state)
 	json = changes_to_json(&changes);
 	assert_string_equal(json_string_value(json_object_get(json_array_get(json, 2), "kind")), "forward");
 	assert_string_equal(json_string_value(json_object_get(json_array_get(json, 2), "name")), "web");
-	assert_string_equal(json_string_value(json_object_get(json_object_get(json_array_get(json, 2), "after"),
-							      "external_ports")), "8080");
+	assert_string_equal(json_string_value(json_object_get(
+				    json_object_get(json_array_get(json, 2), "after"), "external_ports")),
+			    "8080");
 	assert_true(json_is_null(json_object_get(json_array_get(json, 3), "before")));
 	assert_true(json_is_null(json_object_get(json_array_get(json, 0), "name")));
 	json_decref(json);
@@ -657,9 +691,10 @@ static void test_ten_thousand(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 10000; i++)
-		json_array_append_new(list, parse("{'name': 'forward %u', 'internal_address': '192.168.%u.%u',"
-						  " 'external_ports': '%u,%u-%u', 'uplinks': ['isp%u']}", i, i / 250,
-						  1 + i % 250, 10000 + i, 30000 + 2 * i, 30001 + 2 * i, i % 4));
+		json_array_append_new(
+			list, parse("{'name': 'forward %u', 'internal_address': '192.168.%u.%u',"
+				    " 'external_ports': '%u,%u-%u', 'uplinks': ['isp%u']}",
+				    i, i / 250, 1 + i % 250, 10000 + i, 30000 + 2 * i, 30001 + 2 * i, i % 4));
 	json = json_pack("{s:o}", "forwards", list);
 	t = now_ms();
 	old = load(json_incref(json), NULL);

@@ -150,7 +150,9 @@ static const char sample[] =
 
 static int begin(struct store *store, const struct config *old, const struct config *new, unsigned history)
 {
-	const struct commit commit = { .author = "admin", .reason = "a test", .at = 1234, .history_length = history };
+	const struct commit commit = {
+		.author = "admin", .reason = "a test", .at = 1234, .history_length = history
+	};
 	struct changes changes;
 	uint64_t revision;
 	int r;
@@ -244,7 +246,8 @@ static void test_columns(void **state)
 
 		for (unsigned i = 0; i < fields->count; i++)
 			wanted += field_is_kept(&fields->items[i]);
-		snprintf(text, sizeof(text), "SELECT name, \"notnull\" FROM pragma_table_info('%s')", kind_plural(kind));
+		snprintf(text, sizeof(text), "SELECT name, \"notnull\" FROM pragma_table_info('%s')",
+			 kind_plural(kind));
 		assert_int_equal(sqlite3_prepare_v2(db, text, -1, &stmt, NULL), SQLITE_OK);
 		while (sqlite3_step(stmt) == SQLITE_ROW) {
 			const char *name = (const char *)sqlite3_column_text(stmt, 0);
@@ -275,8 +278,10 @@ static void test_round_trip(void **state)
 	config_unref(read);
 	config_unref(config);
 	assert_int_equal(store_check(path, &err), 0);
-	assert_int_equal(ask(path, "SELECT count(*) FROM revision WHERE number = 1 AND at = 1234 AND author = 'admin'"
-			     " AND reason = 'a test' AND json_array_length(changes) = 8"), 1);
+	assert_int_equal(
+		ask(path, "SELECT count(*) FROM revision WHERE number = 1 AND at = 1234 AND author = 'admin'"
+			  " AND reason = 'a test' AND json_array_length(changes) = 8"),
+		1);
 }
 
 static void test_changes(void **state)
@@ -360,10 +365,11 @@ static struct config *many_forwards(unsigned count)
 	struct config *config = config_new();
 
 	for (unsigned i = 0; i < count; i++) {
-		json_t *json = json_pack("{s:o, s:o, s:o, s:[s], s:[s]}", "name", json_sprintf("forward %u", i),
-					 "internal_address", json_sprintf("192.168.%u.%u", i / 250, 1 + i % 250),
-					 "external_ports", json_sprintf("%u,%u-%u", 10000 + i, 30000 + 2 * i, 30001 + 2 * i),
-					 "uplinks", i % 2 ? "isp1" : "isp2", "sources", "198.51.100.0/24");
+		json_t *json = json_pack(
+			"{s:o, s:o, s:o, s:[s], s:[s]}", "name", json_sprintf("forward %u", i),
+			"internal_address", json_sprintf("192.168.%u.%u", i / 250, 1 + i % 250),
+			"external_ports", json_sprintf("%u,%u-%u", 10000 + i, 30000 + 2 * i, 30001 + 2 * i),
+			"uplinks", i % 2 ? "isp1" : "isp2", "sources", "198.51.100.0/24");
 		struct object *object;
 
 		assert_int_equal(object_from_json(KIND_FORWARD, json, "", false, &object, &err), 0);
@@ -490,19 +496,25 @@ static void test_wrong_rows(void **state)
 		  "table \"forwards\", row 1, \"external_ports\": must be ports");
 	wrong_row("UPDATE forwards SET name = CAST(x'61ff' AS TEXT) WHERE id = 40",
 		  "row 40, \"name\": cannot be read");
-	wrong_row("UPDATE forwards SET name = 'a' || char(10) WHERE id = 40", "\"name\": must have no control");
-	wrong_row("UPDATE forwards SET name = 'a' || char(0) || 'b' WHERE id = 40", "\"name\": must have no control");
+	wrong_row("UPDATE forwards SET name = 'a' || char(10) WHERE id = 40",
+		  "\"name\": must have no control");
+	wrong_row("UPDATE forwards SET name = 'a' || char(0) || 'b' WHERE id = 40",
+		  "\"name\": must have no control");
 	wrong_row("UPDATE forwards SET enabled = 2 WHERE id = 1", "\"enabled\": must be true or false");
 	wrong_row("UPDATE forwards SET protocols = 'tcp' WHERE id = 1", "\"protocols\": cannot be read");
-	wrong_row("UPDATE forwards SET protocols = '[]' WHERE id = 1", "\"protocols\": must have at least one");
-	wrong_row("UPDATE forwards SET sources = '[\"2001:db8::/32\"]' WHERE id = 1", "\"sources/0\": must be an IPv4");
-	wrong_row("UPDATE forwards SET internal_ports = '1' WHERE id = 1", "\"internal_ports\": must be as many");
+	wrong_row("UPDATE forwards SET protocols = '[]' WHERE id = 1",
+		  "\"protocols\": must have at least one");
+	wrong_row("UPDATE forwards SET sources = '[\"2001:db8::/32\"]' WHERE id = 1",
+		  "\"sources/0\": must be an IPv4");
+	wrong_row("UPDATE forwards SET internal_ports = '1' WHERE id = 1",
+		  "\"internal_ports\": must be as many");
 	wrong_row("UPDATE uplinks SET health = '{\"targets\": []}' WHERE id = 3", "\"health/targets\"");
 	wrong_row("UPDATE uplinks SET weight = 101 WHERE id = 3", "\"weight\": must be a whole number");
 	wrong_row("UPDATE uplinks SET device = '..' WHERE id = 3", "row 3, \"device\"");
 	wrong_row("UPDATE settings SET language = 'xx'", "table \"settings\", row 1, \"language\"");
 	wrong_row("UPDATE settings SET id = 2", "\"settings\", row 2, \"id\"");
-	wrong_row("UPDATE uplinks SET id = 128 WHERE id = 3", "row 128, \"id\": must be a whole number from 1 to 127");
+	wrong_row("UPDATE uplinks SET id = 128 WHERE id = 3",
+		  "row 128, \"id\": must be a whole number from 1 to 127");
 	wrong_row("UPDATE uplinks SET id = -1 WHERE id = 3", "row -1, \"id\"");
 	wrong_row("UPDATE uplinks SET device = 'ppp0'", "ppp0 is a device of uplink");
 	wrong_row("DELETE FROM uplinks WHERE id = 3", "there is no uplink named \"isp1\"");
@@ -689,9 +701,11 @@ static void test_good_copy(void **state)
 
 static const char second_version[] = "ALTER TABLE networks ADD COLUMN colour TEXT NOT NULL DEFAULT 'green';"
 				     "UPDATE networks SET colour = 'blue';";
-static const char third_version[] = "CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT; INSERT INTO more VALUES (17);";
-static const char broken_version[] = "CREATE TABLE half (id INTEGER PRIMARY KEY) STRICT; DELETE FROM networks;"
-				     "INSERT INTO nowhere VALUES (1);";
+static const char third_version[] =
+	"CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT; INSERT INTO more VALUES (17);";
+static const char broken_version[] =
+	"CREATE TABLE half (id INTEGER PRIMARY KEY) STRICT; DELETE FROM networks;"
+	"INSERT INTO nowhere VALUES (1);";
 
 static void test_migrations(void **state)
 {
@@ -919,24 +933,12 @@ static void test_ten_thousand(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORE_TEST(test_new),
-		STORE_TEST(test_columns),
-		STORE_TEST(test_round_trip),
-		STORE_TEST(test_changes),
-		STORE_TEST(test_undo),
-		STORE_TEST(test_killed),
-		STORE_TEST(test_history),
-		STORE_TEST(test_secrets),
-		STORE_TEST(test_wrong_rows),
-		STORE_TEST(test_strange_files),
-		STORE_TEST(test_damaged),
-		STORE_TEST(test_any_page),
-		STORE_TEST(test_good_copy),
-		STORE_TEST(test_migrations),
-		STORE_TEST(test_permissions),
-		STORE_TEST(test_full_disk),
-		STORE_TEST(test_one_owner),
-		STORE_TEST(test_ten_thousand),
+		STORE_TEST(test_new),           STORE_TEST(test_columns),    STORE_TEST(test_round_trip),
+		STORE_TEST(test_changes),       STORE_TEST(test_undo),       STORE_TEST(test_killed),
+		STORE_TEST(test_history),       STORE_TEST(test_secrets),    STORE_TEST(test_wrong_rows),
+		STORE_TEST(test_strange_files), STORE_TEST(test_damaged),    STORE_TEST(test_any_page),
+		STORE_TEST(test_good_copy),     STORE_TEST(test_migrations), STORE_TEST(test_permissions),
+		STORE_TEST(test_full_disk),     STORE_TEST(test_one_owner),  STORE_TEST(test_ten_thousand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
