@@ -172,8 +172,12 @@ install: all
 	install -D -m 755 $(OUT)/porticod $(DESTDIR)$(PREFIX)/sbin/porticod
 	install -D -m 755 $(OUT)/portico $(DESTDIR)$(PREFIX)/bin/portico
 	install -D -m 644 init/portico.service $(DESTDIR)$(PREFIX)/lib/systemd/system/portico.service
+	sed -i 's,=/usr/sbin/,=$(PREFIX)/sbin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/portico.service
 	install -D -m 644 init/portico.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/portico.conf
 	install -D -m 644 init/portico.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/portico.conf
+	@# A package's own scripts do this; without one, the service must be able to start now.
+	@[ -n '$(DESTDIR)' ] || ! command -v systemd-tmpfiles >/dev/null || \
+		{ systemd-sysusers portico.conf && systemd-tmpfiles --create portico.conf; }
 
 # ---- upkeep --------------------------------------------------------------
 
