@@ -211,6 +211,23 @@ static void schedule_expiry(struct engine *engine)
 }
 
 /*
+ * True if what was observed says of every sysctl that is desired what it is. Only those that were
+ * desired then were read, so a configuration that wants others has the kernel read again.
+ */
+static bool sysctls_observed(const struct kstate *observed, const struct kstate *desired)
+{
+	for (unsigned i = 0; i < desired->sysctl_count; i++) {
+		bool found = false;
+
+		for (unsigned j = 0; j < observed->sysctl_count && !found; j++)
+			found = strcmp(observed->sysctls[j].path, desired->sysctls[i].path) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/*
  * The one way to the kernel: compiles `config`, compares, sends the difference.
  * `ret_steps` (may be NULL): how many there were. Returns a failure that the
  * caller should know of, with `err` set; the kernel may then have a part.
@@ -225,7 +242,7 @@ static int bring_about(struct engine *engine, const struct config *config, unsig
 
 	if (r < 0)
 		return err_set(err, ERR_INTERNAL, "the kernel state cannot be computed: %s", strerror(-r));
-	if (!engine->observed) {
+	if (!engine->observed || !sysctls_observed(engine->observed, desired)) {
 		r = read_observed(engine, desired);
 		if (r < 0) {
 			state_free(desired);
@@ -480,7 +497,7 @@ int engine_plan(struct engine *engine, const struct config *next, json_t **ret_j
 
 	if (r < 0)
 		return err_set(err, ERR_INTERNAL, "the kernel state cannot be computed: %s", strerror(-r));
-	if (!engine->observed)
+	if (!engine->observed || !sysctls_observed(engine->observed, desired))
 		r = read_observed(engine, desired);
 	if (r == 0)
 		r = plan_make(desired, engine->observed, &plan);

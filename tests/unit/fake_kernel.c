@@ -19,12 +19,13 @@ static int read_links(struct kernel *kernel, struct links *ret_links)
 	return r;
 }
 
-/* As after somebody's `nft flush ruleset`: nothing is there. */
+/* As after somebody's `nft flush ruleset` and `sysctl -w ...=0`: nothing is there, all that is asked for is 0. */
 static int read_state(struct kernel *kernel, const struct kstate *desired, struct kstate *ret_state)
 {
 	(void)kernel;
-	(void)desired;
 	kstate_init(ret_state);
+	for (unsigned i = 0; i < desired->sysctl_count; i++)
+		kstate_add_sysctl(ret_state, desired->sysctls[i].path, 0);
 	return kstate_finish(ret_state);
 }
 
@@ -51,7 +52,9 @@ static int apply(struct kernel *kernel, const struct plan *plan, struct apply_re
 	this->applies++;
 	this->steps = plan->count;
 	this->elems = 0;
+	this->sysctls = 0;
 	for (unsigned i = 0; i < plan->count; i++) {
+		this->sysctls += plan->steps[i].type == STEP_SYSCTL;
 		nft |= step_is_nft(&plan->steps[i]);
 		this->elems += plan->steps[i].elem_count;
 		if (this->refuse_routes && plan->steps[i].type == STEP_ROUTE_SET)

@@ -13,6 +13,7 @@ struct fake_kernel {
 	unsigned applies;   /* calls of apply() */
 	unsigned steps;     /* steps of the last one */
 	unsigned elems;     /* elements in them */
+	unsigned sysctls;   /* sysctls set by them */
 	bool refuse_nft;    /* the batch as a whole */
 	bool refuse_routes; /* every ROUTE_SET */
 	unsigned sweeps;

@@ -267,6 +267,8 @@ static void an_old_refusal_hinders_nobody(void **state)
 	struct fixture *f = *state;
 
 	f->kernel.links = "[]";
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_LINKS);
+	turn(f, 0);
 	assert_int_equal(put(f, KIND_UPLINK, uplink), 0);
 	f->kernel.links = two_links;
 	f->kernel.refuse_routes = true;
@@ -294,6 +296,17 @@ static void fw4_is_noticed(void **state)
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
 	turn(f, 0);
 	assert_true(engine_environment(f->engine)->fw4);
+}
+
+/* What was not desired was not read either: it must not pass for known. */
+static void sysctls_wanted_again_are_set(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	assert_int_equal(put(f, KIND_SETTINGS, "{\"manage_sysctls\": false}"), 0);
+	assert_int_equal(put(f, KIND_SETTINGS, "{\"manage_sysctls\": true}"), 0);
+	assert_true(f->kernel.sysctls > 0);
 }
 
 static void counters_add_up(void **state)
@@ -344,6 +357,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_new_address_is_few_elements, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_old_refusal_hinders_nobody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(fw4_is_noticed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sysctls_wanted_again_are_set, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(counters_add_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_plan_changes_nothing, set_up, tear_down),
 	};
