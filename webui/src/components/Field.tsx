@@ -34,11 +34,10 @@ interface Props {
 	spec: FieldSpec;
 	value: Value;
 	error?: string;
-	autofocus?: boolean;
 	onChange: (value: Value) => void;
 }
 
-export function Field({ spec, value, error, autofocus, onChange }: Props) {
+export function Field({ spec, value, error, onChange }: Props) {
 	const id = useId();
 	const helpId = `${id}-help`;
 	const errorId = `${id}-error`;
@@ -82,7 +81,7 @@ export function Field({ spec, value, error, autofocus, onChange }: Props) {
 					type={spec.type === "secret" ? "password" : spec.type === "time" ? "datetime-local" : "text"}
 					inputMode={spec.type === "number" ? "numeric" : spec.inputmode}
 					autoComplete={spec.autocomplete ?? "off"} autoCapitalize="none" spellcheck={false}
-					autoFocus={autofocus} list={spec.suggestions?.length ? `${id}-list` : undefined}
+					list={spec.suggestions?.length ? `${id}-list` : undefined}
 					onInput={(e) => onChange(e.currentTarget.value)} />}
 			{spec.suggestions?.length ? (
 				<datalist id={`${id}-list`}>

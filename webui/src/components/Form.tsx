@@ -16,6 +16,7 @@ interface Props {
 	submitLabel: string;
 	onCancel?: () => void;
 	before?: ComponentChildren; // above the fields
+	takeFocus?: boolean;        // to the first entry, when the form appears
 }
 
 interface Complaints {
@@ -25,7 +26,7 @@ interface Complaints {
 
 const none: Complaints = { fields: {}, general: [] };
 
-export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel, before }: Props) {
+export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel, before, takeFocus }: Props) {
 	const form = useRef<HTMLFormElement>(null);
 	const [busy, setBusy] = useState(false);
 	const [complaints, setComplaints] = useState(none);
@@ -35,6 +36,10 @@ export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel
 	const folded = visible.filter((field) => field.more);
 	const plain = visible.filter((field) => !field.more);
 
+	useEffect(() => {
+		if (takeFocus)
+			form.current?.querySelector<HTMLElement>(".field input, .field select")?.focus();
+	}, []);
 	useEffect(() => {
 		if (complaints === none)
 			return;

@@ -49,11 +49,20 @@ export function CollectionPage<K extends Kind>(props: Props<K>) {
 					<Table caption={t(`nav.${kind}`)} items={items} columns={columns} searchText={searchText}
 						editHref={(item) => href(kind, item.id)}
 						onToggle={switchable ? (item, on) => void toggle(kind, item, on) : undefined}
-						onDelete={(item) => void remove(kind, item)} />
+						onDelete={(item) => void removeRow(kind, item)} />
 				)}
 			{route.open !== null && (
 				<Editor key={`${kind}-${route.open}`} editing={editing} id={route.open} state={state} onClose={() => go(kind)} />
 			)}
 		</>
 	);
+}
+
+// The button that had the focus goes with its row: the heading takes it.
+async function removeRow<K extends Kind>(kind: K, item: Kinds[K]): Promise<void> {
+	await remove(kind, item);
+	requestAnimationFrame(() => {
+		if (document.activeElement === document.body)
+			document.querySelector("h1")?.focus();
+	});
 }

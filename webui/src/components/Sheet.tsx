@@ -21,11 +21,10 @@ export function Sheet({ title, children, onClose }: Props) {
 		const element = dialog.current!;
 		const before = document.activeElement as HTMLElement | null;
 		element.showModal();
-		element.querySelector<HTMLElement>("[autofocus], input, select, textarea")?.focus();
 		return () => {
 			element.close();
-			if (before?.isConnected)
-				before.focus();
+			// The button that opened us may be gone: the first object takes the place of "nothing yet".
+			(before?.isConnected ? before : document.querySelector<HTMLElement>("h1"))?.focus();
 		};
 	}, []);
 

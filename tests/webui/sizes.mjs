@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// On a phone, in the dark, and with ten thousand forwards.
+
+import assert from "node:assert/strict";
+import { api, close, everythingNamed, field, logIn, noSidewaysScroll, open, row, shot, story } from "./browser.mjs";
+
+const some = [
+	{ name: "web", external_ports: "80,443", internal_address: "192.168.0.2", comment: "the photos" },
+	{ name: "game server", external_ports: "25565", internal_address: "192.168.0.3", protocols: ["tcp", "udp"] },
+	{ name: "camera", external_ports: "8000-8100", internal_ports: "9000-9100", internal_address: "192.168.0.4",
+		sources: ["203.0.113.0/24"] },
+	{ name: "wireguard", external_ports: "51820", internal_address: "192.168.0.2", protocols: ["udp"] },
+	{ name: "old game", external_ports: "7777", internal_address: "192.168.0.3", enabled: false },
+	{ name: "ipv6 web", external_ports: "443", internal_address: "fd00:db8::1234:5678:9abc:def0" },
+];
+const views = ["Forwards", "Uplinks", "Networks", "Redirects", "Source NAT", "Settings"];
+
+await story(async () => {
+	for (const forward of some)
+		assert.equal((await api("POST", "/forwards", forward)).status, 201);
+	await phone();
+	await desktop("light");
+	await desktop("dark");
+	await many();
+});
+
+async function phone() {
+	const page = await open({ viewport: { width: 360, height: 780 }, hasTouch: true, isMobile: true });
+	await noSidewaysScroll(page);
+	await logIn(page);
+	await row(page, "camera").waitFor();
+	await shot(page, "phone");
+	for (const view of views) {
+		await page.getByRole("button", { name: "Menu" }).click();
+		await page.locator("nav").getByRole("link", { name: view }).click();
+		await page.getByRole("heading", { name: view, exact: true }).waitFor();
+		await noSidewaysScroll(page);
+		await everythingNamed(page);
+	}
+	await page.goto(`${page.url().split("#")[0]}#/forwards/new`);
+	await page.getByText("More", { exact: true }).click();
+	await noSidewaysScroll(page);
+	const inside = await page.evaluate(() => {
+		const sheet = document.querySelector(".form-body");
+		return sheet.scrollWidth <= sheet.clientWidth;
+	});
+	assert(inside, "the form scrolls sideways");
+	await page.getByText("More", { exact: true }).click();
+	await shot(page, "phone-add");
+	await close(page);
+}
+
+async function desktop(colorScheme) {
+	const page = await open({ colorScheme });
+	await logIn(page);
+	await row(page, "camera").waitFor();
+	await shot(page, `desktop-${colorScheme}`);
+	for (const view of views) {
+		await page.locator("nav").getByRole("link", { name: view }).click();
+		await page.getByRole("heading", { name: view, exact: true }).waitFor();
+		await noSidewaysScroll(page);
+		await contrast(page);
+	}
+	await close(page);
+}
+
+// WCAG 2.1, 1.4.3: 4.5 to 1 for text. Only plain colours are used, so the nearest opaque background counts.
+async function contrast(page) {
+	const faint = await page.evaluate(() => {
+		const parse = (text) => (text.match(/[\d.]+/g) ?? []).map(Number);
+		const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+			.map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+			.reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+		const ground = (e) => {
+			for (; e; e = e.parentElement) {
+				const colour = parse(getComputedStyle(e).backgroundColor);
+				if (colour.length === 3 || colour[3] === 1)
+					return colour;
+			}
+			return [255, 255, 255];
+		};
+		return [...document.querySelectorAll("#app *")]
+			.filter((e) => e.checkVisibility() && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+			.map((e) => {
+				const [a, b] = [luminance(parse(getComputedStyle(e).color)), luminance(ground(e))].sort((x, y) => y - x);
+				return [(a + 0.05) / (b + 0.05), e.textContent];
+			})
+			.filter(([ratio]) => ratio < 4.5);
+	});
+	assert.deepEqual(faint, [], "text with too little contrast");
+}
+
+async function many() {
+	const forwards = Array.from({ length: 10_000 }, (_, i) => ({
+		name: `bulk ${i}`, external_ports: String(10_000 + i), internal_address: `192.168.${i >> 8}.${i & 255 || 1}`,
+	}));
+	const config = (await api("GET", "/config")).body;
+	assert.equal((await api("PUT", "/config", { ...config, forwards })).status, 200);
+	const page = await open();
+	await logIn(page);
+	await page.locator(".pager", { hasText: "1–50 of 10,000" }).waitFor();
+	assert.equal(await page.locator("tbody tr").count(), 50);
+	await page.getByRole("button", { name: "Next page" }).click();
+	await page.locator(".pager", { hasText: "51–100 of 10,000" }).waitFor();
+
+	await page.getByLabel("Filter").fill("bulk 9999");
+	await row(page, "bulk 9999").waitFor();
+	assert.equal(await page.locator("tbody tr").count(), 1);
+	await shot(page, "many");
+
+	await row(page, "bulk 9999").getByRole("link", { name: "bulk 9999", exact: true }).click();
+	await field(page, "external_ports").locator("input").fill("9");
+	await page.getByRole("button", { name: "Save" }).click();
+	await page.getByRole("dialog").waitFor({ state: "detached" });
+	await row(page, "bulk 9999").locator(".cell-outside").getByText("9", { exact: true }).waitFor();
+}
