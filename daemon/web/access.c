@@ -100,7 +100,7 @@ static enum MHD_Result refuse_parameter(void *arg, enum MHD_ValueKind kind, cons
 	(void)kind;
 	(void)value;
 	snprintf(path, sizeof(path), "?%.64s", name);
-	if (request->route->commits && strcmp(name, "confirm_within_s") == 0) {
+	if ((request->route->flags & ROUTE_CHANGES) && strcmp(name, "confirm_within_s") == 0) {
 		err_field(&request->err, path, "changes on trial are not in this version");
 	} else {
 		request->err.kind = ERR_SYNTAX;
@@ -122,7 +122,7 @@ int access_check_revision(struct request *request, struct err *err)
 	uint64_t revision = engine_revision(request->web->engine);
 	char tag[32], *found;
 
-	if (!request->route->commits || !wanted || strcmp(wanted, "*") == 0)
+	if (!(request->route->flags & ROUTE_CHANGES) || !wanted || strcmp(wanted, "*") == 0)
 		return 0;
 	snprintf(tag, sizeof(tag), "\"%llu\"", (unsigned long long)revision);
 	found = strstr(wanted, tag);

@@ -13,6 +13,7 @@
 
 enum {
 	CONNECTIONS_MAX = 256,
+	CONNECTIONS_RESERVED = 32, /* of these for the Unix socket: strangers must not keep root out */
 	CONNECTION_MEMORY =
 		32 * 1024, /* of one connection: the request's headers must fit, its body passes through */
 	CONNECTION_IDLE_S = 60,
@@ -175,7 +176,7 @@ static void add_answer_headers(const struct request *request, struct MHD_Respons
 
 	page_secure(response);
 	MHD_add_response_header(response, "Cache-Control", "no-store");
-	if (answer->etag && !request->failed) {
+	if (request->route && (request->route->flags & ROUTE_REVISION) && !request->failed) {
 		snprintf(text, sizeof(text), "\"%llu\"",
 			 (unsigned long long)engine_revision(request->web->engine));
 		MHD_add_response_header(response, "ETag", text);
@@ -241,6 +242,8 @@ static void request_conclude(struct request *request, int rc)
 {
 	if (rc == REQUEST_PENDING)
 		return;
+	if (rc == 0 && request->route && request->route->response && !request->answer.json)
+		rc = -ENOMEM; /* the JSON could not be made */
 	request->failed = rc < 0;
 	if (request->failed && request->err.kind == ERR_NONE)
 		err_set(&request->err, ERR_INTERNAL, "%s", strerror(-rc));
@@ -384,8 +387,19 @@ static void add_connection(struct web *web, int fd, const struct sockaddr *addre
 	web_run(web);
 }
 
+static bool is_full(struct web *web)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(web->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	return info && info->num_connections >= CONNECTIONS_MAX - CONNECTIONS_RESERVED;
+}
+
 void web_accept(struct web *web, int fd, const struct sockaddr_storage *peer)
 {
+	if (is_full(web)) {
+		close(fd);
+		return;
+	}
 	/* The edge must not be able to pass somebody off as root, who comes as AF_UNIX. */
 	if (peer->ss_family == AF_INET)
 		add_connection(web, fd, (const struct sockaddr *)peer, sizeof(struct sockaddr_in));

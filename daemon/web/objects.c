@@ -48,7 +48,6 @@ static int answer_written(struct request *request, enum kind kind, uint32_t id)
 	if (!object)
 		return -EIO;
 	request->answer.json = object_answer(engine, object);
-	request->answer.etag = true;
 	add_warnings(request->answer.json, object_warnings(config, object));
 	return 0;
 }
@@ -143,7 +142,6 @@ int object_list(struct request *request, struct err *err)
 	for (unsigned i = 0; i < list->count; i++)
 		json_array_append_new(items, object_answer(engine, list->items[i]));
 	request->answer.json = json_pack("{s:o}", "items", items);
-	request->answer.etag = true;
 	return 0;
 }
 
@@ -154,7 +152,6 @@ int object_get(struct request *request, struct err *err)
 	if (!object)
 		return -ENOENT;
 	request->answer.json = object_answer(request->web->engine, object);
-	request->answer.etag = true;
 	return 0;
 }
 
@@ -200,15 +197,11 @@ int object_delete(struct request *request, struct err *err)
 	answer = object_answer(request->web->engine, object);
 	config_remove(next, object->kind, object->id);
 	rc = commit(request, next, NULL, err);
-	if (rc < 0) {
-		if (err->kind == ERR_INVALID) /* what is wrong now is that others refer to it */
-			err->kind = ERR_CONFLICT;
+	if (rc < 0)
 		json_decref(answer);
-		return rc;
-	}
-	request->answer.json = answer;
-	request->answer.etag = true;
-	return 0;
+	else
+		request->answer.json = answer;
+	return rc;
 }
 
 /* --- settings --- */
@@ -222,7 +215,6 @@ int settings_get(struct request *request, struct err *err)
 {
 	(void)err;
 	request->answer.json = object_answer(request->web->engine, settings_of(request));
-	request->answer.etag = true;
 	return 0;
 }
 
@@ -264,7 +256,6 @@ int config_get(struct request *request, struct err *err)
 {
 	(void)err;
 	request->answer.json = config_to_json(engine_config(request->web->engine));
-	request->answer.etag = true;
 	return 0;
 }
 

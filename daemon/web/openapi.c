@@ -199,9 +199,9 @@ static json_t *success_response(const struct route *route, enum kind kind)
 		json_object_set_new(response, "content",
 				    json_pack("{s:{s:o}}", "application/json", "schema",
 					      schema_reference(route->response, kind)));
-	if (route->commits && route->handler != config_plan)
+	if (route->flags & ROUTE_REVISION)
 		add_header(response, "ETag");
-	if (route->status == 201 && route->commits)
+	if (route->status == 201 && (route->flags & ROUTE_CHANGES))
 		add_header(response, "Location");
 	if (session && route->method != METHOD_GET)
 		add_header(response, "Set-Cookie");
@@ -216,21 +216,21 @@ static bool may_fail_with(const struct route *route, unsigned status)
 	case 403:
 		return true;
 	case 401:
-		return route->who == WHO_ADMIN || route->throttled;
+		return route->who == WHO_ADMIN || (route->flags & ROUTE_THROTTLED);
 	case 404:
 		return strstr(route->path, "{id}") != NULL;
 	case 413:
 	case 415:
 	case 422:
-		return route->request || (status == 422 && route->commits);
+		return route->request || (status == 422 && (route->flags & ROUTE_CHANGES));
 	case 409:
 	case 503:
-		return route->commits || route->throttled;
+		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED);
 	case 412:
 	case 502:
-		return route->commits;
+		return (route->flags & ROUTE_CHANGES);
 	case 429:
-		return route->throttled;
+		return (route->flags & ROUTE_THROTTLED);
 	}
 	return false;
 }
@@ -281,7 +281,7 @@ static json_t *operation_new(const struct route *route, enum kind kind)
 
 	if (strstr(route->path, "{id}"))
 		json_array_append_new(parameters, reference("parameters", "id", kind));
-	if (route->commits)
+	if ((route->flags & ROUTE_CHANGES))
 		json_array_append_new(parameters, reference("parameters", "ifMatch", kind));
 	if (route->request)
 		json_object_set_new(operation, "requestBody", operation_body(route, kind));

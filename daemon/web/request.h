@@ -63,8 +63,13 @@ struct route {
 	const char *response; /* schema of the answer, NULL: none */
 	unsigned status;      /* of success */
 	size_t body_max;      /* 0: BODY_MAX */
-	bool commits;         /* takes If-Match, may meet conflicts and the kernel's refusal */
-	bool throttled;
+	unsigned flags;
+};
+
+enum {
+	ROUTE_REVISION = 1 << 0,  /* the answer carries the revision, as ETag */
+	ROUTE_CHANGES = 1 << 1,   /* takes If-Match, may meet conflicts and the kernel's refusal */
+	ROUTE_THROTTLED = 1 << 2, /* a try at a secret */
 };
 
 extern const struct route routes[];
@@ -73,7 +78,6 @@ extern const unsigned route_count;
 struct answer {
 	unsigned status; /* 0: the route's; with an error: that of its kind */
 	json_t *json;
-	bool etag; /* the revision as ETag */
 	char location[64];
 	char cookie[192];
 	char allow[40];

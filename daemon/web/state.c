@@ -113,7 +113,7 @@ static json_t *network_state(const struct engine *engine, const struct network *
 			const struct link_address *address = &link->addresses[k];
 			struct prefix prefix = prefix_of(&address->address, address->prefix_length);
 
-			if (ip_is_link_local(&address->address))
+			if (!uplink_address_counts(address))
 				continue;
 			append_once(addresses, ip_format(&address->address, text));
 			append_once(prefixes, prefix_format(&prefix, text));

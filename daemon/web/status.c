@@ -60,7 +60,6 @@ int status_get(struct request *request, struct err *err)
 		filter_is_ours(engine_config(engine), environment) ? "own" : "beside", "fw4",
 		environment->fw4, "uplinks", status_uplinks(engine), "forwards", status_forwards(engine),
 		"features", "forwards", "hairpin", "source-nat", "redirects", "uplink-replies");
-	request->answer.etag = true;
 	return 0;
 }
 

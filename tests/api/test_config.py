@@ -80,6 +80,12 @@ def test_plan_does_nothing(api):
     assert [(c["kind"], c["id"], c["after"]) for c in removal] == [("uplink", 1, None)]
 
 
+def test_warnings_are_named_by_their_place(api):
+    forward = {**KINDS["/forwards"][2], "uplinks": ["none"]}
+    config = api.put("/config", {"forwards": [{**forward, "name": "a", "uplinks": [], "external_ports": "1"}, forward]})
+    assert [w["path"] for w in config.expect(200)["warnings"]] == ["/forwards/1/uplinks/0"]
+
+
 def test_if_match(api):
     at = revision(api)
     assert api.put("/config", {"networks": [NETWORK]}, headers={"If-Match": f'"{at - 1}"'}).status == 412
