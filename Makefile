@@ -35,7 +35,7 @@ ALL_LDFLAGS = $(MODE) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 run = $(if $(V),,@printf '  %-6s %s\n' $(1) $@ &&) $(2)
 
 # On all processors, unless -j says otherwise.
-SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+PARALLEL = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # ---- what is built -------------------------------------------------------
 
@@ -113,7 +113,7 @@ $(DRIVERS): $(OUT)/%: $(OUT)/obj/tests/net/%.o $(OUT)/daemon.a
 	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS))
 
 check:
-	@$(SUBMAKE) SAN=1 run-checks
+	@$(MAKE) $(PARALLEL) SAN=1 run-checks
 
 run-checks: $(UNIT) $(GOLDEN)
 	@failed=; for t in $(UNIT) $(GOLDEN:%=%:tests/golden); do \
@@ -128,15 +128,15 @@ drivers: $(DRIVERS)
 
 test: deps
 	@unit=passed; page=passed; \
-	$(SUBMAKE) check || unit=FAILED; \
-	$(SUBMAKE) SAN=1 all drivers && \
+	$(MAKE) $(PARALLEL) check || unit=FAILED; \
+	$(MAKE) $(PARALLEL) SAN=1 all drivers && \
 	PORTICO_BUILD=$(abspath $(BUILD)/san) $(PYTHON) -m pytest -q -rs $(PYTEST_ARGS) \
 		$(wildcard tests/api tests/net tests/webui) || page=FAILED; \
 	echo; echo "make test: unit and golden tests $$unit, API, network and page tests $$page"; \
 	[ $$unit$$page = passedpassed ]
 
 demo: deps
-	@$(SUBMAKE) all
+	@$(MAKE) $(PARALLEL) all
 	PORTICO_BUILD=$(abspath $(BUILD)) ONESHOT=$(ONESHOT) tests/lab/demo
 
 # ---- the machine ---------------------------------------------------------
