@@ -179,12 +179,13 @@ static void test_declared(void **state)
 		parse("{'forwards': [{'name': 'new', 'internal_address': '192.168.0.2', 'external_ports': 1},"
 		      " {'name': 'mail', 'internal_address': '192.168.0.2', 'external_ports': 2},"
 		      " {'id': 7, 'name': 'web', 'internal_address': '192.168.0.2', 'external_ports': 3}],"
-		      " 'uplinks': [{'name': 'x', 'device': 'x'}, {'name': 'isp5', 'device': 'y'}]}"),
+		      " 'uplinks': [{'name': 'x', 'device': 'x'}, {'name': 'isp5', 'device': 'y'},"
+		      " {'id': 3, 'name': 'z', 'device': 'z'}]}"),
 		old);
 	assert_int_equal(config_find_name(new, KIND_FORWARD, "new")->id, 41);
 	assert_int_equal(config_find_name(new, KIND_FORWARD, "mail")->id, 40);
 	assert_int_equal(config_find_name(new, KIND_FORWARD, "web")->id, 7);
-	assert_int_equal(config_find_name(new, KIND_UPLINK, "x")->id, 3);
+	assert_int_equal(config_find_name(new, KIND_UPLINK, "x")->id, 4);
 	assert_int_equal(config_find_name(new, KIND_UPLINK, "isp5")->id, 5);
 	assert_int_equal(new->lists[KIND_NETWORK].count, 0);
 	config_unref(new);
@@ -596,6 +597,8 @@ static void test_backend_sees(void **state)
 		  "must be \"router\", as for forward \"b\"");
 	put(config, KIND_FORWARD, forward("b", "9005", ", 'id': 2"));
 	check_good(config, NULL);
+	made = put(config, KIND_FORWARD, forward("b", "9010-9011", ", 'id': 2, 'backend_sees': 'router'"));
+	check_bad(config, made, ERR_CONFLICT, "/backend_sees", "forward \"a\"");
 	put(config, KIND_FORWARD, forward("b", "9011", ", 'id': 2, 'backend_sees': 'router'"));
 	check_good(config, NULL);
 	put(config, KIND_FORWARD,

@@ -230,6 +230,43 @@ static void test_new(void **state)
 	assert_int_equal(store_check(path, &err), 0);
 }
 
+/* What the connection must and must not do, as SQLite itself tells. */
+static void test_connection(void **state)
+{
+	static const struct {
+		const char *pragma;
+		int64_t value;
+	} pragmas[] = {
+		{ "PRAGMA foreign_keys", 1 },
+		{ "PRAGMA trusted_schema", 0 },
+		{ "PRAGMA synchronous", 2 },
+		{ "PRAGMA cell_size_check", 1 },
+		{ "PRAGMA ignore_check_constraints", 0 },
+		{ "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'truncate'", 1 },
+		{ "SELECT count(*) FROM pragma_locking_mode WHERE locking_mode = 'exclusive'", 1 },
+	};
+	struct store *store;
+
+	(void)state;
+	/* Of a new file and of one that was there. */
+	for (unsigned round = 0; round < 2; round++) {
+		store = open_store();
+		for (unsigned i = 0; i < sizeof(pragmas) / sizeof(pragmas[0]); i++) {
+			int64_t value = -1;
+
+			assert_int_equal(db_integer(store->db, pragmas[i].pragma, &value), SQLITE_OK);
+			if (value != pragmas[i].value)
+				fail_msg("%s is %d", pragmas[i].pragma, (int)value);
+		}
+		assert_int_not_equal(sqlite3_exec(store->db, "SELECT \"no column\"", NULL, NULL, NULL),
+				     SQLITE_OK);
+		assert_int_not_equal(
+			sqlite3_exec(store->db, "UPDATE sqlite_schema SET sql = ''", NULL, NULL, NULL),
+			SQLITE_OK);
+		store_close(store);
+	}
+}
+
 /* The tables have exactly the columns that the fields ask for. */
 static void test_columns(void **state)
 {
@@ -933,12 +970,13 @@ static void test_ten_thousand(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORE_TEST(test_new),           STORE_TEST(test_columns),    STORE_TEST(test_round_trip),
-		STORE_TEST(test_changes),       STORE_TEST(test_undo),       STORE_TEST(test_killed),
-		STORE_TEST(test_history),       STORE_TEST(test_secrets),    STORE_TEST(test_wrong_rows),
-		STORE_TEST(test_strange_files), STORE_TEST(test_damaged),    STORE_TEST(test_any_page),
-		STORE_TEST(test_good_copy),     STORE_TEST(test_migrations), STORE_TEST(test_permissions),
-		STORE_TEST(test_full_disk),     STORE_TEST(test_one_owner),  STORE_TEST(test_ten_thousand),
+		STORE_TEST(test_new),          STORE_TEST(test_connection),    STORE_TEST(test_columns),
+		STORE_TEST(test_round_trip),   STORE_TEST(test_changes),       STORE_TEST(test_undo),
+		STORE_TEST(test_killed),       STORE_TEST(test_history),       STORE_TEST(test_secrets),
+		STORE_TEST(test_wrong_rows),   STORE_TEST(test_strange_files), STORE_TEST(test_damaged),
+		STORE_TEST(test_any_page),     STORE_TEST(test_good_copy),     STORE_TEST(test_migrations),
+		STORE_TEST(test_permissions),  STORE_TEST(test_full_disk),     STORE_TEST(test_one_owner),
+		STORE_TEST(test_ten_thousand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
