@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "kernel/conntrack.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <netlink/attr.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "base/log.h"
+#include "kernel/attr.h"
 
 enum {
 	PIECES_PER_TURN = 4, /* of the dump, each of at most 32 KiB: some 150 entries */
@@ -51,24 +50,7 @@ struct tuple {
 
 static bool get_ip(const struct nlattr *v4, const struct nlattr *v6, struct ip *ret_ip)
 {
-	const struct nlattr *attr = v4 ? v4 : v6;
-	uint8_t family = v4 ? AF_INET : AF_INET6;
-
-	if (!attr || nla_len(attr) != (int)ip_size(family))
-		return false;
-	*ret_ip = (struct ip){ .family = family };
-	memcpy(ret_ip->bytes, nla_data(attr), ip_size(family));
-	return true;
-}
-
-static uint16_t get_port(const struct nlattr *attr)
-{
-	return attr && nla_len(attr) >= (int)sizeof(uint16_t) ? be16toh(nla_get_u16(attr)) : 0;
-}
-
-static uint32_t get_u32(const struct nlattr *attr)
-{
-	return attr && nla_len(attr) >= (int)sizeof(uint32_t) ? be32toh(nla_get_u32(attr)) : 0;
+	return attr_ip(v4, AF_INET, ret_ip) || attr_ip(v6, AF_INET6, ret_ip);
 }
 
 static bool parse_tuple(struct nlattr *nest, struct tuple *ret_tuple)
@@ -77,12 +59,11 @@ static bool parse_tuple(struct nlattr *nest, struct tuple *ret_tuple)
 
 	if (!nest || nla_parse_nested(tb, CTA_TUPLE_MAX, nest, NULL) < 0 || !tb[CTA_TUPLE_IP] ||
 	    !tb[CTA_TUPLE_PROTO] || nla_parse_nested(ip, CTA_IP_MAX, tb[CTA_TUPLE_IP], NULL) < 0 ||
-	    nla_parse_nested(proto, CTA_PROTO_MAX, tb[CTA_TUPLE_PROTO], NULL) < 0 || !proto[CTA_PROTO_NUM] ||
-	    nla_len(proto[CTA_PROTO_NUM]) < 1)
+	    nla_parse_nested(proto, CTA_PROTO_MAX, tb[CTA_TUPLE_PROTO], NULL) < 0 || !proto[CTA_PROTO_NUM])
 		return false;
-	ret_tuple->protocol = nla_get_u8(proto[CTA_PROTO_NUM]);
-	ret_tuple->source_port = get_port(proto[CTA_PROTO_SRC_PORT]);
-	ret_tuple->destination_port = get_port(proto[CTA_PROTO_DST_PORT]);
+	ret_tuple->protocol = attr_u8(proto[CTA_PROTO_NUM]);
+	ret_tuple->source_port = attr_be16(proto[CTA_PROTO_SRC_PORT]);
+	ret_tuple->destination_port = attr_be16(proto[CTA_PROTO_DST_PORT]);
 	return get_ip(ip[CTA_IP_V4_SRC], ip[CTA_IP_V6_SRC], &ret_tuple->source) &&
 	       get_ip(ip[CTA_IP_V4_DST], ip[CTA_IP_V6_DST], &ret_tuple->destination);
 }
@@ -96,7 +77,7 @@ bool conntrack_parse(struct nlmsghdr *hdr, struct flow *ret_flow)
 	    nlmsg_parse(hdr, sizeof(struct nfgenmsg), tb, CTA_MAX, NULL) < 0 ||
 	    !parse_tuple(tb[CTA_TUPLE_ORIG], &original) || !parse_tuple(tb[CTA_TUPLE_REPLY], &reply))
 		return false;
-	uint32_t status = get_u32(tb[CTA_STATUS]);
+	uint32_t status = attr_be32(tb[CTA_STATUS]);
 
 	*ret_flow = (struct flow){
 		.protocol = original.protocol,
@@ -108,7 +89,7 @@ bool conntrack_parse(struct nlmsghdr *hdr, struct flow *ret_flow)
 		.reply_destination = reply.destination,
 		.reply_source_port = reply.source_port,
 		.reply_destination_port = reply.destination_port,
-		.mark = get_u32(tb[CTA_MARK]),
+		.mark = attr_be32(tb[CTA_MARK]),
 		.source_nat = status & IPS_SRC_NAT,
 		.destination_nat = status & IPS_DST_NAT,
 	};

@@ -24,6 +24,7 @@ enum {
 	EVENT_PIECES_PER_TURN = 64,   /* messages' buffers read before others get their turn */
 	EVENT_PIECES_MAX = 16384,     /* more than the buffer below holds */
 	EVENT_BUFFER = 1024 * 1024,   /* bytes: `fw4 reload` and a flapping tunnel at the same time */
+	ANSWER_BUFFER = 1024 * 1024,
 	EVERYTHING = KERNEL_LINKS | KERNEL_TABLE | KERNEL_ROUTES | KERNEL_SYSCTL,
 };
 
@@ -289,8 +290,11 @@ static int open_sockets(struct loop *loop, struct real *real)
 
 	if (!r)
 		r = netlink_open(&real->netfilter, NETLINK_NETFILTER);
-	if (!r)
+	if (!r) {
+		/* A batch that is refused in many places has many answers. */
+		netlink_set_receive_buffer(&real->netfilter, ANSWER_BUFFER);
 		r = timer_new(loop, report, real, &real->report);
+	}
 	if (!r)
 		r = sweep_new(loop, &real->netfilter, &real->sweep);
 	if (!r)

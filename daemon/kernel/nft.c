@@ -2,12 +2,10 @@
 /* Our table: read as a whole, changed by one transaction, watched. */
 #include "kernel/nft.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <netlink/attr.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,20 +46,6 @@ static bool is_in_our_table(struct nlmsghdr *hdr)
 	       has_name(nlmsg_find_attr(hdr, sizeof(*header), ATTR_TABLE), KTABLE_NAME);
 }
 
-static uint32_t get_u32(const struct nlattr *attr)
-{
-	return attr && nla_len(attr) >= (int)sizeof(uint32_t) ? be32toh(nla_get_u32(attr)) : 0;
-}
-
-/* A name that fits our buffers; NULL if it does not. */
-static const char *get_name(const struct nlattr *attr)
-{
-	if (!attr || nla_len(attr) < 1 || nla_len(attr) > KNAME_MAX ||
-	    ((const char *)nla_data(attr))[nla_len(attr) - 1] != '\0')
-		return NULL;
-	return nla_data(attr);
-}
-
 /* --- reading --- */
 
 static int take_table(void *arg, struct nlmsghdr *hdr)
@@ -73,7 +57,7 @@ static int take_table(void *arg, struct nlmsghdr *hdr)
 		return -EPROTO;
 	state->table = true;
 	/* Dormant: somebody has put it to sleep. */
-	state->alien |= get_u32(tb[NFTA_TABLE_FLAGS]) != 0;
+	state->alien |= attr_be32(tb[NFTA_TABLE_FLAGS]) != 0;
 	return 0;
 }
 
@@ -89,12 +73,12 @@ static bool get_hook(struct nlattr *nest, struct kchain *chain)
 	if (nla_parse_nested(tb, NFTA_HOOK_MAX, nest, NULL) < 0 || !tb[NFTA_HOOK_HOOKNUM] || !tb[NFTA_HOOK_PRIORITY] ||
 	    tb[NFTA_HOOK_DEV] || tb[NFTA_HOOK_DEVS])
 		return false;
-	uint32_t number = get_u32(tb[NFTA_HOOK_HOOKNUM]);
+	uint32_t number = attr_be32(tb[NFTA_HOOK_HOOKNUM]);
 
 	if (number >= sizeof(hooks) / sizeof(hooks[0]))
 		return false;
 	chain->hook = hooks[number];
-	chain->priority = (int32_t)get_u32(tb[NFTA_HOOK_PRIORITY]);
+	chain->priority = (int32_t)attr_be32(tb[NFTA_HOOK_PRIORITY]);
 	return true;
 }
 
@@ -123,12 +107,12 @@ static int take_chain(void *arg, struct nlmsghdr *hdr)
 		return 0;
 	if (nlmsg_parse(hdr, sizeof(struct nfgenmsg), tb, NFTA_CHAIN_MAX, NULL) < 0)
 		return -EPROTO;
-	const char *name = get_name(tb[NFTA_CHAIN_NAME]);
+	const char *name = attr_name(tb[NFTA_CHAIN_NAME]);
 
 	/* A chain inside a rule goes with the rule. */
-	if (get_u32(tb[NFTA_CHAIN_FLAGS]) & NFT_CHAIN_BINDING)
+	if (attr_be32(tb[NFTA_CHAIN_FLAGS]) & NFT_CHAIN_BINDING)
 		return 0;
-	if (!name || get_u32(tb[NFTA_CHAIN_FLAGS]) & ~(uint32_t)NFT_CHAIN_BASE) {
+	if (!name || attr_be32(tb[NFTA_CHAIN_FLAGS]) & ~(uint32_t)NFT_CHAIN_BASE) {
 		state->alien = true;
 		return 0;
 	}
@@ -141,8 +125,8 @@ static int take_chain(void *arg, struct nlmsghdr *hdr)
 		return -ENOMEM;
 	if (!tb[NFTA_CHAIN_HOOK])
 		return 0;
-	chain->policy_drop = get_u32(tb[NFTA_CHAIN_POLICY]) == NF_DROP;
-	if (!get_hook(tb[NFTA_CHAIN_HOOK], chain) || !get_chain_type(get_name(tb[NFTA_CHAIN_TYPE]), &chain->type))
+	chain->policy_drop = attr_be32(tb[NFTA_CHAIN_POLICY]) == NF_DROP;
+	if (!get_hook(tb[NFTA_CHAIN_HOOK], chain) || !get_chain_type(attr_name(tb[NFTA_CHAIN_TYPE]), &chain->type))
 		state->alien = true;
 	return 0;
 }
@@ -176,7 +160,7 @@ static int take_rule(void *arg, struct nlmsghdr *hdr)
 		return 0;
 	if (nlmsg_parse(hdr, sizeof(struct nfgenmsg), tb, NFTA_RULE_MAX, NULL) < 0)
 		return -EPROTO;
-	const char *name = get_name(tb[NFTA_RULE_CHAIN]);
+	const char *name = attr_name(tb[NFTA_RULE_CHAIN]);
 	struct kchain *chain = name ? find_chain(reader, name) : NULL;
 
 	if (!chain)
@@ -214,7 +198,7 @@ static int take_generation(void *arg, struct nlmsghdr *hdr)
 {
 	uint32_t *generation = arg;
 
-	*generation = get_u32(nlmsg_find_attr(hdr, sizeof(struct nfgenmsg), NFTA_GEN_ID));
+	*generation = attr_be32(nlmsg_find_attr(hdr, sizeof(struct nfgenmsg), NFTA_GEN_ID));
 	return 0;
 }
 

@@ -15,8 +15,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/attr.h"
 #include "kernel/kernel.h"
 #include "kernel/nl.h"
+
+/* A name of a chain or set; NULL if it is longer than ours are. */
+#define attr_name(attr) attr_text(attr, KNAME_MAX)
 
 /* --- nft_rule.c --- */
 

@@ -8,13 +8,11 @@
  */
 #include "kernel/nft.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <netlink/attr.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -278,19 +276,6 @@ struct nftnl_set *nft_elems_encode(const struct kset *set, const struct kelem *c
 
 /* --- from the kernel --- */
 
-static uint32_t get_u32(const struct nlattr *attr)
-{
-	return attr && nla_len(attr) >= (int)sizeof(uint32_t) ? be32toh(nla_get_u32(attr)) : 0;
-}
-
-static const char *get_name(const struct nlattr *attr)
-{
-	if (!attr || nla_len(attr) < 1 || nla_len(attr) > KNAME_MAX ||
-	    ((const char *)nla_data(attr))[nla_len(attr) - 1] != '\0')
-		return NULL;
-	return nla_data(attr);
-}
-
 static bool is_counter(struct nlattr *expr)
 {
 	struct nlattr *tb[NFTA_EXPR_MAX + 1];
@@ -308,16 +293,16 @@ int nft_set_decode(struct kstate *state, struct nlmsghdr *hdr, struct kset **ret
 
 	if (nlmsg_parse(hdr, sizeof(struct nfgenmsg), tb, NFTA_SET_MAX, NULL) < 0)
 		return -EPROTO;
-	uint32_t flags = get_u32(tb[NFTA_SET_FLAGS]);
-	const char *name = get_name(tb[NFTA_SET_NAME]);
+	uint32_t flags = attr_be32(tb[NFTA_SET_FLAGS]);
+	const char *name = attr_name(tb[NFTA_SET_NAME]);
 
 	*ret_set = NULL;
 	if (flags & NFT_SET_ANONYMOUS)
 		return 0;
 	if (!name || flags & ~known || tb[NFTA_SET_TIMEOUT] || tb[NFTA_SET_EXPRESSIONS] ||
 	    (tb[NFTA_SET_EXPR] && !is_counter(tb[NFTA_SET_EXPR])) ||
-	    !types_of(get_u32(tb[NFTA_SET_KEY_TYPE]), key, KFIELDS_MAX) ||
-	    (flags & NFT_SET_MAP && !types_of(get_u32(tb[NFTA_SET_DATA_TYPE]), data, 2)))
+	    !types_of(attr_be32(tb[NFTA_SET_KEY_TYPE]), key, KFIELDS_MAX) ||
+	    (flags & NFT_SET_MAP && !types_of(attr_be32(tb[NFTA_SET_DATA_TYPE]), data, 2)))
 		return -EPROTO;
 	if (tb[NFTA_SET_USERDATA])
 		comment = nft_udata_comment(nla_data(tb[NFTA_SET_USERDATA]), (uint32_t)nla_len(tb[NFTA_SET_USERDATA]),
@@ -327,7 +312,7 @@ int nft_set_decode(struct kstate *state, struct nlmsghdr *hdr, struct kset **ret
 	if (!set)
 		return -ENOMEM;
 	/* The elements are read by these: what the kernel holds must be just as long. */
-	if (get_u32(tb[NFTA_SET_KEY_LEN]) != wire_size(key_fields(set)) ||
+	if (attr_be32(tb[NFTA_SET_KEY_LEN]) != wire_size(key_fields(set)) ||
 	    (set->interval && count_fields(key_fields(set)) != 1))
 		return -EPROTO;
 	*ret_set = set;
@@ -368,7 +353,7 @@ static bool get_verdict(struct nlattr *nest, uint8_t *ret_data)
 	if (!nest || nla_parse_nested(tb, NFTA_DATA_MAX, nest, NULL) < 0 || !tb[NFTA_DATA_VERDICT] ||
 	    nla_parse_nested(verdict, NFTA_VERDICT_MAX, tb[NFTA_DATA_VERDICT], NULL) < 0)
 		return false;
-	switch ((int32_t)get_u32(verdict[NFTA_VERDICT_CODE])) {
+	switch ((int32_t)attr_be32(verdict[NFTA_VERDICT_CODE])) {
 	case NF_ACCEPT:
 		ret_data[0] = KVERDICT_ACCEPT;
 		return verdict[NFTA_VERDICT_CODE];
@@ -387,7 +372,7 @@ static bool get_verdict(struct nlattr *nest, uint8_t *ret_data)
 	default:
 		return false;
 	}
-	chain = get_name(verdict[NFTA_VERDICT_CHAIN]);
+	chain = attr_name(verdict[NFTA_VERDICT_CHAIN]);
 	if (chain)
 		memcpy(ret_data + 1, chain, strlen(chain));
 	return chain;
@@ -398,10 +383,9 @@ static uint64_t get_packets(struct nlattr *expr)
 	struct nlattr *tb[NFTA_EXPR_MAX + 1], *counter[NFTA_COUNTER_MAX + 1];
 
 	if (!is_counter(expr) || nla_parse_nested(tb, NFTA_EXPR_MAX, expr, NULL) < 0 || !tb[NFTA_EXPR_DATA] ||
-	    nla_parse_nested(counter, NFTA_COUNTER_MAX, tb[NFTA_EXPR_DATA], NULL) < 0 ||
-	    !counter[NFTA_COUNTER_PACKETS] || nla_len(counter[NFTA_COUNTER_PACKETS]) != sizeof(uint64_t))
+	    nla_parse_nested(counter, NFTA_COUNTER_MAX, tb[NFTA_EXPR_DATA], NULL) < 0)
 		return 0;
-	return be64toh(nla_get_u64(counter[NFTA_COUNTER_PACKETS]));
+	return attr_be64(counter[NFTA_COUNTER_PACKETS]);
 }
 
 static bool get_elem(struct nlattr *nest, const struct kset *set, struct raw_elem *ret_elem)
@@ -411,7 +395,7 @@ static bool get_elem(struct nlattr *nest, const struct kset *set, struct raw_ele
 
 	if (nla_parse_nested(tb, NFTA_SET_ELEM_MAX, nest, NULL) < 0)
 		return false;
-	uint32_t flags = get_u32(tb[NFTA_SET_ELEM_FLAGS]);
+	uint32_t flags = attr_be32(tb[NFTA_SET_ELEM_FLAGS]);
 
 	elem.end = flags & NFT_SET_ELEM_INTERVAL_END;
 	if (flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END || elem.end > set->interval || tb[NFTA_SET_ELEM_TIMEOUT] ||

@@ -155,6 +155,7 @@ struct collection {
 	netlink_refusal_fn *fn;
 	void *arg;
 	bool answered;
+	bool lost; /* some of the answers: more refusals than the receive buffer holds */
 	int error;
 };
 
@@ -192,7 +193,11 @@ int netlink_transact(struct netlink *nl, const void *data, size_t length, uint32
 		int n = collection.answered ? netlink_receive(nl, &answer) : receive_answer(nl, &answer);
 
 		if (n == -EAGAIN && collection.answered)
-			return collection.error;
+			return collection.error || !collection.lost ? collection.error : -ENOBUFS;
+		if (n == -ENOBUFS) {
+			collection.answered = collection.lost = true;
+			continue;
+		}
 		if (n < 0)
 			return collection.error ? collection.error : n;
 		struct nlmsghdr *hdr = (struct nlmsghdr *)answer;

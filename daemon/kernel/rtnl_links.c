@@ -7,9 +7,10 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <netlink/attr.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "kernel/attr.h"
 
 enum {
 	LINKS_MAX = 4096,         /* devices; a host full of containers has hundreds */
@@ -86,15 +87,6 @@ static struct link *find_index(struct reader *reader, uint32_t index)
 	return NULL;
 }
 
-static bool get_ip(const struct nlattr *attr, uint8_t family, struct ip *ret_ip)
-{
-	if (!attr || !ip_size(family) || nla_len(attr) != (int)ip_size(family))
-		return false;
-	*ret_ip = (struct ip){ .family = family };
-	memcpy(ret_ip->bytes, nla_data(attr), ip_size(family));
-	return true;
-}
-
 /* In the kernel's order, but primary addresses before secondary and temporary ones. */
 static int add_address(struct reader *reader, struct link *link, const struct link_address *address, bool primary)
 {
@@ -130,15 +122,15 @@ static int take_address(void *arg, struct nlmsghdr *hdr)
 		return 0;
 	if (nlmsg_parse(hdr, sizeof(*info), tb, IFA_MAX, NULL) < 0)
 		return -EPROTO;
-	uint32_t flags = tb[IFA_FLAGS] ? nla_get_u32(tb[IFA_FLAGS]) : info->ifa_flags;
+	uint32_t flags = tb[IFA_FLAGS] ? attr_u32(tb[IFA_FLAGS]) : info->ifa_flags;
 	struct link *link = find_index(reader, info->ifa_index);
 
 	if (!link || flags & (IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_DADFAILED))
 		return 0;
 	/* With a peer, IFA_ADDRESS is the peer's and IFA_LOCAL ours; IPv6 without one has no IFA_LOCAL. */
-	if (!get_ip(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], info->ifa_family, &address.address))
+	if (!attr_ip(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], info->ifa_family, &address.address))
 		return 0;
-	if (tb[IFA_LOCAL] && get_ip(tb[IFA_ADDRESS], info->ifa_family, &address.peer) &&
+	if (tb[IFA_LOCAL] && attr_ip(tb[IFA_ADDRESS], info->ifa_family, &address.peer) &&
 	    ip_compare(&address.peer, &address.address) == 0)
 		address.peer = (struct ip){ 0 };
 	address.prefix_length = info->ifa_prefixlen;
@@ -172,7 +164,7 @@ static void take_multipath(struct reader *reader, uint8_t family, uint32_t metri
 	while (left >= (int)sizeof(*hop) && hop->rtnh_len >= sizeof(*hop) && hop->rtnh_len <= left) {
 		struct ip gateway = { 0 };
 
-		(void)get_ip(nla_find((struct nlattr *)RTNH_DATA(hop), hop->rtnh_len - (int)sizeof(*hop), RTA_GATEWAY),
+		(void)attr_ip(nla_find((struct nlattr *)RTNH_DATA(hop), hop->rtnh_len - (int)sizeof(*hop), RTA_GATEWAY),
 			     family, &gateway);
 		take_way(reader, family, (uint32_t)hop->rtnh_ifindex, metric, &gateway);
 		left -= (int)RTNH_ALIGN(hop->rtnh_len);
@@ -194,15 +186,15 @@ static int take_route(void *arg, struct nlmsghdr *hdr)
 		return 0;
 	if (nlmsg_parse(hdr, sizeof(*info), tb, RTA_MAX, NULL) < 0)
 		return -EPROTO;
-	uint32_t metric = tb[RTA_PRIORITY] ? nla_get_u32(tb[RTA_PRIORITY]) : 0;
+	uint32_t metric = tb[RTA_PRIORITY] ? attr_u32(tb[RTA_PRIORITY]) : 0;
 
 	if (tb[RTA_MULTIPATH]) {
 		take_multipath(reader, info->rtm_family, metric, tb[RTA_MULTIPATH]);
 		return 0;
 	}
-	(void)get_ip(tb[RTA_GATEWAY], info->rtm_family, &gateway);
+	(void)attr_ip(tb[RTA_GATEWAY], info->rtm_family, &gateway);
 	if (tb[RTA_OIF])
-		take_way(reader, info->rtm_family, nla_get_u32(tb[RTA_OIF]), metric, &gateway);
+		take_way(reader, info->rtm_family, attr_u32(tb[RTA_OIF]), metric, &gateway);
 	return 0;
 }
 

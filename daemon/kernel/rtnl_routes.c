@@ -10,22 +10,9 @@
 #include <linux/fib_rules.h>
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
-#include <netlink/attr.h>
 #include <string.h>
 
-static bool get_ip(const struct nlattr *attr, uint8_t family, struct ip *ret_ip)
-{
-	if (!attr || !ip_size(family) || nla_len(attr) != (int)ip_size(family))
-		return false;
-	*ret_ip = (struct ip){ .family = family };
-	memcpy(ret_ip->bytes, nla_data(attr), ip_size(family));
-	return true;
-}
-
-static uint32_t get_u32(const struct nlattr *attr)
-{
-	return attr && nla_len(attr) >= (int)sizeof(uint32_t) ? nla_get_u32(attr) : 0;
-}
+#include "kernel/attr.h"
 
 /* A family that the kernel was built or booted without has nothing of ours. */
 static int without_family(int error)
@@ -46,12 +33,12 @@ static bool parse_route(struct nlmsghdr *hdr, struct kroute *ret_route)
 	    nlmsg_parse(hdr, sizeof(*info), tb, RTA_MAX, NULL) < 0)
 		return false;
 	*ret_route = (struct kroute){ .family = info->rtm_family,
-				      .table = tb[RTA_TABLE] ? get_u32(tb[RTA_TABLE]) : info->rtm_table };
+				      .table = tb[RTA_TABLE] ? attr_u32(tb[RTA_TABLE]) : info->rtm_table };
 	/* IPv6 has its unreachable routes lead to lo. */
 	if (info->rtm_type != RTN_UNICAST)
 		return true;
-	ret_route->oif = get_u32(tb[RTA_OIF]);
-	(void)get_ip(tb[RTA_GATEWAY], info->rtm_family, &ret_route->gateway);
+	ret_route->oif = attr_u32(tb[RTA_OIF]);
+	(void)attr_ip(tb[RTA_GATEWAY], info->rtm_family, &ret_route->gateway);
 	return true;
 }
 
@@ -80,7 +67,8 @@ int rtnl_read_routes(struct netlink *nl, struct kstate *state)
 	return r ? r : dump_routes(nl, AF_INET6, take_route, state);
 }
 
-static struct nl_msg *route_message(uint16_t type, uint16_t flags, const struct kroute *route)
+/* `onlink`: the gateway is on the link though no prefix says so. */
+static struct nl_msg *route_message(uint16_t type, uint16_t flags, const struct kroute *route, bool onlink)
 {
 	struct rtmsg info = {
 		.rtm_family = route->family,
@@ -90,6 +78,7 @@ static struct nl_msg *route_message(uint16_t type, uint16_t flags, const struct 
 		.rtm_scope = route->oif && route->gateway.family == AF_UNSPEC && route->family == AF_INET ?
 				     RT_SCOPE_LINK :
 				     RT_SCOPE_UNIVERSE,
+		.rtm_flags = onlink ? RTNH_F_ONLINK : 0,
 	};
 	struct nl_msg *msg = netlink_message(type, flags, &info, sizeof(info));
 
@@ -106,7 +95,7 @@ static struct nl_msg *route_message(uint16_t type, uint16_t flags, const struct 
 
 static int delete_route(struct netlink *nl, const struct kroute *route, char text[NETLINK_TEXT_MAX])
 {
-	int r = netlink_request(nl, route_message(RTM_DELROUTE, 0, route), text);
+	int r = netlink_request(nl, route_message(RTM_DELROUTE, 0, route, false), text);
 
 	/* Gone by itself: with its device, say. */
 	return r == -ESRCH || r == -ENOENT || r == -ENODEV ? 0 : r;
@@ -132,19 +121,58 @@ static int take_stray(void *arg, struct nlmsghdr *hdr)
 	return 0;
 }
 
+struct onlink_search {
+	const struct kroute *wanted;
+	bool found;
+};
+
+static int take_onlink(void *arg, struct nlmsghdr *hdr)
+{
+	const struct rtmsg *info = nlmsg_data(hdr);
+	struct onlink_search *search = arg;
+	struct nlattr *tb[RTA_MAX + 1];
+	struct ip gateway;
+
+	if (hdr->nlmsg_type == RTM_NEWROUTE && nlmsg_datalen(hdr) >= (int)sizeof(*info) && !info->rtm_dst_len &&
+	    info->rtm_table == RT_TABLE_MAIN && info->rtm_flags & RTNH_F_ONLINK &&
+	    nlmsg_parse(hdr, sizeof(*info), tb, RTA_MAX, NULL) == 0 &&
+	    attr_u32(tb[RTA_OIF]) == search->wanted->oif && attr_ip(tb[RTA_GATEWAY], info->rtm_family, &gateway) &&
+	    ip_compare(&gateway, &search->wanted->gateway) == 0)
+		search->found = true;
+	return 0;
+}
+
+/* Whether the main table's default route has this gateway on the link by decree, as hosters like to do. */
+static bool is_onlink_in_main(struct netlink *nl, const struct kroute *route)
+{
+	struct rtmsg info = { .rtm_family = route->family, .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_UNICAST };
+	struct onlink_search search = { .wanted = route };
+
+	netlink_dump(nl, netlink_message(RTM_GETROUTE, NLM_F_DUMP, &info, sizeof(info)), take_onlink, &search);
+	return search.found;
+}
+
+static int replace_route(struct netlink *nl, const struct kroute *route, bool onlink, char text[NETLINK_TEXT_MAX])
+{
+	return netlink_request(nl, route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route, onlink), text);
+}
+
 /*
- * Replacing is the kernel's affair for IPv4. For IPv6 a route to another
- * gateway, or an unreachable one, may stay beside the new one: what is left is deleted afterwards, so
- * that there is a way out all the time.
+ * Replaces, so that there is a way out all the time. The kernel may leave a
+ * route of another kind or metric beside the new one (IPv6 takes it for a
+ * second choice): that is deleted afterwards.
  */
 static int set_route(struct netlink *nl, const struct kroute *route, char text[NETLINK_TEXT_MAX])
 {
 	struct strays strays = { .wanted = route };
-	int r = netlink_request(nl, route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route), text);
+	int r = replace_route(nl, route, false, text);
 
-	if (r || route->family != AF_INET6)
+	/* The gateway cannot be reached, says the kernel. */
+	if ((r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EINVAL) && is_onlink_in_main(nl, route))
+		r = replace_route(nl, route, true, text);
+	if (r)
 		return r;
-	r = dump_routes(nl, AF_INET6, take_stray, &strays);
+	r = dump_routes(nl, route->family, take_stray, &strays);
 	/* Interrupted: the next comparison finds what is left. */
 	if (r == -EAGAIN)
 		r = 0;
@@ -168,22 +196,22 @@ static bool parse_rule(struct nlmsghdr *hdr, struct kiprule *ret_rule)
 	const struct fib_rule_hdr *info = nlmsg_data(hdr);
 	struct nlattr *tb[FRA_MAX + 1];
 
-	if (nlmsg_parse(hdr, sizeof(*info), tb, FRA_MAX, NULL) < 0 || !tb[FRA_PROTOCOL] ||
-	    nla_get_u8(tb[FRA_PROTOCOL]) != KERNEL_PROTOCOL || is_strange(tb, info))
+	if (nlmsg_parse(hdr, sizeof(*info), tb, FRA_MAX, NULL) < 0 ||
+	    attr_u8(tb[FRA_PROTOCOL]) != KERNEL_PROTOCOL || is_strange(tb, info))
 		return false;
 	struct kiprule rule = {
 		.family = info->family,
-		.preference = get_u32(tb[FRA_PRIORITY]),
-		.mark = get_u32(tb[FRA_FWMARK]),
-		.mark_mask = get_u32(tb[FRA_FWMASK]),
+		.preference = attr_u32(tb[FRA_PRIORITY]),
+		.mark = attr_u32(tb[FRA_FWMARK]),
+		.mark_mask = attr_u32(tb[FRA_FWMASK]),
 		.unreachable = info->action == FR_ACT_UNREACHABLE,
 		/* The kernel has -1 for none, and may say so. */
-		.suppress_default = tb[FRA_SUPPRESS_PREFIXLEN] && get_u32(tb[FRA_SUPPRESS_PREFIXLEN]) == 0,
+		.suppress_default = tb[FRA_SUPPRESS_PREFIXLEN] && attr_u32(tb[FRA_SUPPRESS_PREFIXLEN]) == 0,
 	};
 
 	if (!rule.unreachable)
-		rule.table = tb[FRA_TABLE] ? get_u32(tb[FRA_TABLE]) : info->table;
-	if (tb[FRA_SRC] && (!get_ip(tb[FRA_SRC], info->family, &rule.from) ||
+		rule.table = tb[FRA_TABLE] ? attr_u32(tb[FRA_TABLE]) : info->table;
+	if (tb[FRA_SRC] && (!attr_ip(tb[FRA_SRC], info->family, &rule.from) ||
 			    info->src_len != ip_size(info->family) * 8))
 		return false;
 	*ret_rule = rule;
@@ -307,7 +335,7 @@ static unsigned rule_event(struct nlmsghdr *hdr)
 {
 	struct nlattr *protocol = nlmsg_find_attr(hdr, sizeof(struct fib_rule_hdr), FRA_PROTOCOL);
 
-	return protocol && nla_get_u8(protocol) == KERNEL_PROTOCOL ? KERNEL_ROUTES : 0;
+	return attr_u8(protocol) == KERNEL_PROTOCOL ? KERNEL_ROUTES : 0;
 }
 
 unsigned rtnl_event(struct nlmsghdr *hdr)
