@@ -14,7 +14,6 @@
 #include <psa/crypto.h>
 #endif
 #if defined(__aarch64__)
-#include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
 

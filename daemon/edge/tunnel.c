@@ -17,7 +17,7 @@
 enum {
 	ROUNDS_MAX = 4,           /* of 16 KiB in each direction, a tunnel and turn */
 	HANDSHAKE_MS = 10 * 1000, /* until the connection is porticod's */
-	HALF_CLOSE_RETRY_MS = 20,
+	HALF_CLOSE_RETRY_MS = 100,
 	DRAIN_MS = 60 * 1000, /* for the client to fetch the rest after porticod has closed */
 	LINGER_MS = 2 * 1000,
 };
