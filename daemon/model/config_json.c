@@ -229,7 +229,8 @@ static int check_keys(const json_t *json, struct err *err)
 
 	json_object_foreach((json_t *)json, key, value)
 	{
-		bool known = strcmp(key, "policies") == 0;
+		/* "warnings" is what the answer to a write adds: it can be sent back as it came. */
+		bool known = strcmp(key, "policies") == 0 || strcmp(key, "warnings") == 0;
 
 		for (unsigned kind = 0; kind < KIND_COUNT; kind++)
 			known = known || strcmp(key, kind_plural(kind)) == 0;

@@ -270,7 +270,7 @@ static void test_declared_wrong(void **state)
 	assert_string_equal(err.items[0].message, "must have at most 64 entries");
 	json_decref(many);
 
-	config = load(parse("{'policies': []}"), NULL);
+	config = load(parse("{'policies': [], 'warnings': [{}]}"), NULL);
 	config_unref(config);
 }
 
