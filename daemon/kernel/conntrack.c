@@ -149,7 +149,8 @@ static int begin(struct sweep *sweep)
 	int r = netlink_open(&sweep->nl, NETLINK_NETFILTER);
 
 	if (!r)
-		r = watch_new(sweep->loop, netlink_fd(&sweep->nl), EPOLLIN, on_readable, sweep, &sweep->watch);
+		r = watch_new(sweep->loop, netlink_fd(&sweep->nl), EPOLLIN, on_readable, sweep,
+			      &sweep->watch);
 	if (!r)
 		r = request_dump(sweep);
 	return r;
@@ -173,10 +174,11 @@ static void finish(struct sweep *sweep, int error)
 		again = true;
 	} else {
 		if (error)
-			log_warning("connection tracking could not be swept: %s%s", strerror(-error),
-				    error == -EINVAL || error == -EOPNOTSUPP ?
-					    " (module nf_conntrack_netlink missing? on OpenWrt: kmod-nf-conntrack-netlink)" :
-					    "");
+			log_warning(
+				"connection tracking could not be swept: %s%s", strerror(-error),
+				error == -EINVAL || error == -EOPNOTSUPP ?
+					" (module nf_conntrack_netlink missing? on OpenWrt: kmod-nf-conntrack-netlink)" :
+					"");
 		else if (sweep->deleted)
 			log_info("connection tracking: %u stale entries deleted", sweep->deleted);
 		sweep->restarts = 0;
@@ -201,7 +203,9 @@ static int take_message(struct sweep *sweep, struct nlmsghdr *hdr)
 	if (hdr->nlmsg_type == NLMSG_ERROR) {
 		const struct nlmsgerr *error = nlmsg_data(hdr);
 
-		return nlmsg_datalen(hdr) < (int)sizeof(*error) ? -EPROTO : error->error < 0 ? error->error : 1;
+		return nlmsg_datalen(hdr) < (int)sizeof(*error) ? -EPROTO :
+		       error->error < 0                         ? error->error :
+								  1;
 	}
 	if (!conntrack_parse(hdr, &flow) || !sweep->stale(sweep->arg, &flow))
 		return 0;

@@ -20,10 +20,10 @@
 #include "kernel/sysctl.h"
 
 enum {
-	READ_TRIES = 5,               /* of a state that changes while it is read */
-	EVENT_PIECES_PER_TURN = 64,   /* messages' buffers read before others get their turn */
-	EVENT_PIECES_MAX = 16384,     /* more than the buffer below holds */
-	EVENT_BUFFER = 1024 * 1024,   /* bytes: `fw4 reload` and a flapping tunnel at the same time */
+	READ_TRIES = 5,             /* of a state that changes while it is read */
+	EVENT_PIECES_PER_TURN = 64, /* messages' buffers read before others get their turn */
+	EVENT_PIECES_MAX = 16384,   /* more than the buffer below holds */
+	EVENT_BUFFER = 1024 * 1024, /* bytes: `fw4 reload` and a flapping tunnel at the same time */
 	ANSWER_BUFFER = 1024 * 1024,
 	EVERYTHING = KERNEL_LINKS | KERNEL_TABLE | KERNEL_ROUTES | KERNEL_SYSCTL,
 };
@@ -31,7 +31,7 @@ enum {
 struct real {
 	struct kernel kernel;
 	struct kernel_events events;
-	struct netlink route, netfilter;               /* commands */
+	struct netlink route, netfilter; /* commands */
 	struct netlink route_events, netfilter_events;
 	struct watch *route_watch, *netfilter_watch;
 	struct timer *report;
@@ -91,7 +91,8 @@ static void on_route_event(void *arg, uint32_t events)
 	struct real *real = arg;
 
 	(void)events;
-	real->changed |= read_events(&real->route_events, real->route.port, rtnl_event, EVENT_PIECES_PER_TURN);
+	real->changed |= read_events(&real->route_events, real->route.port, rtnl_event,
+				     EVENT_PIECES_PER_TURN);
 	report(real);
 }
 
@@ -100,7 +101,8 @@ static void on_netfilter_event(void *arg, uint32_t events)
 	struct real *real = arg;
 
 	(void)events;
-	real->changed |= read_events(&real->netfilter_events, real->netfilter.port, nft_event, EVENT_PIECES_PER_TURN);
+	real->changed |= read_events(&real->netfilter_events, real->netfilter.port, nft_event,
+				     EVENT_PIECES_PER_TURN);
 	report(real);
 }
 
@@ -191,7 +193,8 @@ static int write_sysctl(struct real *real, const struct ksysctl *sysctl)
 	real->changed |= read_events(&real->route_events, real->route.port, rtnl_event, EVENT_PIECES_MAX);
 	int r = sysctl_write(sysctl->path, sysctl->value);
 
-	real->changed |= read_events(&real->route_events, real->route.port, event_but_sysctl, EVENT_PIECES_MAX);
+	real->changed |= read_events(&real->route_events, real->route.port, event_but_sysctl,
+				     EVENT_PIECES_MAX);
 	if (real->changed)
 		timer_start(real->report, 0);
 	return r;
@@ -200,7 +203,8 @@ static int write_sysctl(struct real *real, const struct ksysctl *sysctl)
 static void apply_step(struct real *real, const struct step *step, struct apply_result *result)
 {
 	char text[NETLINK_TEXT_MAX] = "";
-	int r = step->type == STEP_SYSCTL ? write_sysctl(real, step->sysctl) : rtnl_apply(&real->route, step, text);
+	int r = step->type == STEP_SYSCTL ? write_sysctl(real, step->sysctl) :
+					    rtnl_apply(&real->route, step, text);
 
 	if (r)
 		apply_result_add(result, step, r, text);
@@ -222,7 +226,8 @@ static int apply(struct kernel *kernel, const struct plan *plan, struct apply_re
 		if (count)
 			table_refused |= nft_apply(&real->netfilter, step, count, ret_result) != 0;
 		/* The old table is still in force then, and sends packets to these. */
-		else if (!table_refused || (step->type != STEP_IPRULE_DELETE && step->type != STEP_ROUTE_DELETE))
+		else if (!table_refused ||
+			 (step->type != STEP_IPRULE_DELETE && step->type != STEP_ROUTE_DELETE))
 			apply_step(real, step, ret_result);
 		i += count ? count : 1;
 	}
@@ -282,8 +287,9 @@ static int open_events(struct loop *loop, struct netlink *nl, int protocol, cons
 static int open_sockets(struct loop *loop, struct real *real)
 {
 	static const int route_groups[] = {
-		RTNLGRP_LINK,        RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,  RTNLGRP_IPV4_ROUTE,  RTNLGRP_IPV6_ROUTE,
-		RTNLGRP_IPV4_RULE,   RTNLGRP_IPV6_RULE,   RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
+		RTNLGRP_LINK,       RTNLGRP_IPV4_IFADDR,  RTNLGRP_IPV6_IFADDR,
+		RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,   RTNLGRP_IPV4_RULE,
+		RTNLGRP_IPV6_RULE,  RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
 	};
 	static const int netfilter_groups[] = { NFNLGRP_NFTABLES };
 	int r = netlink_open(&real->route, NETLINK_ROUTE);
@@ -311,13 +317,15 @@ static int open_sockets(struct loop *loop, struct real *real)
 static int explain(int error, struct err *err)
 {
 	if (error == -EPERM)
-		return err_set(err, ERR_KERNEL, "changing the network needs CAP_NET_ADMIN: start the daemon as root");
+		return err_set(err, ERR_KERNEL,
+			       "changing the network needs CAP_NET_ADMIN: start the daemon as root");
 	if (error == -EPROTONOSUPPORT)
 		return err_set(err, ERR_KERNEL, "the kernel has no nfnetlink (on OpenWrt: kmod-nfnetlink)");
 	return err_set(err, ERR_KERNEL, "cannot speak to the kernel over netlink: %s", strerror(-error));
 }
 
-int kernel_open(struct loop *loop, const struct kernel_events *events, struct kernel **ret_kernel, struct err *err)
+int kernel_open(struct loop *loop, const struct kernel_events *events, struct kernel **ret_kernel,
+		struct err *err)
 {
 	struct real *real = calloc(1, sizeof(*real));
 
@@ -334,9 +342,10 @@ int kernel_open(struct loop *loop, const struct kernel_events *events, struct ke
 		if (r == -EPERM)
 			r = explain(r, err);
 		else if (r)
-			r = err_set(err, ERR_KERNEL,
-				    "the kernel has no nf_tables (module nf_tables; on OpenWrt: kmod-nft-core): %s",
-				    strerror(-r));
+			r = err_set(
+				err, ERR_KERNEL,
+				"the kernel has no nf_tables (module nf_tables; on OpenWrt: kmod-nft-core): %s",
+				strerror(-r));
 	}
 	if (r) {
 		free_real(&real->kernel);

@@ -74,7 +74,8 @@ struct kernel_ops {
 	 * while it runs: starts over when done. `stale` is called until then, so its
 	 * argument must live as long as the kernel.
 	 */
-	int (*sweep_flows)(struct kernel *kernel, bool (*stale)(void *arg, const struct flow *flow), void *arg);
+	int (*sweep_flows)(struct kernel *kernel, bool (*stale)(void *arg, const struct flow *flow),
+			   void *arg);
 	void (*free)(struct kernel *kernel);
 };
 
@@ -84,7 +85,8 @@ struct kernel {
 };
 
 /* The real one. Fails with a message in `err` (no CAP_NET_ADMIN, nf_tables missing). */
-int kernel_open(struct loop *loop, const struct kernel_events *events, struct kernel **ret_kernel, struct err *err);
+int kernel_open(struct loop *loop, const struct kernel_events *events, struct kernel **ret_kernel,
+		struct err *err);
 
 /* Our number as origin of routes and rules (rtm_protocol, FRA_PROTOCOL): 80, unassigned in iproute2's rt_protos. */
 #define KERNEL_PROTOCOL 80

@@ -35,7 +35,8 @@ static struct nl_msg *request(unsigned type, uint16_t flags, const char *table)
 
 static bool has_name(struct nlattr *attr, const char *name)
 {
-	return attr && nla_len(attr) == (int)strlen(name) + 1 && memcmp(nla_data(attr), name, strlen(name) + 1) == 0;
+	return attr && nla_len(attr) == (int)strlen(name) + 1 &&
+	       memcmp(nla_data(attr), name, strlen(name) + 1) == 0;
 }
 
 static bool is_in_our_table(struct nlmsghdr *hdr)
@@ -64,14 +65,14 @@ static int take_table(void *arg, struct nlmsghdr *hdr)
 static bool get_hook(struct nlattr *nest, struct kchain *chain)
 {
 	static const enum khook hooks[] = {
-		[NF_INET_PRE_ROUTING] = KHOOK_PREROUTING, [NF_INET_LOCAL_IN] = KHOOK_INPUT,
-		[NF_INET_FORWARD] = KHOOK_FORWARD,        [NF_INET_LOCAL_OUT] = KHOOK_OUTPUT,
+		[NF_INET_PRE_ROUTING] = KHOOK_PREROUTING,   [NF_INET_LOCAL_IN] = KHOOK_INPUT,
+		[NF_INET_FORWARD] = KHOOK_FORWARD,          [NF_INET_LOCAL_OUT] = KHOOK_OUTPUT,
 		[NF_INET_POST_ROUTING] = KHOOK_POSTROUTING,
 	};
 	struct nlattr *tb[NFTA_HOOK_MAX + 1];
 
-	if (nla_parse_nested(tb, NFTA_HOOK_MAX, nest, NULL) < 0 || !tb[NFTA_HOOK_HOOKNUM] || !tb[NFTA_HOOK_PRIORITY] ||
-	    tb[NFTA_HOOK_DEV] || tb[NFTA_HOOK_DEVS])
+	if (nla_parse_nested(tb, NFTA_HOOK_MAX, nest, NULL) < 0 || !tb[NFTA_HOOK_HOOKNUM] ||
+	    !tb[NFTA_HOOK_PRIORITY] || tb[NFTA_HOOK_DEV] || tb[NFTA_HOOK_DEVS])
 		return false;
 	uint32_t number = attr_be32(tb[NFTA_HOOK_HOOKNUM]);
 
@@ -118,7 +119,8 @@ static int take_chain(void *arg, struct nlmsghdr *hdr)
 	}
 	if (tb[NFTA_CHAIN_USERDATA])
 		comment = nft_udata_comment(nla_data(tb[NFTA_CHAIN_USERDATA]),
-					    (uint32_t)nla_len(tb[NFTA_CHAIN_USERDATA]), NFTNL_UDATA_CHAIN_COMMENT);
+					    (uint32_t)nla_len(tb[NFTA_CHAIN_USERDATA]),
+					    NFTNL_UDATA_CHAIN_COMMENT);
 	struct kchain *chain = kstate_add_chain(state, name, comment);
 
 	if (!chain)
@@ -126,7 +128,8 @@ static int take_chain(void *arg, struct nlmsghdr *hdr)
 	if (!tb[NFTA_CHAIN_HOOK])
 		return 0;
 	chain->policy_drop = attr_be32(tb[NFTA_CHAIN_POLICY]) == NF_DROP;
-	if (!get_hook(tb[NFTA_CHAIN_HOOK], chain) || !get_chain_type(attr_name(tb[NFTA_CHAIN_TYPE]), &chain->type))
+	if (!get_hook(tb[NFTA_CHAIN_HOOK], chain) ||
+	    !get_chain_type(attr_name(tb[NFTA_CHAIN_TYPE]), &chain->type))
 		state->alien = true;
 	return 0;
 }
@@ -166,7 +169,8 @@ static int take_rule(void *arg, struct nlmsghdr *hdr)
 	if (!chain)
 		return 0;
 	if (tb[NFTA_RULE_USERDATA])
-		digest = nft_rule_digest(nla_data(tb[NFTA_RULE_USERDATA]), (uint32_t)nla_len(tb[NFTA_RULE_USERDATA]));
+		digest = nft_rule_digest(nla_data(tb[NFTA_RULE_USERDATA]),
+					 (uint32_t)nla_len(tb[NFTA_RULE_USERDATA]));
 	return kchain_add_digest(reader->state, chain, digest) ? 0 : -ENOMEM;
 }
 
@@ -313,8 +317,9 @@ struct refusals {
 static bool uses_fib(const struct krule *rule)
 {
 	for (unsigned i = 0; i < rule->count; i++)
-		if (rule->stmts[i].type == KSTMT_MATCH && (rule->stmts[i].fields[0] == KFIELD_FIB_SADDR_TYPE ||
-							   rule->stmts[i].fields[0] == KFIELD_FIB_DADDR_TYPE))
+		if (rule->stmts[i].type == KSTMT_MATCH &&
+		    (rule->stmts[i].fields[0] == KFIELD_FIB_SADDR_TYPE ||
+		     rule->stmts[i].fields[0] == KFIELD_FIB_DADDR_TYPE))
 			return true;
 	return false;
 }
@@ -342,8 +347,9 @@ static const char *missing_package(const struct step *step, const struct krule *
 /* What was refused, in nft's words, and why. */
 static void describe(const struct step *step, uint32_t offset, int error, const char *text, struct buf *buf)
 {
-	const struct krule *rule =
-		step->type == STEP_RULES_ADD && offset < step->chain->count ? &step->chain->rules[offset] : NULL;
+	const struct krule *rule = step->type == STEP_RULES_ADD && offset < step->chain->count ?
+					   &step->chain->rules[offset] :
+					   NULL;
 	const char *package = missing_package(step, rule, error);
 
 	buf_puts(buf, text[0] ? text : strerror(-error));
@@ -384,7 +390,8 @@ int nft_apply(struct netlink *nl, const struct step *steps, unsigned count, stru
 
 	if (!r && batch.last) {
 		nl->seq = batch.seq + 1;
-		r = netlink_transact(nl, batch.data, batch.length, batch.first, batch.seq, refused, &refusals);
+		r = netlink_transact(nl, batch.data, batch.length, batch.first, batch.seq, refused,
+				     &refusals);
 	}
 	if (r && result->count == before)
 		apply_result_add(result, NULL, r, "");
@@ -396,7 +403,8 @@ int nft_apply(struct netlink *nl, const struct step *steps, unsigned count, stru
 
 unsigned nft_event(struct nlmsghdr *hdr)
 {
-	if (hdr->nlmsg_type == message_type(NFT_MSG_NEWTABLE) || hdr->nlmsg_type == message_type(NFT_MSG_DELTABLE))
+	if (hdr->nlmsg_type == message_type(NFT_MSG_NEWTABLE) ||
+	    hdr->nlmsg_type == message_type(NFT_MSG_DELTABLE))
 		return KERNEL_TABLE;
 	if (hdr->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || hdr->nlmsg_type == message_type(NFT_MSG_NEWGEN))
 		return 0;

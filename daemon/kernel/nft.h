@@ -74,8 +74,9 @@ struct nft_udata {
 };
 
 void nft_udata_put(struct nft_udata *udata, uint8_t type, const void *value, unsigned length);
-void nft_udata_put_u32(struct nft_udata *udata, uint8_t type, uint32_t value); /* host order, as nft(8) has it */
-/* Puts a comment as nft(8) has it: with its zero, cut to what it takes, never inside a UTF-8 sequence. NULL: nothing. */
+void nft_udata_put_u32(struct nft_udata *udata, uint8_t type,
+		       uint32_t value); /* host order, as nft(8) has it */
+/* Puts a comment as nft(8) has it: with its zero, cut to 127 bytes, never inside a character. NULL: nothing. */
 void nft_udata_put_comment(struct nft_udata *udata, uint8_t type, const char *comment);
 /* Finds an attribute; NULL if it is not there or the data is malformed. */
 const void *nft_udata_find(const void *data, uint32_t length, uint8_t type, uint8_t *ret_length);
@@ -97,7 +98,7 @@ struct nft_batch {
 	struct nft_batch_step {
 		uint32_t first;
 		const struct step *step;
-	} *steps;
+	} * steps;
 };
 
 /* Encodes the nf_tables steps among these. 0 or -ENOMEM; nft_batch_done() in any case. */

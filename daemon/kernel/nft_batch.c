@@ -202,8 +202,8 @@ static void delete_set(struct nft_batch *batch, const struct kset *set)
 /* As many messages as the elements need: a nest holds at most 64 KiB. */
 static void put_elems(struct nft_batch *batch, const struct step *step, uint16_t type, uint16_t flags)
 {
-	struct nftnl_set *list =
-		nft_elems_encode(step->set, step->elems, step->elem_count, type == NFT_MSG_NEWSETELEM);
+	struct nftnl_set *list = nft_elems_encode(step->set, step->elems, step->elem_count,
+						  type == NFT_MSG_NEWSETELEM);
 	struct nftnl_set_elems_iter *iter = list ? nftnl_set_elems_iter_create(list) : NULL;
 	int more = 1;
 

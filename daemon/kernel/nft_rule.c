@@ -9,11 +9,11 @@
 #include "kernel/nft.h"
 
 #include <endian.h>
-#include <stdio.h>
 #include <libnftnl/expr.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -48,7 +48,8 @@ static struct nftnl_expr *append(struct encoder *encoder, const char *name)
 	return expr;
 }
 
-static void set_bytes(struct encoder *encoder, struct nftnl_expr *expr, uint16_t attr, const void *data, uint32_t size)
+static void set_bytes(struct encoder *encoder, struct nftnl_expr *expr, uint16_t attr, const void *data,
+		      uint32_t size)
 {
 	if (nftnl_expr_set(expr, attr, data, size) < 0)
 		encoder->failed = true;
@@ -111,7 +112,8 @@ static void store_ct(struct encoder *encoder, uint32_t key, uint32_t reg)
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_SREG, reg);
 }
 
-static void load_payload(struct encoder *encoder, uint32_t base, uint32_t offset, uint32_t length, uint32_t reg)
+static void load_payload(struct encoder *encoder, uint32_t base, uint32_t offset, uint32_t length,
+			 uint32_t reg)
 {
 	struct nftnl_expr *expr = append(encoder, "payload");
 
@@ -200,8 +202,11 @@ static void immediate(struct encoder *encoder, uint32_t reg, const void *data, u
 static void verdict(struct encoder *encoder, enum kverdict_code code, const char *chain)
 {
 	static const uint32_t codes[] = {
-		[KVERDICT_ACCEPT] = NF_ACCEPT, [KVERDICT_DROP] = NF_DROP, [KVERDICT_RETURN] = (uint32_t)NFT_RETURN,
-		[KVERDICT_JUMP] = (uint32_t)NFT_JUMP, [KVERDICT_GOTO] = (uint32_t)NFT_GOTO,
+		[KVERDICT_ACCEPT] = NF_ACCEPT,
+		[KVERDICT_DROP] = NF_DROP,
+		[KVERDICT_RETURN] = (uint32_t)NFT_RETURN,
+		[KVERDICT_JUMP] = (uint32_t)NFT_JUMP,
+		[KVERDICT_GOTO] = (uint32_t)NFT_GOTO,
 	};
 	struct nftnl_expr *expr = append(encoder, "immediate");
 
@@ -416,7 +421,8 @@ static void encode_nat(struct encoder *encoder, const struct kstmt *stmt)
 	immediate(encoder, NFT_REG_1, stmt->address.bytes, ip_size(family));
 	if (port)
 		immediate(encoder, port_register(family), &port, sizeof(port));
-	nat(encoder, stmt->type == KSTMT_DNAT ? NFT_NAT_DNAT : NFT_NAT_SNAT, family, port ? port_register(family) : 0);
+	nat(encoder, stmt->type == KSTMT_DNAT ? NFT_NAT_DNAT : NFT_NAT_SNAT, family,
+	    port ? port_register(family) : 0);
 }
 
 static void encode_snat_original(struct encoder *encoder, const struct kstmt *stmt)

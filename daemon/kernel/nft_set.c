@@ -26,9 +26,12 @@ static const struct {
 	uint32_t number;
 	uint32_t order;
 } types[KTYPE_COUNT] = {
-	[KTYPE_INET_PROTO] = { 12, ORDER_NONE },   [KTYPE_INET_SERVICE] = { 13, ORDER_NETWORK },
-	[KTYPE_IPV4_ADDR] = { 7, ORDER_NETWORK },  [KTYPE_IPV6_ADDR] = { 8, ORDER_NETWORK },
-	[KTYPE_IFNAME] = { 41, ORDER_HOST },       [KTYPE_MARK] = { 19, ORDER_HOST },
+	[KTYPE_INET_PROTO] = { 12, ORDER_NONE },
+	[KTYPE_INET_SERVICE] = { 13, ORDER_NETWORK },
+	[KTYPE_IPV4_ADDR] = { 7, ORDER_NETWORK },
+	[KTYPE_IPV6_ADDR] = { 8, ORDER_NETWORK },
+	[KTYPE_IFNAME] = { 41, ORDER_HOST },
+	[KTYPE_MARK] = { 19, ORDER_HOST },
 	[KTYPE_VERDICT] = { NFT_DATA_VERDICT, ORDER_NONE },
 };
 
@@ -187,14 +190,18 @@ static bool put_elem_userdata(struct nftnl_set_elem *wire, const char *comment, 
 	/* Tells nft(8) that the interval ends with the last address. */
 	if (open)
 		nft_udata_put_u32(&udata, NFTNL_UDATA_SET_ELEM_FLAGS, NFTNL_SET_ELEM_F_INTERVAL_OPEN);
-	return !udata.failed && nftnl_set_elem_set(wire, NFTNL_SET_ELEM_USERDATA, udata.bytes, udata.length) >= 0;
+	return !udata.failed &&
+	       nftnl_set_elem_set(wire, NFTNL_SET_ELEM_USERDATA, udata.bytes, udata.length) >= 0;
 }
 
 static bool put_verdict(struct nftnl_set_elem *wire, const uint8_t *data)
 {
 	static const uint32_t codes[] = {
-		[KVERDICT_ACCEPT] = NF_ACCEPT, [KVERDICT_DROP] = NF_DROP, [KVERDICT_RETURN] = (uint32_t)NFT_RETURN,
-		[KVERDICT_JUMP] = (uint32_t)NFT_JUMP, [KVERDICT_GOTO] = (uint32_t)NFT_GOTO,
+		[KVERDICT_ACCEPT] = NF_ACCEPT,
+		[KVERDICT_DROP] = NF_DROP,
+		[KVERDICT_RETURN] = (uint32_t)NFT_RETURN,
+		[KVERDICT_JUMP] = (uint32_t)NFT_JUMP,
+		[KVERDICT_GOTO] = (uint32_t)NFT_GOTO,
 	};
 	enum kverdict_code code = data[0];
 
@@ -223,7 +230,8 @@ static struct nftnl_set_elem *add_key(struct nftnl_set *list, const struct kset 
 	if (!wire)
 		return NULL;
 	nftnl_set_elem_add(list, wire);
-	return nftnl_set_elem_set(wire, NFTNL_SET_ELEM_KEY, key, wire_size(key_fields(set))) < 0 ? NULL : wire;
+	return nftnl_set_elem_set(wire, NFTNL_SET_ELEM_KEY, key, wire_size(key_fields(set))) < 0 ? NULL :
+												   wire;
 }
 
 /* The key behind this one, as a number in network order; false when there is none. */
@@ -250,7 +258,8 @@ static bool add_elem(struct nftnl_set *list, const struct kset *set, const struc
 	uint8_t after[KKEY_MAX];
 	bool open = set->interval && !key_after(kelem_key_end(set, elem), wire_size(key_fields(set)), after);
 
-	if (!wire || (adding && (!put_data(wire, set, elem) || !put_elem_userdata(wire, elem->comment, open))))
+	if (!wire ||
+	    (adding && (!put_data(wire, set, elem) || !put_elem_userdata(wire, elem->comment, open))))
 		return false;
 	if (!set->interval || open)
 		return true;
@@ -305,9 +314,11 @@ int nft_set_decode(struct kstate *state, struct nlmsghdr *hdr, struct kset **ret
 	    (flags & NFT_SET_MAP && !types_of(attr_be32(tb[NFTA_SET_DATA_TYPE]), data, 2)))
 		return -EPROTO;
 	if (tb[NFTA_SET_USERDATA])
-		comment = nft_udata_comment(nla_data(tb[NFTA_SET_USERDATA]), (uint32_t)nla_len(tb[NFTA_SET_USERDATA]),
+		comment = nft_udata_comment(nla_data(tb[NFTA_SET_USERDATA]),
+					    (uint32_t)nla_len(tb[NFTA_SET_USERDATA]),
 					    NFTNL_UDATA_SET_COMMENT);
-	struct kset *set = kstate_add_set(state, name, key, data, flags & NFT_SET_INTERVAL, tb[NFTA_SET_EXPR], comment);
+	struct kset *set = kstate_add_set(state, name, key, data, flags & NFT_SET_INTERVAL, tb[NFTA_SET_EXPR],
+					  comment);
 
 	if (!set)
 		return -ENOMEM;
@@ -398,8 +409,8 @@ static bool get_elem(struct nlattr *nest, const struct kset *set, struct raw_ele
 	uint32_t flags = attr_be32(tb[NFTA_SET_ELEM_FLAGS]);
 
 	elem.end = flags & NFT_SET_ELEM_INTERVAL_END;
-	if (flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END || elem.end > set->interval || tb[NFTA_SET_ELEM_TIMEOUT] ||
-	    tb[NFTA_SET_ELEM_OBJREF] || tb[NFTA_SET_ELEM_KEY_END] ||
+	if (flags & ~(uint32_t)NFT_SET_ELEM_INTERVAL_END || elem.end > set->interval ||
+	    tb[NFTA_SET_ELEM_TIMEOUT] || tb[NFTA_SET_ELEM_OBJREF] || tb[NFTA_SET_ELEM_KEY_END] ||
 	    !get_value(tb[NFTA_SET_ELEM_KEY], wire_size(key_fields(set)), elem.key))
 		return false;
 	if (is_map(set) && !elem.end) {
@@ -464,7 +475,8 @@ int nft_elems_decode(void *arg, struct nlmsghdr *hdr)
 		return -EPROTO;
 	if (!tb[NFTA_SET_ELEM_LIST_ELEMENTS])
 		return 0;
-	nla_for_each_nested(nest, tb[NFTA_SET_ELEM_LIST_ELEMENTS], left) {
+	nla_for_each_nested(nest, tb[NFTA_SET_ELEM_LIST_ELEMENTS], left)
+	{
 		struct raw_elem elem;
 		int r = get_elem(nest, elems->set, &elem) ? take_elem(elems, &elem) : -EPROTO;
 

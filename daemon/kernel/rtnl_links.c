@@ -13,7 +13,7 @@
 #include "kernel/attr.h"
 
 enum {
-	LINKS_MAX = 4096,         /* devices; a host full of containers has hundreds */
+	LINKS_MAX = 4096,          /* devices; a host full of containers has hundreds */
 	LINK_ADDRESSES_MAX = 1024, /* of one device */
 };
 
@@ -21,9 +21,9 @@ struct reader {
 	struct links links; /* by index, as the kernel dumps them, until sorted */
 	unsigned size;
 	struct notes {
-		unsigned primary_count; /* addresses at the front that are not secondary */
+		unsigned primary_count;    /* addresses at the front that are not secondary */
 		uint32_t metric4, metric6; /* of the default route kept in the link */
-	} *notes; /* of links.items[i] */
+	} * notes;                         /* of links.items[i] */
 };
 
 static bool is_bridge(struct nlattr *info)
@@ -88,7 +88,8 @@ static struct link *find_index(struct reader *reader, uint32_t index)
 }
 
 /* In the kernel's order, but primary addresses before secondary and temporary ones. */
-static int add_address(struct reader *reader, struct link *link, const struct link_address *address, bool primary)
+static int add_address(struct reader *reader, struct link *link, const struct link_address *address,
+		       bool primary)
 {
 	struct notes *notes = &reader->notes[link - reader->links.items];
 	unsigned count = link->address_count, at = primary ? notes->primary_count : count;
@@ -97,8 +98,8 @@ static int add_address(struct reader *reader, struct link *link, const struct li
 		return 0;
 	/* Room for one more whenever the count is a power of two. */
 	if ((count & (count - 1)) == 0) {
-		struct link_address *bigger =
-			reallocarray(link->addresses, count ? count * 2 : 1, sizeof(*bigger));
+		struct link_address *bigger = reallocarray(link->addresses, count ? count * 2 : 1,
+							   sizeof(*bigger));
 
 		if (!bigger)
 			return -ENOMEM;
@@ -138,7 +139,8 @@ static int take_address(void *arg, struct nlmsghdr *hdr)
 }
 
 /* One way of a default route; the lowest metric of each device wins, the first among equals. */
-static void take_way(struct reader *reader, uint8_t family, uint32_t index, uint32_t metric, const struct ip *gateway)
+static void take_way(struct reader *reader, uint8_t family, uint32_t index, uint32_t metric,
+		     const struct ip *gateway)
 {
 	struct link *link = find_index(reader, index);
 
@@ -164,8 +166,9 @@ static void take_multipath(struct reader *reader, uint8_t family, uint32_t metri
 	while (left >= (int)sizeof(*hop) && hop->rtnh_len >= sizeof(*hop) && hop->rtnh_len <= left) {
 		struct ip gateway = { 0 };
 
-		(void)attr_ip(nla_find((struct nlattr *)RTNH_DATA(hop), hop->rtnh_len - (int)sizeof(*hop), RTA_GATEWAY),
-			     family, &gateway);
+		(void)attr_ip(nla_find((struct nlattr *)RTNH_DATA(hop), hop->rtnh_len - (int)sizeof(*hop),
+				       RTA_GATEWAY),
+			      family, &gateway);
 		take_way(reader, family, (uint32_t)hop->rtnh_ifindex, metric, &gateway);
 		left -= (int)RTNH_ALIGN(hop->rtnh_len);
 		hop = RTNH_NEXT(hop);
@@ -181,8 +184,8 @@ static int take_route(void *arg, struct nlmsghdr *hdr)
 
 	/* Looked at first: there may be a full routing table of the internet. */
 	if (hdr->nlmsg_type != RTM_NEWROUTE || nlmsg_datalen(hdr) < (int)sizeof(*info) || info->rtm_dst_len ||
-	    info->rtm_src_len || info->rtm_type != RTN_UNICAST || info->rtm_table != RT_TABLE_MAIN || info->rtm_tos ||
-	    info->rtm_flags & RTM_F_CLONED)
+	    info->rtm_src_len || info->rtm_type != RTN_UNICAST || info->rtm_table != RT_TABLE_MAIN ||
+	    info->rtm_tos || info->rtm_flags & RTM_F_CLONED)
 		return 0;
 	if (nlmsg_parse(hdr, sizeof(*info), tb, RTA_MAX, NULL) < 0)
 		return -EPROTO;
@@ -214,13 +217,15 @@ static int dump_addresses(struct netlink *nl, struct reader *reader)
 {
 	struct ifaddrmsg info = { .ifa_family = AF_UNSPEC };
 
-	return netlink_dump(nl, netlink_message(RTM_GETADDR, NLM_F_DUMP, &info, sizeof(info)), take_address, reader);
+	return netlink_dump(nl, netlink_message(RTM_GETADDR, NLM_F_DUMP, &info, sizeof(info)), take_address,
+			    reader);
 }
 
 static int dump_defaults(struct netlink *nl, struct reader *reader, uint8_t family)
 {
 	struct rtmsg info = { .rtm_family = family, .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_UNICAST };
-	int r = netlink_dump(nl, netlink_message(RTM_GETROUTE, NLM_F_DUMP, &info, sizeof(info)), take_route, reader);
+	int r = netlink_dump(nl, netlink_message(RTM_GETROUTE, NLM_F_DUMP, &info, sizeof(info)), take_route,
+			     reader);
 
 	/* No such table yet, or no such family. */
 	return r == -ENOENT || r == -EAFNOSUPPORT || r == -EOPNOTSUPP ? 0 : r;

@@ -84,7 +84,8 @@ static struct nl_msg *route_message(uint16_t type, uint16_t flags, const struct 
 
 	if (!msg)
 		return NULL;
-	if (nla_put_u32(msg, RTA_TABLE, route->table) < 0 || (route->oif && nla_put_u32(msg, RTA_OIF, route->oif) < 0) ||
+	if (nla_put_u32(msg, RTA_TABLE, route->table) < 0 ||
+	    (route->oif && nla_put_u32(msg, RTA_OIF, route->oif) < 0) ||
 	    (route->gateway.family != AF_UNSPEC &&
 	     nla_put(msg, RTA_GATEWAY, (int)ip_size(route->gateway.family), route->gateway.bytes) < 0)) {
 		nlmsg_free(msg);
@@ -133,10 +134,11 @@ static int take_onlink(void *arg, struct nlmsghdr *hdr)
 	struct nlattr *tb[RTA_MAX + 1];
 	struct ip gateway;
 
-	if (hdr->nlmsg_type == RTM_NEWROUTE && nlmsg_datalen(hdr) >= (int)sizeof(*info) && !info->rtm_dst_len &&
-	    info->rtm_table == RT_TABLE_MAIN && info->rtm_flags & RTNH_F_ONLINK &&
+	if (hdr->nlmsg_type == RTM_NEWROUTE && nlmsg_datalen(hdr) >= (int)sizeof(*info) &&
+	    !info->rtm_dst_len && info->rtm_table == RT_TABLE_MAIN && info->rtm_flags & RTNH_F_ONLINK &&
 	    nlmsg_parse(hdr, sizeof(*info), tb, RTA_MAX, NULL) == 0 &&
-	    attr_u32(tb[RTA_OIF]) == search->wanted->oif && attr_ip(tb[RTA_GATEWAY], info->rtm_family, &gateway) &&
+	    attr_u32(tb[RTA_OIF]) == search->wanted->oif &&
+	    attr_ip(tb[RTA_GATEWAY], info->rtm_family, &gateway) &&
 	    ip_compare(&gateway, &search->wanted->gateway) == 0)
 		search->found = true;
 	return 0;
@@ -145,16 +147,21 @@ static int take_onlink(void *arg, struct nlmsghdr *hdr)
 /* Whether the main table's default route has this gateway on the link by decree, as hosters like to do. */
 static bool is_onlink_in_main(struct netlink *nl, const struct kroute *route)
 {
-	struct rtmsg info = { .rtm_family = route->family, .rtm_table = RT_TABLE_MAIN, .rtm_type = RTN_UNICAST };
+	struct rtmsg info = { .rtm_family = route->family,
+			      .rtm_table = RT_TABLE_MAIN,
+			      .rtm_type = RTN_UNICAST };
 	struct onlink_search search = { .wanted = route };
 
-	netlink_dump(nl, netlink_message(RTM_GETROUTE, NLM_F_DUMP, &info, sizeof(info)), take_onlink, &search);
+	netlink_dump(nl, netlink_message(RTM_GETROUTE, NLM_F_DUMP, &info, sizeof(info)), take_onlink,
+		     &search);
 	return search.found;
 }
 
-static int replace_route(struct netlink *nl, const struct kroute *route, bool onlink, char text[NETLINK_TEXT_MAX])
+static int replace_route(struct netlink *nl, const struct kroute *route, bool onlink,
+			 char text[NETLINK_TEXT_MAX])
 {
-	return netlink_request(nl, route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route, onlink), text);
+	return netlink_request(nl, route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route, onlink),
+			       text);
 }
 
 /*
@@ -186,9 +193,10 @@ static int set_route(struct netlink *nl, const struct kroute *route, char text[N
 /* True if the rule has a condition that we never set; then it is not one of ours, whatever number it bears. */
 static bool is_strange(struct nlattr **tb, const struct fib_rule_hdr *info)
 {
-	return info->flags & FIB_RULE_INVERT || info->dst_len || info->tos || tb[FRA_IIFNAME] || tb[FRA_OIFNAME] ||
-	       tb[FRA_GOTO] || tb[FRA_L3MDEV] || tb[FRA_UID_RANGE] || tb[FRA_IP_PROTO] || tb[FRA_SPORT_RANGE] ||
-	       tb[FRA_DPORT_RANGE] || (info->action != FR_ACT_TO_TBL && info->action != FR_ACT_UNREACHABLE);
+	return info->flags & FIB_RULE_INVERT || info->dst_len || info->tos || tb[FRA_IIFNAME] ||
+	       tb[FRA_OIFNAME] || tb[FRA_GOTO] || tb[FRA_L3MDEV] || tb[FRA_UID_RANGE] || tb[FRA_IP_PROTO] ||
+	       tb[FRA_SPORT_RANGE] || tb[FRA_DPORT_RANGE] ||
+	       (info->action != FR_ACT_TO_TBL && info->action != FR_ACT_UNREACHABLE);
 }
 
 static bool parse_rule(struct nlmsghdr *hdr, struct kiprule *ret_rule)
@@ -211,8 +219,8 @@ static bool parse_rule(struct nlmsghdr *hdr, struct kiprule *ret_rule)
 
 	if (!rule.unreachable)
 		rule.table = tb[FRA_TABLE] ? attr_u32(tb[FRA_TABLE]) : info->table;
-	if (tb[FRA_SRC] && (!attr_ip(tb[FRA_SRC], info->family, &rule.from) ||
-			    info->src_len != ip_size(info->family) * 8))
+	if (tb[FRA_SRC] &&
+	    (!attr_ip(tb[FRA_SRC], info->family, &rule.from) || info->src_len != ip_size(info->family) * 8))
 		return false;
 	*ret_rule = rule;
 	return true;
@@ -245,15 +253,16 @@ int rtnl_read_rules(struct netlink *nl, struct kstate *state)
 
 static bool put_rule(struct nl_msg *msg, const struct kiprule *rule)
 {
-	if (nla_put_u32(msg, FRA_PRIORITY, rule->preference) < 0 || nla_put_u8(msg, FRA_PROTOCOL, KERNEL_PROTOCOL) < 0)
+	if (nla_put_u32(msg, FRA_PRIORITY, rule->preference) < 0 ||
+	    nla_put_u8(msg, FRA_PROTOCOL, KERNEL_PROTOCOL) < 0)
 		return false;
 	if (!rule->unreachable && nla_put_u32(msg, FRA_TABLE, rule->table) < 0)
 		return false;
 	if (rule->from.family != AF_UNSPEC &&
 	    nla_put(msg, FRA_SRC, (int)ip_size(rule->from.family), rule->from.bytes) < 0)
 		return false;
-	if (rule->mark_mask &&
-	    (nla_put_u32(msg, FRA_FWMARK, rule->mark) < 0 || nla_put_u32(msg, FRA_FWMASK, rule->mark_mask) < 0))
+	if (rule->mark_mask && (nla_put_u32(msg, FRA_FWMARK, rule->mark) < 0 ||
+				nla_put_u32(msg, FRA_FWMASK, rule->mark_mask) < 0))
 		return false;
 	return !rule->suppress_default || nla_put_u32(msg, FRA_SUPPRESS_PREFIXLEN, 0) >= 0;
 }

@@ -51,7 +51,9 @@ static void name(char *to, const char *from)
 
 static struct kstmt match(enum kfield field, const void *value, size_t size, uint32_t mask, bool invert)
 {
-	struct kstmt stmt = { .type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .mask = mask, .invert = invert };
+	struct kstmt stmt = {
+		.type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .mask = mask, .invert = invert
+	};
 
 	memcpy(stmt.value, value, size);
 	return stmt;
@@ -136,10 +138,14 @@ static void rule(const char *comment, unsigned count, const struct kstmt *stmts)
 	kchain_add_rule(&desired, chain, stmts, count, comment);
 }
 
-#define RULE(comment, ...)                                                        \
+#define RULE(comment, ...)                                                            \
 	rule(comment, sizeof((struct kstmt[]){ __VA_ARGS__ }) / sizeof(struct kstmt), \
 	     (struct kstmt[]){ __VA_ARGS__ })
-#define FIELDS(...) sizeof((enum kfield[]){ __VA_ARGS__ }) / sizeof(enum kfield), (enum kfield[]){ __VA_ARGS__ }
+#define FIELDS(...)                                                                   \
+	sizeof((enum kfield[]){ __VA_ARGS__ }) / sizeof(enum kfield), (enum kfield[]) \
+	{                                                                             \
+		__VA_ARGS__                                                           \
+	}
 
 static void base(const char *text, enum kchain_type type, enum khook hook, int priority, const char *comment)
 {
@@ -149,8 +155,8 @@ static void base(const char *text, enum kchain_type type, enum khook hook, int p
 	chain->priority = priority;
 }
 
-static struct kset *set(const char *text, const enum ktype *key, const enum ktype *data, bool interval, bool counter,
-			const char *comment)
+static struct kset *set(const char *text, const enum ktype *key, const enum ktype *data, bool interval,
+			bool counter, const char *comment)
 {
 	enum ktype keys[KFIELDS_MAX] = { KTYPE_NONE }, datas[2] = { KTYPE_NONE };
 
@@ -161,7 +167,11 @@ static struct kset *set(const char *text, const enum ktype *key, const enum ktyp
 	return kstate_add_set(&desired, text, keys, data ? datas : NULL, interval, counter, comment);
 }
 
-#define TYPES(...) (enum ktype[]){ __VA_ARGS__, KTYPE_NONE }
+#define TYPES(...)                      \
+	(enum ktype[])                  \
+	{                               \
+		__VA_ARGS__, KTYPE_NONE \
+	}
 
 static void interval(struct kset *to, const char *first, const char *last, const char *comment)
 {
@@ -201,12 +211,12 @@ static void add_sets(void)
 	uint32_t mark = 0x01000000;
 	uint8_t bytes[KKEY_MAX] = { 47 };
 
-	to = set("forwards4", TYPES(KTYPE_INET_PROTO, KTYPE_INET_SERVICE), TYPES(KTYPE_IPV4_ADDR, KTYPE_INET_SERVICE),
-		 false, true, "forwards of IPv4");
+	to = set("forwards4", TYPES(KTYPE_INET_PROTO, KTYPE_INET_SERVICE),
+		 TYPES(KTYPE_IPV4_ADDR, KTYPE_INET_SERVICE), false, true, "forwards of IPv4");
 	forward(to, IPPROTO_TCP, 80, "192.168.0.2", 8080);
 	forward(to, IPPROTO_UDP, 53, "192.168.0.3", 53);
-	to = set("forwards6", TYPES(KTYPE_INET_PROTO, KTYPE_INET_SERVICE), TYPES(KTYPE_IPV6_ADDR, KTYPE_INET_SERVICE),
-		 false, true, NULL);
+	to = set("forwards6", TYPES(KTYPE_INET_PROTO, KTYPE_INET_SERVICE),
+		 TYPES(KTYPE_IPV6_ADDR, KTYPE_INET_SERVICE), false, true, NULL);
 	forward(to, IPPROTO_TCP, 443, "2001:db8::2", 8443);
 	to = set("portless4", TYPES(KTYPE_INET_PROTO), TYPES(KTYPE_IPV4_ADDR), false, true, NULL);
 	kset_add(&desired, to, bytes, NULL, ip("192.168.0.9").bytes, NULL, 0);
@@ -226,7 +236,8 @@ static void add_sets(void)
 	kset_add(&desired, to, bytes, NULL, NULL, NULL, 0);
 	to = set("ports", TYPES(KTYPE_INET_SERVICE), NULL, false, false, NULL);
 	kset_add(&desired, to, (uint8_t[KKEY_MAX]){ 0x1f, 0x90 }, NULL, NULL, "the page", 0);
-	to = set("backends", TYPES(KTYPE_INET_PROTO, KTYPE_IPV4_ADDR, KTYPE_INET_SERVICE), NULL, false, false, NULL);
+	to = set("backends", TYPES(KTYPE_INET_PROTO, KTYPE_IPV4_ADDR, KTYPE_INET_SERVICE), NULL, false, false,
+		 NULL);
 	kset_add(&desired, to, (uint8_t[KKEY_MAX]){ 6, 0, 0, 0, 192, 168, 0, 2, 0, 80 }, NULL, NULL, NULL, 0);
 	to = set("lan4", TYPES(KTYPE_IPV4_ADDR), NULL, true, true, "of the LAN");
 	interval(to, "192.168.0.0", "192.168.0.255", "lan");
@@ -250,7 +261,8 @@ static void add_chains(void)
 	base("to_inside", KCHAIN_NAT, KHOOK_PREROUTING, -105, "destinations");
 	RULE("known addresses only", by_set(KSTMT_VMAP, "local4", FIELDS(KFIELD_IP_DADDR)));
 	RULE(NULL, by_set(KSTMT_VMAP, "local6", FIELDS(KFIELD_IP6_DADDR)));
-	RULE(NULL, by_set(KSTMT_LOOKUP, "lan4", FIELDS(KFIELD_IP_SADDR)), dnat_map(AF_INET, "forwards4", 2, both));
+	RULE(NULL, by_set(KSTMT_LOOKUP, "lan4", FIELDS(KFIELD_IP_SADDR)),
+	     dnat_map(AF_INET, "forwards4", 2, both));
 	RULE(NULL, dnat_map(AF_INET6, "forwards6", 2, both));
 	RULE(NULL, dnat_map(AF_INET, "portless4", 1, both));
 	RULE(NULL, match_byte(KFIELD_L4PROTO, IPPROTO_TCP), match_port(80),
@@ -269,10 +281,12 @@ static void add_chains(void)
 	RULE(NULL, match_byte(KFIELD_NFPROTO, AF_INET), nat(KSTMT_SNAT, "198.51.100.7", 0));
 	RULE(NULL, match_byte(KFIELD_NFPROTO, AF_INET6), (struct kstmt){ .type = KSTMT_MASQUERADE });
 	RULE(NULL, match_device(KFIELD_OIFNAME, "eth0", false), (struct kstmt){ .type = KSTMT_MASQUERADE });
-	RULE(NULL, match_word(KFIELD_FIB_SADDR_TYPE, 2, 0, false), (struct kstmt){ .type = KSTMT_MASQUERADE });
+	RULE(NULL, match_word(KFIELD_FIB_SADDR_TYPE, 2, 0, false),
+	     (struct kstmt){ .type = KSTMT_MASQUERADE });
 
 	base("marks_in", KCHAIN_FILTER, KHOOK_PREROUTING, -155, NULL);
-	RULE(NULL, match_word(KFIELD_CT_STATE, 0, 8, false), by_set(KSTMT_VMAP, "uplinks", FIELDS(KFIELD_IIFNAME)));
+	RULE(NULL, match_word(KFIELD_CT_STATE, 0, 8, false),
+	     by_set(KSTMT_VMAP, "uplinks", FIELDS(KFIELD_IIFNAME)));
 	masked = by_set(KSTMT_VMAP, "marks", FIELDS(KFIELD_CT_MARK));
 	masked.mask = 0x7f000000;
 	RULE(NULL, masked);
@@ -285,7 +299,8 @@ static void add_chains(void)
 
 	base("marks_out", KCHAIN_ROUTE, KHOOK_OUTPUT, -155, NULL);
 	RULE(NULL, match_word(KFIELD_META_MARK, 0x01000000, 0x7f000000, false), verdict(KVERDICT_ACCEPT, ""));
-	RULE(NULL, match_word(KFIELD_META_MARK, 0x01000000, 0x7f000000, true), verdict(KVERDICT_GOTO, "helper"));
+	RULE(NULL, match_word(KFIELD_META_MARK, 0x01000000, 0x7f000000, true),
+	     verdict(KVERDICT_GOTO, "helper"));
 
 	base("guard", KCHAIN_FILTER, KHOOK_FORWARD, -5, NULL);
 	chain->policy_drop = true;
@@ -302,8 +317,8 @@ static void add_chains(void)
 	RULE(NULL, match_word(KFIELD_FIB_DADDR_TYPE, 2, 0, true), verdict(KVERDICT_ACCEPT, ""));
 
 	base("entry", KCHAIN_FILTER, KHOOK_INPUT, -5, NULL);
-	RULE(NULL, by_set(KSTMT_LOOKUP, "uplink_devices", FIELDS(KFIELD_IIFNAME)), match_byte(KFIELD_L4PROTO, IPPROTO_TCP),
-	     match_port(8443), verdict(KVERDICT_DROP, ""));
+	RULE(NULL, by_set(KSTMT_LOOKUP, "uplink_devices", FIELDS(KFIELD_IIFNAME)),
+	     match_byte(KFIELD_L4PROTO, IPPROTO_TCP), match_port(8443), verdict(KVERDICT_DROP, ""));
 	RULE(NULL, by_set(KSTMT_LOOKUP, "ports", FIELDS(KFIELD_TH_DPORT)), verdict(KVERDICT_ACCEPT, ""));
 	RULE(NULL, by_set(KSTMT_LOOKUP, "all6", FIELDS(KFIELD_IP6_SADDR)), verdict(KVERDICT_ACCEPT, ""));
 }
@@ -333,7 +348,10 @@ static void add_routing(const char *gateway4, const char *gateway6)
 			{ .preference = 5000, .table = 254, .suppress_default = true },
 			{ .preference = 5001, .table = 20001, .from = ip(i ? "2001:db8:1::1" : "192.0.2.1") },
 			{ .preference = 5100, .table = 20001, .mark = 0x01000000, .mark_mask = 0x7f000000 },
-			{ .preference = 5900, .unreachable = true, .mark = 0x01000000, .mark_mask = 0x7f000000 },
+			{ .preference = 5900,
+			  .unreachable = true,
+			  .mark = 0x01000000,
+			  .mark_mask = 0x7f000000 },
 		};
 
 		for (unsigned j = 0; j < 4; j++) {
@@ -424,7 +442,8 @@ static void compare(bool apply)
 	if (apply) {
 		r = kernel->ops->apply(kernel, &plan, &result);
 		for (unsigned i = 0; i < result.count; i++)
-			printf("%s: %s\n", strerrorname_np(-result.failures[i].error), result.failures[i].text);
+			printf("%s: %s\n", strerrorname_np(-result.failures[i].error),
+			       result.failures[i].text);
 		if ((r != 0) != (result.count != 0))
 			abort();
 	} else {
@@ -455,7 +474,8 @@ static void print_links(void)
 		printf("%s%s%s%s%s", link->name, link->up ? " up" : "", link->loopback ? " loopback" : "",
 		       link->bridge ? " bridge" : "", link->point_to_point ? " ptp" : "");
 		for (unsigned j = 0; j < link->address_count; j++) {
-			printf(" %s/%u", ip_format(&link->addresses[j].address, text), link->addresses[j].prefix_length);
+			printf(" %s/%u", ip_format(&link->addresses[j].address, text),
+			       link->addresses[j].prefix_length);
 			if (link->addresses[j].peer.family)
 				printf(" peer %s", ip_format(&link->addresses[j].peer, text));
 		}

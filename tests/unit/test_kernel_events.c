@@ -25,8 +25,8 @@
 static unsigned table_event(unsigned type, uint8_t family, const char *table)
 {
 	struct nfgenmsg header = { .nfgen_family = family };
-	struct nl_msg *msg =
-		netlink_message((uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), 0, &header, sizeof(header));
+	struct nl_msg *msg = netlink_message((uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), 0, &header,
+					     sizeof(header));
 
 	assert_non_null(msg);
 	if (table)
@@ -106,7 +106,8 @@ static void test_link_events(void **state)
 
 	(void)state;
 	/* Routes go with their device, and nobody says so. */
-	assert_int_equal(rtnl_event(nlmsg_hdr(msg)) & (KERNEL_LINKS | KERNEL_ROUTES), KERNEL_LINKS | KERNEL_ROUTES);
+	assert_int_equal(rtnl_event(nlmsg_hdr(msg)) & (KERNEL_LINKS | KERNEL_ROUTES),
+			 KERNEL_LINKS | KERNEL_ROUTES);
 	/* The state of a port, told by the bridge. */
 	((struct ifinfomsg *)nlmsg_data(nlmsg_hdr(msg)))->ifi_family = AF_BRIDGE;
 	assert_int_equal(rtnl_event(nlmsg_hdr(msg)), 0);
@@ -115,8 +116,8 @@ static void test_link_events(void **state)
 
 /* --- flows --- */
 
-static void put_tuple(struct nl_msg *msg, int type, const char *from, const char *to, uint8_t protocol, uint16_t sport,
-		      uint16_t dport)
+static void put_tuple(struct nl_msg *msg, int type, const char *from, const char *to, uint8_t protocol,
+		      uint16_t sport, uint16_t dport)
 {
 	struct nlattr *tuple = nla_nest_start(msg, type), *nest = nla_nest_start(msg, CTA_TUPLE_IP);
 	struct ip source, destination;
@@ -141,8 +142,8 @@ static void put_tuple(struct nl_msg *msg, int type, const char *from, const char
 static struct nl_msg *entry(void)
 {
 	struct nfgenmsg header = { .nfgen_family = AF_INET };
-	struct nl_msg *msg =
-		netlink_message(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW, 0, &header, sizeof(header));
+	struct nl_msg *msg = netlink_message(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW, 0, &header,
+					     sizeof(header));
 
 	assert_non_null(msg);
 	return msg;

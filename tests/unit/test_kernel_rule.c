@@ -78,16 +78,23 @@ static void expect(const struct kstmt *stmts, unsigned count, const char *text)
 	nftnl_rule_free(got);
 }
 
-#define EXPECT(text, ...)                                                               \
-	expect((struct kstmt[]){ __VA_ARGS__ },                                         \
+#define EXPECT(text, ...)                       \
+	expect((struct kstmt[]){ __VA_ARGS__ }, \
 	       sizeof((struct kstmt[]){ __VA_ARGS__ }) / sizeof(struct kstmt), text)
-#define MATCH(field, ...) \
-	{ .type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .value = { __VA_ARGS__ } }
-#define VERDICT(code, ...) { .type = KSTMT_VERDICT, .verdict = code, __VA_ARGS__ }
+#define MATCH(field, ...)                                                                            \
+	{                                                                                            \
+		.type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .value = { __VA_ARGS__ } \
+	}
+#define VERDICT(code, ...)                                          \
+	{                                                           \
+		.type = KSTMT_VERDICT, .verdict = code, __VA_ARGS__ \
+	}
 
 static struct kstmt mark(enum kfield field, uint32_t value, uint32_t mask, bool invert)
 {
-	struct kstmt stmt = { .type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .mask = mask, .invert = invert };
+	struct kstmt stmt = {
+		.type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .mask = mask, .invert = invert
+	};
 
 	memcpy(stmt.value, &value, sizeof(value));
 	return stmt;
@@ -104,8 +111,10 @@ static void test_matches(void **state)
 	       MATCH(KFIELD_L4PROTO, 6), MATCH(KFIELD_TH_DPORT, 0, 80), VERDICT(KVERDICT_DROP));
 	EXPECT("meta load iifname => reg 1 \ncmp eq reg 1 <65746830000000000000000000000000>\n",
 	       MATCH(KFIELD_IIFNAME, 'e', 't', 'h', '0'));
-	EXPECT("fib daddr type => reg 1 \ncmp eq reg 1 0x00000002 \n", mark(KFIELD_FIB_DADDR_TYPE, 2, 0, false));
-	EXPECT("fib saddr type => reg 1 \ncmp neq reg 1 0x00000002 \n", mark(KFIELD_FIB_SADDR_TYPE, 2, 0, true));
+	EXPECT("fib daddr type => reg 1 \ncmp eq reg 1 0x00000002 \n",
+	       mark(KFIELD_FIB_DADDR_TYPE, 2, 0, false));
+	EXPECT("fib saddr type => reg 1 \ncmp neq reg 1 0x00000002 \n",
+	       mark(KFIELD_FIB_SADDR_TYPE, 2, 0, true));
 }
 
 static void test_marks_and_states(void **state)
@@ -115,7 +124,8 @@ static void test_marks_and_states(void **state)
 	       "bitwise reg 1 = ( reg 1 & 0x7f000000 ) ^ 0x00000000 \n"
 	       "cmp neq reg 1 0x01000000 \n",
 	       mark(KFIELD_CT_MARK, 0x01000000, 0x7f000000, true));
-	EXPECT("meta load mark => reg 1 \ncmp eq reg 1 0x01000000 \n", mark(KFIELD_META_MARK, 0x01000000, 0, false));
+	EXPECT("meta load mark => reg 1 \ncmp eq reg 1 0x01000000 \n",
+	       mark(KFIELD_META_MARK, 0x01000000, 0, false));
 	/* Any of the states. */
 	EXPECT("ct load state => reg 1 \n"
 	       "bitwise reg 1 = ( reg 1 & 0x00000006 ) ^ 0x00000000 \n"
@@ -142,7 +152,11 @@ static void test_the_family_is_asked_once(void **state)
 	       "payload load 4b @ network header + 16 => reg 1 \n"
 	       "lookup reg 1 set lan 0x1 \n",
 	       { .type = KSTMT_LOOKUP, .field_count = 1, .fields = { KFIELD_IP_SADDR }, .set = "lan" },
-	       { .type = KSTMT_LOOKUP, .field_count = 1, .fields = { KFIELD_IP_DADDR }, .set = "lan", .invert = true });
+	       { .type = KSTMT_LOOKUP,
+		 .field_count = 1,
+		 .fields = { KFIELD_IP_DADDR },
+		 .set = "lan",
+		 .invert = true });
 	EXPECT("meta load nfproto => reg 1 \n"
 	       "cmp eq reg 1 <0a>\n"
 	       "payload load 16b @ network header + 24 => reg 1 \n"
@@ -167,7 +181,11 @@ static void test_concatenations(void **state)
 	EXPECT("ct load mark => reg 1 \n"
 	       "bitwise reg 1 = ( reg 1 & 0x7f000000 ) ^ 0x00000000 \n"
 	       "lookup reg 1 set marks dreg 0 \n",
-	       { .type = KSTMT_VMAP, .field_count = 1, .fields = { KFIELD_CT_MARK }, .set = "marks", .mask = 0x7f000000 });
+	       { .type = KSTMT_VMAP,
+		 .field_count = 1,
+		 .fields = { KFIELD_CT_MARK },
+		 .set = "marks",
+		 .mask = 0x7f000000 });
 }
 
 static void test_nat(void **state)
@@ -213,7 +231,8 @@ static void test_nat(void **state)
 	EXPECT("ct load dst_ip6 => reg 1 , dir original \nnat snat ip6 addr_min reg 1 \n",
 	       { .type = KSTMT_SNAT_ORIGINAL, .address = { .family = AF_INET6 } });
 	EXPECT("masq \n", { .type = KSTMT_MASQUERADE });
-	EXPECT("immediate reg 1 <22b8>\nredir proto_min reg 1 flags 0x2 \n", { .type = KSTMT_REDIRECT, .port = 8888 });
+	EXPECT("immediate reg 1 <22b8>\nredir proto_min reg 1 flags 0x2 \n",
+	       { .type = KSTMT_REDIRECT, .port = 8888 });
 }
 
 static void test_verdicts(void **state)

@@ -20,14 +20,22 @@
 
 static char message[256 * 1024];
 
-#define TYPES(...) (enum ktype[KFIELDS_MAX]){ __VA_ARGS__ }
-#define DATA(...) (enum ktype[2]){ __VA_ARGS__ }
+#define TYPES(...)                \
+	(enum ktype[KFIELDS_MAX]) \
+	{                         \
+		__VA_ARGS__       \
+	}
+#define DATA(...)           \
+	(enum ktype[2])     \
+	{                   \
+		__VA_ARGS__ \
+	}
 
 static struct nlmsghdr *set_message(const struct kset *set)
 {
 	struct nftnl_set *wire = nft_set_encode(set, 7);
-	struct nlmsghdr *hdr =
-		nftnl_nlmsg_build_hdr(message, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSET, NFPROTO_INET, 0, 1);
+	struct nlmsghdr *hdr = nftnl_nlmsg_build_hdr(message, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSET,
+						     NFPROTO_INET, 0, 1);
 
 	assert_non_null(wire);
 	nftnl_set_nlmsg_build_payload(hdr, wire);
@@ -38,8 +46,8 @@ static struct nlmsghdr *set_message(const struct kset *set)
 static struct nlmsghdr *elems_message(const struct kset *set, bool adding)
 {
 	const struct kelem **elems = calloc(set->count, sizeof(*elems));
-	struct nlmsghdr *hdr =
-		nftnl_nlmsg_build_hdr(message, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM, NFPROTO_INET, 0, 1);
+	struct nlmsghdr *hdr = nftnl_nlmsg_build_hdr(message, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM,
+						     NFPROTO_INET, 0, 1);
 
 	assert_non_null(elems);
 	for (unsigned i = 0; i < set->count; i++)
@@ -105,7 +113,8 @@ static void test_map_with_counters(void **unused)
 	(void)unused;
 	kstate_init(&state);
 	struct kset *set = kstate_add_set(&state, "forwards4", TYPES(KTYPE_INET_PROTO, KTYPE_INET_SERVICE),
-					  DATA(KTYPE_IPV4_ADDR, KTYPE_INET_SERVICE), false, true, "all of them");
+					  DATA(KTYPE_IPV4_ADDR, KTYPE_INET_SERVICE), false, true,
+					  "all of them");
 
 	kset_add(&state, set, key, NULL, data, "web", 1);
 	key[0] = 17;
@@ -116,7 +125,8 @@ static void test_map_with_counters(void **unused)
 
 static void test_map_of_ipv6(void **unused)
 {
-	uint8_t key[KKEY_MAX] = { 6, 0, 0, 0, 0x01, 0xbb }, data[KDATA_MAX] = { 0x20, 0x01, 0x0d, 0xb8, [16] = 1, 2 };
+	uint8_t key[KKEY_MAX] = { 6, 0, 0, 0, 0x01, 0xbb },
+		data[KDATA_MAX] = { 0x20, 0x01, 0x0d, 0xb8, [16] = 1, 2 };
 	struct kstate state;
 
 	(void)unused;
@@ -136,9 +146,9 @@ static void test_single_fields(void **unused)
 		enum ktype type;
 		uint8_t key[KKEY_MAX];
 	} cases[] = {
-		{ KTYPE_INET_PROTO, { 47 } },      { KTYPE_INET_SERVICE, { 0x1f, 0x90 } },
+		{ KTYPE_INET_PROTO, { 47 } },       { KTYPE_INET_SERVICE, { 0x1f, 0x90 } },
 		{ KTYPE_IPV4_ADDR, { 192, 0, 2 } }, { KTYPE_IPV6_ADDR, { 0xfe, 0x80, [15] = 1 } },
-		{ KTYPE_IFNAME, "eth0" },          { KTYPE_MARK, { 0, 0, 0, 1 } },
+		{ KTYPE_IFNAME, "eth0" },           { KTYPE_MARK, { 0, 0, 0, 1 } },
 	};
 
 	(void)unused;
@@ -146,7 +156,8 @@ static void test_single_fields(void **unused)
 		struct kstate state;
 
 		kstate_init(&state);
-		kset_add(&state, kstate_add_set(&state, "single", TYPES(cases[i].type), NULL, false, false, NULL),
+		kset_add(&state,
+			 kstate_add_set(&state, "single", TYPES(cases[i].type), NULL, false, false, NULL),
 			 cases[i].key, NULL, NULL, NULL, 0);
 		round_trip(&state);
 		struct nlattr *length = nlmsg_find_attr(set_message(&state.sets[0]), sizeof(struct nfgenmsg),
@@ -159,14 +170,14 @@ static void test_single_fields(void **unused)
 
 static void test_verdicts(void **unused)
 {
-	static const enum kverdict_code codes[] = { KVERDICT_ACCEPT, KVERDICT_DROP, KVERDICT_RETURN, KVERDICT_JUMP,
-						    KVERDICT_GOTO };
+	static const enum kverdict_code codes[] = { KVERDICT_ACCEPT, KVERDICT_DROP, KVERDICT_RETURN,
+						    KVERDICT_JUMP, KVERDICT_GOTO };
 	struct kstate state;
 
 	(void)unused;
 	kstate_init(&state);
-	struct kset *set =
-		kstate_add_set(&state, "local", TYPES(KTYPE_IPV4_ADDR), DATA(KTYPE_VERDICT), false, false, NULL);
+	struct kset *set = kstate_add_set(&state, "local", TYPES(KTYPE_IPV4_ADDR), DATA(KTYPE_VERDICT), false,
+					  false, NULL);
 
 	for (uint8_t i = 0; i < 5; i++) {
 		uint8_t data[KDATA_MAX] = { (uint8_t)codes[i] };
@@ -179,7 +190,8 @@ static void test_verdicts(void **unused)
 	kstate_done(&state);
 }
 
-static void add_interval(struct kstate *state, struct kset *set, const char *first, const char *last, const char *comment)
+static void add_interval(struct kstate *state, struct kset *set, const char *first, const char *last,
+			 const char *comment)
 {
 	struct ip from = ip(first), until = ip(last);
 
@@ -238,7 +250,8 @@ static void put_bound(struct nl_msg *msg, const char *address, bool end)
 static void test_bounds_in_any_order(void **unused)
 {
 	struct nfgenmsg header = { .nfgen_family = NFPROTO_INET };
-	struct nl_msg *msg = netlink_message(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM, 0, &header, sizeof(header));
+	struct nl_msg *msg = netlink_message(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM, 0, &header,
+					     sizeof(header));
 	struct kstate state;
 	struct kset *set = interval_set(&state, KTYPE_IPV4_ADDR);
 	struct nft_elems elems = { .state = &state, .set = set };
@@ -279,13 +292,15 @@ static void test_deletion_is_by_key(void **unused)
 	(void)unused;
 	kstate_init(&state);
 	kset_add(&state,
-		 kstate_add_set(&state, "local", TYPES(KTYPE_IPV4_ADDR), DATA(KTYPE_VERDICT), false, false, NULL),
+		 kstate_add_set(&state, "local", TYPES(KTYPE_IPV4_ADDR), DATA(KTYPE_VERDICT), false, false,
+				NULL),
 		 (uint8_t[KKEY_MAX]){ 192, 0, 2, 1 }, NULL, data, "comment", 0);
 	struct nlattr *list = nlmsg_find_attr(elems_message(&state.sets[0], false), sizeof(struct nfgenmsg),
 					      NFTA_SET_ELEM_LIST_ELEMENTS);
 
 	assert_non_null(list);
-	nla_for_each_nested(nest, list, left) {
+	nla_for_each_nested(nest, list, left)
+	{
 		struct nlattr *tb[NFTA_SET_ELEM_MAX + 1];
 
 		assert_int_equal(nla_parse_nested(tb, NFTA_SET_ELEM_MAX, nest, NULL), 0);
@@ -320,14 +335,14 @@ static void test_foreign_sets(void **unused)
 {
 	(void)unused;
 	assert_int_equal(decode_with(NFTA_SET_KEY_TYPE, 7), 0);
-	assert_int_equal(decode_with(NFTA_SET_KEY_TYPE, 9), -EPROTO);               /* ether_addr */
-	assert_int_equal(decode_with(NFTA_SET_KEY_TYPE, 8), -EPROTO);               /* but 4 bytes long */
+	assert_int_equal(decode_with(NFTA_SET_KEY_TYPE, 9), -EPROTO); /* ether_addr */
+	assert_int_equal(decode_with(NFTA_SET_KEY_TYPE, 8), -EPROTO); /* but 4 bytes long */
 	assert_int_equal(decode_with(NFTA_SET_KEY_TYPE, 0), -EPROTO);
 	assert_int_equal(decode_with(NFTA_SET_KEY_TYPE, 0xfffffffe), -EPROTO);
 	assert_int_equal(decode_with(NFTA_SET_FLAGS, NFT_SET_TIMEOUT), -EPROTO);
 	assert_int_equal(decode_with(NFTA_SET_FLAGS, NFT_SET_EVAL), -EPROTO);
-	assert_int_equal(decode_with(NFTA_SET_FLAGS, NFT_SET_MAP), -EPROTO);        /* without a data type */
-	assert_int_equal(decode_with(NFTA_SET_FLAGS, NFT_SET_ANONYMOUS), 1);        /* belongs to its rule */
+	assert_int_equal(decode_with(NFTA_SET_FLAGS, NFT_SET_MAP), -EPROTO); /* without a data type */
+	assert_int_equal(decode_with(NFTA_SET_FLAGS, NFT_SET_ANONYMOUS), 1); /* belongs to its rule */
 }
 
 /* In memory of just that length, so that the sanitizer sees any step beyond it. */
@@ -356,8 +371,8 @@ static void test_broken_messages(void **unused)
 
 	(void)unused;
 	kstate_init(&state);
-	struct kset *set =
-		kstate_add_set(&state, "local", TYPES(KTYPE_IPV4_ADDR), DATA(KTYPE_VERDICT), true, true, NULL);
+	struct kset *set = kstate_add_set(&state, "local", TYPES(KTYPE_IPV4_ADDR), DATA(KTYPE_VERDICT), true,
+					  true, NULL);
 
 	kset_add(&state, set, (uint8_t[KKEY_MAX]){ 10 }, (uint8_t[KKEY_MAX]){ 11 }, data, "comment", 0);
 	uint32_t length = elems_message(set, true)->nlmsg_len;
@@ -429,8 +444,7 @@ static void test_batch(void **unused)
 			elems++;
 			assert_int_equal(step->type, STEP_ELEMS_ADD);
 			list = nlmsg_find_attr(hdr, sizeof(struct nfgenmsg), NFTA_SET_ELEM_LIST_ELEMENTS);
-			nla_for_each_nested(nest, list, more)
-				wire++;
+			nla_for_each_nested(nest, list, more) wire++;
 			assert_true(list->nla_len < UINT16_MAX);
 		}
 		last = hdr;
