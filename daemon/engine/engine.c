@@ -11,6 +11,7 @@
 #include "engine/private.h"
 
 enum { RETRY_FIRST_S = 1, RETRY_LAST_S = 60 };
+enum { WATCH_EVERY_MS = 2000 };
 
 int64_t engine_now(void)
 {
@@ -321,6 +322,16 @@ static void on_timer(void *arg)
 	reconcile(arg);
 }
 
+static void on_watching(void *arg)
+{
+	struct engine *engine = arg;
+
+	/* While something is refused, only the retries try again. */
+	if (engine->observed && !engine->kernel->ops->sysctls_hold(engine->kernel, engine->observed))
+		engine->dirty |= KERNEL_SYSCTL;
+	timer_start(engine->watching, WATCH_EVERY_MS);
+}
+
 /* --- life --- */
 
 int engine_new(struct loop *loop, struct store *store, const struct engine_options *options,
@@ -349,13 +360,15 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 		engine->kernel = options->kernel(options->kernel_arg, &events);
 	r = -ENOMEM;
 	if (timer_new(loop, on_timer, engine, &engine->retry) < 0 ||
-	    timer_new(loop, on_timer, engine, &engine->expiry) < 0 || counters_start(engine) < 0 ||
+	    timer_new(loop, on_timer, engine, &engine->expiry) < 0 ||
+	    timer_new(loop, on_watching, engine, &engine->watching) < 0 || counters_start(engine) < 0 ||
 	    loop_add_step(loop, before_sleep, engine) < 0) {
 		err_set(err, ERR_INTERNAL, "out of memory");
 		goto fail;
 	}
 	engine->dirty = KERNEL_LINKS | KERNEL_TABLE;
 	reconcile(engine);
+	timer_start(engine->watching, WATCH_EVERY_MS);
 	*ret_engine = engine;
 	return 0;
 fail:
@@ -372,6 +385,7 @@ void engine_free(struct engine *engine)
 	counters_stop(engine);
 	timer_free(engine->retry);
 	timer_free(engine->expiry);
+	timer_free(engine->watching);
 	set_observed(engine, NULL);
 	set_desired(engine, NULL);
 	links_done(&engine->links);

@@ -44,7 +44,8 @@ struct engine {
 	unsigned dirty;      /* KERNEL_* bits that came since the last comparison */
 	struct timer *retry; /* after a refusal, with growing pauses */
 	unsigned retry_s;
-	struct timer *expiry; /* the next expires_at */
+	struct timer *expiry;   /* the next expires_at */
+	struct timer *watching; /* sysctls of which the kernel does not tell */
 
 	unsigned refusal_count;
 	struct refusal refusals[STEP_FAILURES_MAX];

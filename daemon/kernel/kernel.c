@@ -137,6 +137,18 @@ static int read_sysctls(const struct kstate *desired, struct kstate *state)
 	return 0;
 }
 
+static bool sysctls_hold(struct kernel *kernel, const struct kstate *desired)
+{
+	(void)kernel;
+	for (unsigned i = 0; i < desired->sysctl_count; i++) {
+		int value;
+
+		if (sysctl_read(desired->sysctls[i].path, &value) == 0 && value != desired->sysctls[i].value)
+			return false;
+	}
+	return true;
+}
+
 static int read_state_once(struct real *real, const struct kstate *desired, struct kstate *ret_state)
 {
 	struct kstate state;
@@ -263,6 +275,7 @@ static void free_real(struct kernel *kernel)
 static const struct kernel_ops real_ops = {
 	.read_links = read_links,
 	.read_state = read_state,
+	.sysctls_hold = sysctls_hold,
 	.has_table = has_table,
 	.apply = apply,
 	.read_counters = read_counters,

@@ -57,6 +57,11 @@ struct kernel_ops {
 	 * number, and those sysctls that `desired` names. Finished.
 	 */
 	int (*read_state)(struct kernel *kernel, const struct kstate *desired, struct kstate *ret_state);
+	/*
+	 * True if every sysctl of `desired` that the kernel has is as desired. For asking now and then:
+	 * the kernel tells of some changes (KERNEL_SYSCTL), but not of net.bridge's.
+	 */
+	bool (*sysctls_hold)(struct kernel *kernel, const struct kstate *desired);
 	/* Whether a table of this family ("inet") and name is there: fw4 detection. */
 	bool (*has_table)(struct kernel *kernel, const char *name);
 	/*

@@ -29,6 +29,11 @@ static int read_state(struct kernel *kernel, const struct kstate *desired, struc
 	return kstate_finish(ret_state);
 }
 
+static bool sysctls_hold(struct kernel *kernel, const struct kstate *desired)
+{
+	return !(fake(kernel)->sysctls_changed && desired->sysctl_count);
+}
+
 static bool has_table(struct kernel *kernel, const char *name)
 {
 	return fake(kernel)->fw4 && strcmp(name, "fw4") == 0;
@@ -92,6 +97,7 @@ struct kernel *fake_kernel_open(void *arg, const struct kernel_events *events)
 	static const struct kernel_ops ops = {
 		.read_links = read_links,
 		.read_state = read_state,
+		.sysctls_hold = sysctls_hold,
 		.has_table = has_table,
 		.apply = apply,
 		.read_counters = read_counters,

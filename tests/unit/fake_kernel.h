@@ -10,12 +10,13 @@ struct fake_kernel {
 	struct kernel_events events;
 	const char *links; /* JSON of links_from_json() */
 	bool fw4;
-	unsigned applies;   /* calls of apply() */
-	unsigned steps;     /* steps of the last one */
-	unsigned elems;     /* elements in them */
-	unsigned sysctls;   /* sysctls set by them */
-	bool refuse_nft;    /* the batch as a whole */
-	bool refuse_routes; /* every ROUTE_SET */
+	unsigned applies;     /* calls of apply() */
+	unsigned steps;       /* steps of the last one */
+	unsigned elems;       /* elements in them */
+	unsigned sysctls;     /* sysctls set by them */
+	bool refuse_nft;      /* the batch as a whole */
+	bool refuse_routes;   /* every ROUTE_SET */
+	bool sysctls_changed; /* behind our back, and the kernel did not tell */
 	unsigned sweeps;
 };
 

@@ -309,6 +309,17 @@ static void sysctls_wanted_again_are_set(void **state)
 	assert_true(f->kernel.sysctls > 0);
 }
 
+static void sysctls_are_watched(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	f->kernel.sysctls_changed = true;
+	turn(f, 2500);
+	assert_true(f->kernel.sysctls > 0);
+	assert_int_equal(mended(f), 1);
+}
+
 static void counters_add_up(void **state)
 {
 	struct fixture *f = *state;
@@ -358,6 +369,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_old_refusal_hinders_nobody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(fw4_is_noticed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sysctls_wanted_again_are_set, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sysctls_are_watched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(counters_add_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_plan_changes_nothing, set_up, tear_down),
 	};
