@@ -230,7 +230,8 @@ int config_remove(struct config *config, enum kind kind, uint32_t id);
 
 /*
  * Checks the whole: unique names, references, forwards that clash, limits.
- * Paths are "/forwards/3/name" (position in the list); those about `focus` (if
+ * Paths are "/forwards/3/name" (position in the request that the
+ * objects came in, else in the list); those about `focus` (if
  * not NULL), the object that a request is about, are relative to it: "/name".
  */
 int config_check(const struct config *config, const struct object *focus, struct err *err);
