@@ -217,6 +217,7 @@ class Porticod:
         listening = re.search(r"listening on https://\S*:(\d+)", self.log())
         assert listening, f"does not say where it listens:\n{self.log()}"
         self.port = int(listening[1])
+        self.listen = re.sub(r":0$", f":{self.port}", self.listen)  # the same one after a restart
 
     def _ready(self, notify):
         assert self.process.poll() is None, f"ended at once, status {self.process.returncode}:\n{self.log()}"

@@ -90,7 +90,7 @@ def test_address_changes(router_daemon):
     try:
         wait_for(lambda: outcome(lab.internet, new, 80) == "answer", what="the forward on the new address")
         assert lab.client.ask(new, 80).peer == ROUTER
-        assert outcome(lab.internet, PUBLIC, 80) != "answer"
+        wait_for(lambda: outcome(lab.internet, PUBLIC, 80) != "answer", what="the old address to be given up")
     finally:
         lab.router.ip(f"addr add {PUBLIC}/64 dev eth0 nodad")
         lab.router.ip(f"addr del {new}/64 dev eth0")

@@ -119,20 +119,28 @@ def test_what_changed_while_it_was_dead(serving):
         change_address(lab.router, "eth0", "192.0.2.77/24", f"{PUBLIC}/24", "192.0.2.254", metric=100)
 
 
-def test_second_daemon_with_the_same_database_is_refused(serving):
+@pytest.mark.parametrize("shared", ["socket", "database"])
+def test_second_daemon_is_refused(serving, tmp_path, shared):
     daemon = serving.daemon
-    done = subprocess.run(daemon.command_line(), capture_output=True, text=True, timeout=STOP_S, env=environment(),
-                          check=False)
+    argv = daemon.command_line()
+    if shared == "socket":
+        argv[argv.index("--db") + 1] = str(tmp_path / "other.db")
+    else:
+        argv[argv.index("--socket") + 1] = str(tmp_path / "other.sock")
+    argv[argv.index("--listen") + 1] = "127.0.0.1:0"
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=STOP_S, env=environment(), check=False)
     assert done.returncode == 1, done.stderr
-    assert "portico.db" in done.stderr or "running" in done.stderr or "use" in done.stderr, done.stderr
+    assert str(daemon.socket_path if shared == "socket" else daemon.db) in done.stderr, "it says what is in use"
     assert daemon.sock.get("/status").status == 200, "the first one is as it was"
     assert works(serving)
 
 
 def test_sighup_disturbs_nothing(serving):
+    before = dump(serving.lab.router)
     serving.daemon.process.send_signal(signal.SIGHUP)
-    assert serving.kernel()["in_sync"]
+    wait_for(lambda: serving.kernel()["in_sync"])
     assert works(serving)
+    assert dump(serving.lab.router) == before
 
 
 # --- other people's things ---
