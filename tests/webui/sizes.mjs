@@ -55,6 +55,11 @@ async function desktop(colorScheme) {
 	await logIn(page);
 	await row(page, "camera").waitFor();
 	await shot(page, `desktop-${colorScheme}`);
+	for (const width of [1221, 1220, 1001, 1000, 641, 640]) {
+		await page.setViewportSize({ width, height: 800 });
+		await noSidewaysScroll(page);
+	}
+	await page.setViewportSize({ width: 1280, height: 800 });
 	for (const view of views) {
 		await page.locator("nav").getByRole("link", { name: view }).click();
 		await page.getByRole("heading", { name: view, exact: true }).waitFor();

@@ -86,12 +86,18 @@ function parse(text: string): unknown {
 function problemOf(response: Response, body: unknown): Problem {
 	const doc = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
 	const words = [doc.detail, doc.title].find((text) => typeof text === "string" && text) as string | undefined;
-	const errors = Array.isArray(doc.errors) ? (doc.errors as Warning[]) : [];
+	const errors = (Array.isArray(doc.errors) ? (doc.errors as Warning[]) : [])
+		.map(({ path, message }) => ({ path, message: sentence(message) }));
 	const retry = Number(response.headers.get("Retry-After") ?? NaN);
 	return new Problem(
 		response.status,
-		words ?? t("problem.status", { status: response.status }),
+		words ? sentence(words) : t("problem.status", { status: response.status }),
 		errors,
 		Number.isFinite(retry) ? retry : null,
 	);
+}
+
+// The daemon's words are made to stand in a log line: "must be a port".
+function sentence(words: string): string {
+	return words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".");
 }

@@ -7,7 +7,7 @@ import { Notices } from "./components/Notices";
 import { Strip } from "./components/Strip";
 import { href, useRoute, views, type Route } from "./router";
 import { getState, logOut, start, subscribe, watch, type State } from "./store";
-import { t } from "./texts";
+import { formatNumber, t } from "./texts";
 import type { Kind } from "./types";
 import { Login, Setup } from "./views/Entrance";
 import { Forwards } from "./views/Forwards";
@@ -97,7 +97,7 @@ function Shell({ state }: { state: State }) {
 
 function Count({ state, view }: { state: State; view: Route["view"] }) {
 	const items = view === "settings" ? null : state.collections[view as Kind];
-	return items?.length ? <span class="count">{items.length}</span> : null;
+	return items?.length ? <span class="count">{formatNumber(items.length)}</span> : null;
 }
 
 function View({ state, route }: { state: State; route: Route }) {

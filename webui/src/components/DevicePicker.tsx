@@ -50,10 +50,16 @@ export function DevicePicker({ id, links, multiple, value, aria, onChange }: Pro
 }
 
 export function facts(link: Link): string {
-	const words = [link.addresses.length ? link.addresses.join(", ") : t("detected.no-address")];
+	const addresses = globalAddresses(link);
+	const words = [addresses.length ? addresses.join(", ") : t("detected.no-address")];
 	if (link.default_route)
 		words.push(link.gateway ? t("detected.default", { gateway: link.gateway }) : t("detected.default.direct"));
 	if (!link.up)
 		words.push(t("detected.down"));
 	return words.join(" · ");
+}
+
+// Without those that every device gives itself (RFC 4291, 2.5.6).
+export function globalAddresses(link: Link): string[] {
+	return link.addresses.filter((address) => !/^fe[89ab]/i.test(address));
 }

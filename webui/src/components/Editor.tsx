@@ -104,6 +104,7 @@ export function Editor<K extends Kind>({ editing, id, state, onClose }: Props<K>
 			finish(await change(kind, id as number, editing.toBody(values!), fetched.etag));
 		} else {
 			setNewest({ values: theirs, etag: fetched.etag });
+			setValues(merge(theirs, first!, values!));
 		}
 	};
 
@@ -141,6 +142,12 @@ export function Editor<K extends Kind>({ editing, id, state, onClose }: Props<K>
 				)}
 		</Sheet>
 	);
+}
+
+// Ours where we changed something, theirs elsewhere.
+function merge(theirs: Values, before: Values, ours: Values): Values {
+	return Object.fromEntries(Object.keys(ours).map((name) =>
+		[name, String(ours[name]) === String(before[name]) ? theirs[name]! : ours[name]!]));
 }
 
 function same(a: Values, b: Values): boolean {

@@ -3,7 +3,7 @@
 
 import { href } from "../router";
 import type { State } from "../store";
-import { formatAge, t, tn, tr } from "../texts";
+import { formatAge, formatNumber, t, tn, tr } from "../texts";
 import type { Status } from "../types";
 import { Badge } from "./Badge";
 
@@ -50,7 +50,7 @@ function Facts({ status }: { status: Status }) {
 				</li>
 			))}
 			<li>
-				<a href={href("forwards")}>{total ? t("strip.forwards", { live, n: total }) : t("strip.forwards.none")}</a>
+				<a href={href("forwards")}>{total ? t("strip.forwards", { live: formatNumber(live), n: formatNumber(total) }) : t("strip.forwards.none")}</a>
 			</li>
 			{status.firewall.fw4 && <li>{t("strip.beside")}</li>}
 		</ul>
