@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "engine/private.h"
@@ -16,13 +15,9 @@ enum {
 
 static json_t *time_to_json(int64_t at)
 {
-	char text[32];
-	struct tm tm;
-	time_t seconds = at;
+	char text[TIME_TEXT_MAX];
 
-	if (!at || !gmtime_r(&seconds, &tm) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
-		return json_null();
-	return json_string(text);
+	return at ? json_string(time_format(at, text)) : json_null();
 }
 
 json_t *engine_kernel_status(const struct engine *engine)
