@@ -25,13 +25,14 @@ static int connect_to(const char *socket_path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const struct timeval timeout = { .tv_sec = REPLY_TIMEOUT_S };
+	size_t length = strlen(socket_path);
 	int fd;
 
-	if (strlen(socket_path) >= sizeof(address.sun_path)) {
+	if (length >= sizeof(address.sun_path)) {
 		fprintf(stderr, "portico: --socket: the path is too long\n");
 		return -1;
 	}
-	strcpy(address.sun_path, socket_path);
+	memcpy(address.sun_path, socket_path, length);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
@@ -96,14 +97,30 @@ static int send_request(int fd, const char *method, const char *path, const json
 	return rc;
 }
 
-/* "HTTP/1.x 200 ..." and headers, which say nothing more that is needed here, then the body up to the end. */
+/* The three digits of "HTTP/1.x 200 ...", or -1. */
+static int parse_status(const char *text)
+{
+	int status = 0;
+
+	if (strncmp(text, "HTTP/1.", 7) != 0 || strlen(text) < 12 || text[8] != ' ')
+		return -1;
+	for (unsigned i = 9; i < 12; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return -1;
+		status = status * 10 + (text[i] - '0');
+	}
+	return status;
+}
+
+/* The status, headers, which say nothing more that is needed here, then the body up to the end. */
 static int parse_reply(const struct buf *buf, struct reply *ret_reply)
 {
 	const char *text = buf_text(buf);
 	const char *body = strstr(text, "\r\n\r\n");
 	size_t length;
 
-	if (!body || sscanf(text, "HTTP/1.%*1[01] %3d", &ret_reply->status) != 1)
+	ret_reply->status = parse_status(text);
+	if (!body || ret_reply->status < 0)
 		return -1;
 	body += 4;
 	length = buf->length - (size_t)(body - text);

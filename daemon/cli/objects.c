@@ -142,7 +142,7 @@ static int read_options(const struct cli_kind *kind, int count, char **arguments
 			value = ++i < count ? arguments[i] : NULL;
 		if (option->argument && !value)
 			return usage_error("--%s needs an argument: %s", option->name, option->argument);
-		rc = set_option(body, option, value);
+		rc = set_option(body, option, value ? value : "");
 		if (rc != EXIT_OK)
 			return rc;
 	}

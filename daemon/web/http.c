@@ -115,10 +115,12 @@ static enum method method_parse(const char *text)
 /* Finds what the request is for, and whether it may. */
 static int request_classify(struct request *request, const char *path, const char *method, struct err *err)
 {
+	size_t length = strlen(path);
+
 	request->method = method_parse(method);
-	if (strlen(path) >= sizeof(request->path))
+	if (length >= sizeof(request->path))
 		return err_set(err, ERR_NOT_FOUND, "there is nothing at this path");
-	strcpy(request->path, path);
+	memcpy(request->path, path, length + 1);
 	if (strncmp(path, API_PREFIX "/", strlen(API_PREFIX) + 1) == 0) {
 		request->route = route_find(request, err);
 		return request->route ? access_check(request, err) : -ENOENT;

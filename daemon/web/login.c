@@ -116,12 +116,14 @@ int setup_post(struct request *request, struct err *err)
 	const char *values[2];
 	int rc = refuse_finished(auth, err);
 
-	if (rc == 0)
-		rc = body_strings(request, members, values, err);
-	if (rc == 0 && strlen(values[1]) < PASSWORD_MIN)
-		rc = err_field(err, "/password", "must be at least %d bytes long", PASSWORD_MIN);
-	if (rc == 0)
-		rc = admit(request, err);
+	if (rc < 0)
+		return rc;
+	rc = body_strings(request, members, values, err);
+	if (rc < 0)
+		return rc;
+	if (strlen(values[1]) < PASSWORD_MIN)
+		return err_field(err, "/password", "must be at least %d bytes long", PASSWORD_MIN);
+	rc = admit(request, err);
 	if (rc < 0)
 		return rc;
 	if (!code_is_right(auth, values[0])) {
@@ -198,10 +200,11 @@ int session_post(struct request *request, struct err *err)
 	const char *values[2];
 	int rc = body_strings(request, members, values, err);
 
-	if (rc == 0 && !auth->password_hash)
-		rc = err_set(err, ERR_CONFLICT, "setup is not finished: there is no password yet");
-	if (rc == 0)
-		rc = admit(request, err);
+	if (rc < 0)
+		return rc;
+	if (!auth->password_hash) /* asked by root over the Unix socket */
+		return err_set(err, ERR_CONFLICT, "setup is not finished: there is no password yet");
+	rc = admit(request, err);
 	if (rc < 0)
 		return rc;
 	job = job_new(request, values[1]);

@@ -9,10 +9,9 @@
 
 __asm__(".pushsection .rodata\n"
 	"openapi_text: .incbin \"daemon/web/openapi.json\"\n"
-	"openapi_text_end: .byte 0\n"
+	".byte 0\n"
 	".popsection\n");
 extern const char openapi_text[] __asm__("openapi_text");
-extern const char openapi_text_end[] __asm__("openapi_text_end");
 
 enum { NAME_BYTES_MAX = 512 };
 
@@ -346,7 +345,7 @@ static void add_problem_responses(json_t *responses)
 
 json_t *openapi_new(void)
 {
-	json_t *document = json_loadb(openapi_text, (size_t)(openapi_text_end - openapi_text), 0, NULL);
+	json_t *document = json_loads(openapi_text, 0, NULL);
 	json_t *components = json_object_get(document, "components");
 
 	json_object_set_new(json_object_get(document, "info"), "version", json_string(PORTICO_VERSION));
