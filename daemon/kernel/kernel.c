@@ -28,6 +28,8 @@ enum {
 	EVERYTHING = KERNEL_LINKS | KERNEL_TABLE | KERNEL_ROUTES | KERNEL_SYSCTL,
 };
 
+static const int netfilter_group = NFNLGRP_NFTABLES;
+
 struct real {
 	struct kernel kernel;
 	struct kernel_events events;
@@ -212,6 +214,30 @@ static int write_sysctl(struct real *real, const struct ksysctl *sysctl)
 	return r;
 }
 
+/*
+ * The kernel makes an event of each element, if anybody listens: for a large
+ * map that takes longer than the change, and fills our own buffer. So we do not
+ * listen meanwhile. Transactions are numbered, so those of others do not escape us.
+ */
+static int apply_table(struct real *real, const struct step *steps, unsigned count,
+		       struct apply_result *result)
+{
+	uint32_t before = 0, after = 0;
+	bool counted = nft_get_generation(&real->netfilter, &before) == 0;
+
+	netlink_leave(&real->netfilter_events, netfilter_group);
+	int r = nft_apply(&real->netfilter, steps, count, result);
+
+	if (netlink_join(&real->netfilter_events, &netfilter_group, 1) < 0)
+		log_error("nf_tables events can no longer be had");
+	counted &= nft_get_generation(&real->netfilter, &after) == 0;
+	if (!counted || after != before + (r == 0)) {
+		real->changed |= KERNEL_TABLE;
+		timer_start(real->report, 0);
+	}
+	return r;
+}
+
 static void apply_step(struct real *real, const struct step *step, struct apply_result *result)
 {
 	char text[NETLINK_TEXT_MAX] = "";
@@ -236,7 +262,7 @@ static int apply(struct kernel *kernel, const struct plan *plan, struct apply_re
 		while (i + count < plan->count && step_is_nft(&step[count]))
 			count++;
 		if (count)
-			table_refused |= nft_apply(&real->netfilter, step, count, ret_result) != 0;
+			table_refused |= apply_table(real, step, count, ret_result) != 0;
 		/* The old table is still in force then, and sends packets to these. */
 		else if (!table_refused ||
 			 (step->type != STEP_IPRULE_DELETE && step->type != STEP_ROUTE_DELETE))
@@ -304,7 +330,6 @@ static int open_sockets(struct loop *loop, struct real *real)
 		RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,   RTNLGRP_IPV4_RULE,
 		RTNLGRP_IPV6_RULE,  RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF,
 	};
-	static const int netfilter_groups[] = { NFNLGRP_NFTABLES };
 	int r = netlink_open(&real->route, NETLINK_ROUTE);
 
 	if (!r)
@@ -321,7 +346,7 @@ static int open_sockets(struct loop *loop, struct real *real)
 				sizeof(route_groups) / sizeof(route_groups[0]), on_route_event, real,
 				&real->route_watch);
 	if (!r)
-		r = open_events(loop, &real->netfilter_events, NETLINK_NETFILTER, netfilter_groups, 1,
+		r = open_events(loop, &real->netfilter_events, NETLINK_NETFILTER, &netfilter_group, 1,
 				on_netfilter_event, real, &real->netfilter_watch);
 	return r;
 }
@@ -351,7 +376,9 @@ int kernel_open(struct loop *loop, const struct kernel_events *events, struct ke
 	if (r) {
 		r = explain(r, err);
 	} else {
-		r = nft_probe(&real->netfilter);
+		uint32_t generation;
+
+		r = nft_get_generation(&real->netfilter, &generation);
 		if (r == -EPERM)
 			r = explain(r, err);
 		else if (r)

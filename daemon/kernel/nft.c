@@ -206,7 +206,7 @@ static int take_generation(void *arg, struct nlmsghdr *hdr)
 	return 0;
 }
 
-static int get_generation(struct netlink *nl, uint32_t *ret_generation)
+int nft_get_generation(struct netlink *nl, uint32_t *ret_generation)
 {
 	return netlink_dump(nl, request(NFT_MSG_GETGEN, 0, NULL), take_generation, ret_generation);
 }
@@ -263,7 +263,7 @@ static int read_objects(struct netlink *nl, struct kstate *state)
 int nft_read(struct netlink *nl, struct kstate *state)
 {
 	uint32_t before = 0, after = 0;
-	int r = get_generation(nl, &before);
+	int r = nft_get_generation(nl, &before);
 
 	if (!r)
 		r = netlink_dump(nl, request(NFT_MSG_GETTABLE, 0, KTABLE_NAME), take_table, state);
@@ -273,7 +273,7 @@ int nft_read(struct netlink *nl, struct kstate *state)
 		r = read_objects(nl, state);
 	if (r)
 		return r == -ENOENT ? -EAGAIN : r; /* it went away between two dumps */
-	r = get_generation(nl, &after);
+	r = nft_get_generation(nl, &after);
 	return !r && before != after ? -EAGAIN : r;
 }
 
@@ -289,13 +289,6 @@ int nft_has_table(struct netlink *nl, const char *name)
 	int r = netlink_dump(nl, request(NFT_MSG_GETTABLE, 0, name), ignore, NULL);
 
 	return r == -ENOENT ? 0 : r ? r : 1;
-}
-
-int nft_probe(struct netlink *nl)
-{
-	uint32_t generation;
-
-	return get_generation(nl, &generation);
 }
 
 int nft_read_counters(struct netlink *nl, const struct kset *set,

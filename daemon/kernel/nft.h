@@ -112,8 +112,8 @@ const struct step *nft_batch_step_of(const struct nft_batch *batch, uint32_t seq
 /* Reads our table. -EAGAIN when it changed meanwhile (then *state is half full). */
 int nft_read(struct netlink *nl, struct kstate *state);
 int nft_has_table(struct netlink *nl, const char *name); /* 1, 0 or negative errno */
-/* 0 if nf_tables answers us. */
-int nft_probe(struct netlink *nl);
+/* The number of the last transaction of all that nf_tables carried out; also tells whether it answers us at all. */
+int nft_get_generation(struct netlink *nl, uint32_t *ret_generation);
 int nft_read_counters(struct netlink *nl, const struct kset *set,
 		      void (*fn)(void *arg, const void *key, uint64_t packets), void *arg);
 /* Sends the nf_tables steps among these as one transaction. */

@@ -61,6 +61,12 @@ int netlink_join(struct netlink *nl, const int *groups, unsigned count)
 	return 0;
 }
 
+void netlink_leave(struct netlink *nl, int group)
+{
+	/* At worst we hear of what we do ourselves. */
+	(void)setsockopt(netlink_fd(nl), SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, &group, sizeof(group));
+}
+
 static void set_buffer(struct netlink *nl, int force, int option, int bytes)
 {
 	/* Beyond net.core.*mem_max only with CAP_NET_ADMIN in the initial user namespace. */

@@ -29,6 +29,7 @@ int netlink_open(struct netlink *nl, int protocol);
 void netlink_close(struct netlink *nl); /* also one that was never opened, if zeroed */
 int netlink_fd(const struct netlink *nl);
 int netlink_join(struct netlink *nl, const int *groups, unsigned count);
+void netlink_leave(struct netlink *nl, int group);
 void netlink_set_receive_buffer(struct netlink *nl, int bytes);
 
 /* Sends as it is. */
