@@ -51,22 +51,14 @@ class Connection:
     def close(self):
         self._socket.close()
 
-    def send(self):
-        self._socket.send(b"?\n")
-
-    def receive(self, timeout=None):
-        if timeout is not None:
-            self._socket.settimeout(timeout)
+    def ask(self, size=0):
+        """Sends a question and returns the Answer to it, which is `size` bytes long on the wire at least."""
+        self._socket.sendall(b"%d\n" % size)
         line = b""
         while not line.endswith(b"\n"):
-            part = self._socket.recv(4096)
+            part = self._socket.recv(65536)
             if not part:
                 raise ConnectionResetError("the server closed the connection")
             line += part
         source = self._socket.getsockname()
         return Answer(source=source[0], source_port=source[1], **json.loads(line))
-
-    def ask(self, timeout=None):
-        """Sends a question and returns the Answer to it."""
-        self.send()
-        return self.receive(timeout)

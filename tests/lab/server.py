@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A TCP or UDP server whose answer to anything is what it sees of the peer.
+"""A TCP or UDP server whose answer is what it sees of the peer.
 
 One JSON object on a line: server, peer, peer_port, local, local_port,
-original, original_port (SO_ORIGINAL_DST). Runs in a thread of its own.
+original, original_port (SO_ORIGINAL_DST). A question is the number of bytes
+that the answer shall have at least. Runs in a thread of its own.
 """
 import json
 import selectors
@@ -14,6 +15,7 @@ from .client import SOCKET_KINDS, family_of
 
 SO_ORIGINAL_DST = 80
 SOL_IP6 = 41
+ANSWER_S = 5  # for the whole of an answer to leave
 
 
 class Server:
@@ -73,9 +75,11 @@ class Server:
 
     def _stream_data(self, peer):
         try:
-            data = peer.recv(4096)
-            if data:
-                peer.send(self._answer(peer, peer.getpeername()))
+            question = peer.recv(4096)
+            if question:
+                peer.settimeout(ANSWER_S)
+                peer.sendall(self._answer(peer, peer.getpeername(), question))
+                peer.setblocking(False)
                 return
         except OSError:
             pass
@@ -84,18 +88,20 @@ class Server:
 
     def _datagram(self, listener):
         try:
-            _, address = listener.recvfrom(4096)
+            question, address = listener.recvfrom(4096)
             self.seen.append(address[0])
-            listener.sendto(self._answer(listener, address), address)
+            listener.sendto(self._answer(listener, address, question), address)
         except OSError:
             pass  # such as an ICMP error for an earlier answer
 
-    def _answer(self, connection, peer):
+    def _answer(self, connection, peer, question):
         local = connection.getsockname()
         original = self._original(connection) or local
-        return json.dumps({"server": self.name, "peer": peer[0], "peer_port": peer[1],
-                           "local": local[0], "local_port": local[1],
-                           "original": original[0], "original_port": original[1]}).encode() + b"\n"
+        answer = json.dumps({"server": self.name, "peer": peer[0], "peer_port": peer[1],
+                             "local": local[0], "local_port": local[1],
+                             "original": original[0], "original_port": original[1]})
+        size = int(question) if question.strip().isdigit() else 0
+        return answer.ljust(size).encode() + b"\n"
 
     def _original(self, connection):
         try:

@@ -4,14 +4,14 @@ from .lab import Node, Topology
 
 
 def home(uplinks=2):
-    """A router with one to four uplinks, and everything that hairpin meets in a LAN.
+    """A router with one to eight uplinks, and everything that hairpin meets in a LAN.
 
                           internet   203.0.113.200 .201 .202 (on lo), 2001:db8:ffff::c8
-                  isp1 /       | isp2     \\ isp3, isp4
+                  isp1 /       | isp2     \\ isp3 ... isp8
          100.64.1.0/30 |       | 100.64.2.0/30
                      isp1    isp2    ...      each its own namespace; drops foreign sources (BCP 38)
           192.0.2.254  |       | 198.51.100.254
-          192.0.2.1 eth0       eth1 198.51.100.1     eth2 203.0.113.1   eth3 203.0.113.33
+          192.0.2.1 eth0       eth1 198.51.100.1     eth2 203.0.113.1, eth3 203.0.113.17, ...
                        \\       /
                         router --- tun0 10.8.0.1 --- vpn 10.8.0.2
                           | br-lan 192.168.0.1/24, fd00:db8::1/64
@@ -21,13 +21,11 @@ def home(uplinks=2):
            .2        .3         .4                  | 192.168.50.1       (a router that leads nowhere)
                                                   inside 192.168.50.2
     """
-    isps = [
-        # prefix length, router, gateway, IPv6 prefix
-        (24, "192.0.2.1", "192.0.2.254", "2001:db8:1"),
-        (24, "198.51.100.1", "198.51.100.254", "2001:db8:2"),
-        (27, "203.0.113.1", "203.0.113.30", "2001:db8:3"),
-        (27, "203.0.113.33", "203.0.113.62", "2001:db8:4"),
-    ][:uplinks]
+    # prefix length, the router's address, gateway, IPv6 prefix
+    isps = [(24, "192.0.2.1", "192.0.2.254", "2001:db8:1"),
+            (24, "198.51.100.1", "198.51.100.254", "2001:db8:2")]
+    isps += [(28, f"203.0.113.{i * 16 + 1}", f"203.0.113.{i * 16 + 14}", f"2001:db8:{i + 3}") for i in range(6)]
+    isps = isps[:uplinks]
     router = Node(
         addresses={"br-lan": ["192.168.0.1/24", "fd00:db8::1/64"], "tun0": ["10.8.0.1/24"]},
         routes=["192.168.50.0/24 via 192.168.0.5"],

@@ -154,7 +154,7 @@ def test_bad_input_changes_nothing(router_daemon, internet):
 
 # --- uplinks that are not there yet ---
 
-CABLE_ROUTER, CABLE_ISP = "203.0.113.65", "203.0.113.94"
+CABLE_ROUTER, CABLE_ISP = "203.0.113.129", "203.0.113.158"
 
 
 @pytest.fixture
@@ -174,10 +174,10 @@ def cable(router_daemon):
         lab.router.ip(f"route add default via {CABLE_ISP} dev ppp0 metric 200")
         wait_for(lab.router.links_are_up)
 
-    lab.internet.ip("route add 203.0.113.64/27 via 100.64.2.2 src 203.0.113.200")
+    lab.internet.ip("route add 203.0.113.128/27 via 100.64.2.2 src 203.0.113.200")
     yield plug, unplug
     unplug()
-    lab.internet.ip("route del 203.0.113.64/27")
+    lab.internet.ip("route del 203.0.113.128/27")
 
 
 def test_device_comes_goes_and_comes_again(router_daemon, internet, cable):

@@ -156,6 +156,16 @@ def test_from_the_router_itself(router_daemon, protocol):
         assert router_daemon.lab.router.ask(public, 80, protocol).server == "backend"
 
 
+def test_the_routers_lan_address_is_not_forwarded(router_daemon):
+    """Forwards listen on uplinks: the router's own page on the same port stays where it is."""
+    lab = router_daemon.lab
+    router_daemon.forward()
+    with lab.router.serve(80, address=ROUTER):
+        for who in ("client", "inside"):
+            assert lab[who].ask(ROUTER, 80).server == "router"
+        assert lab.client.ask(PUBLIC, 80).server == "backend"
+
+
 def test_the_client_is_seen_from_outside(router_daemon):
     """Hairpin rewrites the source of nobody else."""
     router_daemon.forward()

@@ -58,8 +58,8 @@ def test_chosen_address_and_none(router_daemon):
 def redialling(built, lab_factory):
     """A lab of its own, whose addresses may be changed: the ISP has a second range for this customer."""
     lab = lab_factory(topologies.home(2))
-    lab.isp1.ip("addr add 203.0.113.94/27 dev router")
-    lab.internet.ip("route add 203.0.113.64/27 via 100.64.1.2 src 203.0.113.200")
+    lab.isp1.ip("addr add 203.0.113.158/27 dev router")
+    lab.internet.ip("route add 203.0.113.128/27 via 100.64.1.2 src 203.0.113.200")
     for protocol in ("tcp", "udp"):
         lab.internet.serve(80, protocol, SERVER)
         lab.backend.serve(80, protocol)
@@ -68,7 +68,7 @@ def redialling(built, lab_factory):
 
 
 @pytest.mark.parametrize("new, gateway", [("192.0.2.77/24", "192.0.2.254"),
-                                          ("203.0.113.65/27", "203.0.113.94")])
+                                          ("203.0.113.129/27", "203.0.113.158")])
 def test_address_changes_under_traffic(redialling, new, gateway):
     lab = redialling.lab
     redialling.forward(80, protocols=["tcp", "udp"])

@@ -101,6 +101,32 @@ def test_icmp_errors_of_forwards_pass_outwards(router_daemon):
         assert isp1.packets(direction="in", protocol="icmp", src=PUBLIC), isp1
 
 
+@pytest.mark.parametrize("who, far", [("internet", "outwards"), ("client", "inwards")])
+def test_path_mtu_is_found(router_daemon, who, far):
+    """A narrow link: its "fragmentation needed" reaches the sender behind the translation."""
+    lab = router_daemon.lab
+    router_daemon.forward()
+    sender, address = (lab.backend, PUBLIC) if far == "outwards" else (lab.internet, SERVER)
+    narrow, device = (lab.isp1, "internet") if far == "outwards" else (lab.router, "br-lan")
+    narrow.ip(f"link set {device} mtu 1280")
+    try:
+        with sender.capture("eth0" if far == "outwards" else "isp1") as capture:
+            with lab[who].connect(address, 80) as connection:
+                assert connection.ask(size=50000)
+            assert capture.packets(direction="in", protocol="icmp", sport=3, dport=4), capture
+    finally:
+        narrow.ip(f"link set {device} mtu 1500")
+        sender.ip("route flush cache")
+
+
+def test_datagrams_in_fragments(router_daemon):
+    lab = router_daemon.lab
+    router_daemon.forward(protocols=["udp"])
+    for host, address in ((lab.internet, PUBLIC), (lab.client, PUBLIC), (lab.client, SERVER)):
+        with host.connect(address, 80, "udp") as connection:
+            assert connection.ask(size=5000)
+
+
 # --- destination and source ---
 
 def test_backend_sees_the_router(router_daemon, protocol):
@@ -141,6 +167,16 @@ def test_redirect(router_daemon, proxy, protocol):
 def test_redirect_spares_the_routers_own_page(router_daemon, proxy, protocol):
     router_daemon.api.post("/redirects", proxy).expect(201)
     assert router_daemon.lab.client.ask(ROUTER, 80, protocol).server == "local web"
+
+
+def test_forward_goes_before_redirect(router_daemon, proxy, protocol):
+    """The public address is the router's own: what is sent there is not for the proxy."""
+    lab = router_daemon.lab
+    router_daemon.api.post("/redirects", proxy).expect(201)
+    router_daemon.forward(protocols=[protocol])
+    answer = lab.client.ask(PUBLIC, 80, protocol)
+    assert (answer.server, answer.peer) == ("backend", ROUTER)
+    assert lab.client.ask(SERVER, 80, protocol).server == "proxy"
 
 
 def test_redirect_is_not_for_the_internet(router_daemon, proxy, protocol):

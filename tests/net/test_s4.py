@@ -10,7 +10,7 @@ from lab.router import Router
 ROUTER, ELSEWHERE = "192.168.0.1", "192.168.0.254"
 
 
-@pytest.fixture(scope="module", params=[1, 2, 3, 4], ids=lambda n: f"{n}-uplinks")
+@pytest.fixture(scope="module", params=[1, 2, 3, 4, 8], ids=lambda n: f"{n}-uplinks")
 def multihomed(request, built, lab_factory):
     lab = lab_factory(topologies.home(request.param))
     for protocol in ("tcp", "udp"):
@@ -129,6 +129,30 @@ def test_a_gateway_that_the_main_table_does_not_know(router):
             assert (exchange.answer.server, exchange.replies) == (server, [last])
     finally:
         lab.router.ip(f"route add {route} dev {device}")
+
+
+@pytest.mark.parametrize("gateway", ["auto", None])
+def test_point_to_point(router, gateway):
+    """An uplink without a gateway, as PPP is: its default route has a device only."""
+    lab = router.lab
+    last, device = isps(lab)[-1], f"eth{len(isps(lab)) - 1}"
+    address = uplink_address(lab, last)
+    route = lab.router.ip(f"route show default dev {device}").strip()
+    length = lab.router.ip(f"-br -4 addr show dev {device}").split()[2].split("/")[1]
+    peer = route.split()[2]
+    lab[last].sysctl("net.ipv4.conf.router.proxy_arp", 1)  # so that a veth is as good as a line
+    lab.router.run(["ip", "-batch", "-"], stdin=f"addr del {address}/{length} dev {device}\n"
+                   f"addr add {address} peer {peer}/32 dev {device}\nroute add default dev {device} metric 300\n")
+    try:
+        router.configure(uplinks=[{**u, "gateway": gateway} if u["name"] == last else u for u in router.uplinks])
+        router.forward()
+        for port, server in ((80, "backend"), (22, "router")):
+            wait_for(lambda p=port: outcome(lab.internet, address, p) == "answer")
+            assert ask_from_internet(lab, address, port).replies == [last]
+        assert lab.client.ask(address, 80).peer == ROUTER
+    finally:
+        lab.router.run(["ip", "-batch", "-"], stdin=f"addr del {address} peer {peer}/32 dev {device}\n"
+                       f"addr add {address}/{length} dev {device}\nroute replace {route} dev {device}\n")
 
 
 def test_an_uplink_goes_down_and_comes_back(router):
