@@ -284,7 +284,8 @@ let nextNotice = 1;
 
 export function notify(tone: Notice["tone"], text: string, undo?: () => void): void {
 	const id = nextNotice++;
-	set({ notices: [...state.notices.slice(-2), { id, tone, text, undo }] });
+	const standing = state.notices.filter((notice) => notice.undo || notice.tone === "bad"); // the rest has been said
+	set({ notices: [...standing.slice(-2), { id, tone, text, undo }] });
 	setTimeout(() => dismiss(id), undo ? 15_000 : tone === "bad" ? 12_000 : 5_000);
 }
 

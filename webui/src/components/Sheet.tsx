@@ -31,7 +31,7 @@ export function Sheet({ title, children, onClose }: Props) {
 	return (
 		<dialog ref={dialog} class="sheet" aria-labelledby={titleId}
 			onCancel={(e) => { e.preventDefault(); onClose(); }}
-			onMouseDown={(e) => { if (e.target === dialog.current) onClose(); }}>
+			onClose={() => { if (dialog.current) onClose(); }}>
 			<div class="sheet-frame">
 				<header class="sheet-head">
 					<h2 id={titleId}>{title}</h2>

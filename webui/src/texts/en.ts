@@ -140,6 +140,8 @@ export const en = {
 	"forwards.last": "last {when}",
 	"forwards.live": "Live",
 	"forwards.anywhere": "any uplink",
+	"forwards.more-addresses.one": "and {n} more",
+	"forwards.more-addresses.other": "and {n} more",
 	"forwards.restricted.one": "from {n} source only",
 	"forwards.restricted.other": "from {n} sources only",
 	"forwards.until": "until {when}",

@@ -68,7 +68,8 @@ function Outside({ forward }: { forward: Forward }) {
 	return (
 		<span class="end">
 			<Words text={forward.external_ports?.replace(/,/g, ", ") ?? forward.protocols.join(", ")} strong />
-			{where.map((address) => <span key={address} class="under"><Words text={address} /></span>)}
+			{where.slice(0, 2).map((address) => <span key={address} class="under"><Words text={address} /></span>)}
+			{where.length > 2 && <span class="under">{tn("forwards.more-addresses", where.length - 2)}</span>}
 		</span>
 	);
 }
