@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 enum {
-	NETLINK_TEXT_MAX = 256,           /* struct step_failure.text */
-	NETLINK_RECEIVE_MAX = 128 * 1024, /* largest message: one attribute of 64 KiB and what is around it */
+	NETLINK_TEXT_MAX = 256,          /* struct step_failure.text */
+	NETLINK_RECEIVE_MAX = 96 * 1024, /* largest message: one attribute of 64 KiB and what is around it */
 };
 
 struct netlink {

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-static char message[64 * 1024];
+static _Alignas(8) char message[64 * 1024];
 
 /* The rule as the kernel would get it, read back; the caller frees it. */
 static struct nftnl_rule *there_and_back(const struct krule *rule)

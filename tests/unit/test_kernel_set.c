@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-static char message[256 * 1024];
+static _Alignas(8) char message[256 * 1024];
 
 #define TYPES(...)                \
 	(enum ktype[KFIELDS_MAX]) \
