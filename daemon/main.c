@@ -193,7 +193,7 @@ static int open_command_socket(const char *path)
 		return -errno;
 	if (strlen(path) >= sizeof(address.sun_path))
 		goto fail;
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	r = -EADDRINUSE;
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN)
 		goto fail;
@@ -319,7 +319,7 @@ static int run(const struct options *options)
 	uint16_t ports[EDGE_LISTEN_MAX] = { 0 };
 	char directory[PATH_MAX], socket_directory[PATH_MAX];
 	struct stat owner, ignored;
-	struct edge *edge;
+	struct edge *edge = NULL;
 	struct err err;
 
 	err_clear(&err);

@@ -276,20 +276,10 @@ static void add_redirects(struct compiler *c, struct kchain *chain, const struct
 	}
 }
 
-/* Forwards and everything that they need, for one family. */
-static void compile_family(struct compiler *c, const struct family_words *family, struct kchain *prerouting,
-			   struct kchain *output, struct kchain *postrouting)
+/* Where an uplink's addresses stand: in one place, however many forwards there are. */
+static void add_addresses(struct compiler *c, const struct family_words *family, const char *map)
 {
-	char name[KNAME_MAX], lan[KNAME_MAX];
-	bool has_lan = compiler_add_networks(c, "lan", family, NETWORKS_ALL);
-
-	compiler_name(lan, "lan", family, 0);
-	add_forwards(c, family, has_lan);
-
-	compiler_name(name, "uplink_addresses", family, 0);
-	struct kset *addresses = compiler_add_map(c, name, family->address, KTYPE_VERDICT);
-	struct kstmt to_uplink = kstmt_vmap(family->daddr, 0, name);
-
+	compiler_add_map(c, map, family->address, KTYPE_VERDICT);
 	for (unsigned i = 0; i < c->uplink_count; i++) {
 		const struct uplink_live *live = &c->uplinks[i];
 		char chain[KNAME_MAX];
@@ -297,53 +287,71 @@ static void compile_family(struct compiler *c, const struct family_words *family
 		if (!live->uplink->enabled)
 			continue;
 		add_translate_chain(c, family, live->uplink);
-		addresses = compiler_find_set(c, name);
 		compiler_name(chain, "translate", family, live->uplink->object.id);
-		for (unsigned j = 0; live->link && j < live->link->address_count; j++)
-			if (live->link->addresses[j].address.family == family->af &&
-			    uplink_address_counts(&live->link->addresses[j]))
-				compiler_add_jump(c, addresses, live->link->addresses[j].address.bytes, chain,
+		for (unsigned j = 0; live->link && j < live->link->address_count; j++) {
+			const struct link_address *address = &live->link->addresses[j];
+
+			if (address->address.family == family->af && uplink_address_counts(address))
+				compiler_add_jump(c, compiler_find_set(c, map), address->address.bytes, chain,
 						  live->uplink->object.name);
+		}
 	}
+}
 
-	compiler_name(name, "no_hairpin", family, 0);
-	if (compiler_add_networks(c, "no_hairpin", family, NETWORKS_NO_HAIRPIN))
-		RULE(c, prerouting, NULL, kstmt_lookup(family->saddr, name, true), to_uplink);
-	else
-		RULE(c, prerouting, NULL, to_uplink);
-	RULE(c, output, NULL, to_uplink);
-	add_redirects(c, prerouting, family);
+/* Backends that shall see the router's address, if there are any. */
+static void add_rewrite_rule(struct compiler *c, struct kchain *chain, const struct family_words *family,
+			     const char *stem, bool ports)
+{
+	struct kstmt backend = { .type = KSTMT_LOOKUP,
+				 .field_count = ports ? 3 : 2,
+				 .fields = { KFIELD_L4PROTO, family->daddr, KFIELD_TH_DPORT } };
 
+	compiler_name(backend.set, stem, family, 0);
+	if (compiler_find_set(c, backend.set))
+		RULE(c, chain, "backend_sees router", kstmt_let_in(), backend,
+		     (struct kstmt){ .type = KSTMT_MASQUERADE });
+}
+
+/* What a forwarded connection leaves with: by hairpin from the LAN, and to backends that shall see the router. */
+static void add_source_rewrites(struct compiler *c, const struct family_words *family, struct kchain *chain)
+{
+	char lan[KNAME_MAX], name[KNAME_MAX];
+
+	compiler_name(lan, "lan", family, 0);
 	compiler_name(name, "hairpin_external", family, 0);
 	if (compiler_add_networks(c, "hairpin_external", family, NETWORKS_EXTERNAL))
-		RULE(c, postrouting, "hairpin: the backend sees the external address", kstmt_let_in(),
+		RULE(c, chain, "hairpin: the backend sees the external address", kstmt_let_in(),
 		     kstmt_lookup(family->saddr, name, false), kstmt_lookup(family->daddr, lan, false),
 		     (struct kstmt){ .type = KSTMT_SNAT_ORIGINAL, .address = { .family = family->af } });
 	compiler_name(name, "hairpin_router", family, 0);
 	if (compiler_add_networks(c, "hairpin_router", family, NETWORKS_ROUTER))
-		RULE(c, postrouting, "hairpin: the backend sees the router", kstmt_let_in(),
+		RULE(c, chain, "hairpin: the backend sees the router", kstmt_let_in(),
 		     kstmt_lookup(family->saddr, name, false), kstmt_lookup(family->daddr, lan, false),
 		     (struct kstmt){ .type = KSTMT_MASQUERADE });
-	compiler_name(name, "source_rewrite", family, 0);
-	if (compiler_find_set(c, name)) {
-		struct kstmt backend = { .type = KSTMT_LOOKUP,
-					 .field_count = 3,
-					 .fields = { KFIELD_L4PROTO, family->daddr, KFIELD_TH_DPORT } };
+	add_rewrite_rule(c, chain, family, "source_rewrite", true);
+	add_rewrite_rule(c, chain, family, "portless_rewrite", false);
+}
 
-		kstmt_set_name(backend.set, name);
-		RULE(c, postrouting, "backend_sees router", kstmt_let_in(), backend,
-		     (struct kstmt){ .type = KSTMT_MASQUERADE });
-	}
-	compiler_name(name, "portless_rewrite", family, 0);
-	if (compiler_find_set(c, name)) {
-		struct kstmt backend = { .type = KSTMT_LOOKUP,
-					 .field_count = 2,
-					 .fields = { KFIELD_L4PROTO, family->daddr } };
+/* Forwards and everything that they need, for one family. */
+static void compile_family(struct compiler *c, const struct family_words *family, struct kchain *prerouting,
+			   struct kchain *output, struct kchain *postrouting)
+{
+	char addresses[KNAME_MAX], no_hairpin[KNAME_MAX];
 
-		kstmt_set_name(backend.set, name);
-		RULE(c, postrouting, "backend_sees router", kstmt_let_in(), backend,
-		     (struct kstmt){ .type = KSTMT_MASQUERADE });
-	}
+	compiler_name(addresses, "uplink_addresses", family, 0);
+	compiler_name(no_hairpin, "no_hairpin", family, 0);
+	add_forwards(c, family, compiler_add_networks(c, "lan", family, NETWORKS_ALL));
+	add_addresses(c, family, addresses);
+
+	struct kstmt to_uplink = kstmt_vmap(family->daddr, 0, addresses);
+
+	if (compiler_add_networks(c, "no_hairpin", family, NETWORKS_NO_HAIRPIN))
+		RULE(c, prerouting, NULL, kstmt_lookup(family->saddr, no_hairpin, true), to_uplink);
+	else
+		RULE(c, prerouting, NULL, to_uplink);
+	RULE(c, output, NULL, to_uplink);
+	add_redirects(c, prerouting, family);
+	add_source_rewrites(c, family, postrouting);
 }
 
 void compile_nat(struct compiler *c)

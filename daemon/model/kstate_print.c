@@ -252,8 +252,10 @@ static bool is_match_on(const struct kstmt *stmt, enum kfield field)
 
 void krule_print(const struct krule *rule, struct buf *buf)
 {
-	if (!rule->stmts)
+	if (!rule->stmts) {
 		buf_printf(buf, "# unknown rule %016" PRIx64, rule->digest);
+		return;
+	}
 	for (unsigned i = 0; i < rule->count; i++) {
 		const struct kstmt *stmt = &rule->stmts[i];
 

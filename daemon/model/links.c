@@ -47,7 +47,12 @@ static int read_address(const char *text, struct link_address *ret_address)
 		return -EINVAL;
 	memcpy(address, text, length);
 	address[length] = '\0';
-	ret_address->prefix_length = (uint8_t)atoi(slash + 1);
+	char *end;
+	unsigned long prefix_length = strtoul(slash + 1, &end, 10);
+
+	if (*end || end == slash + 1 || prefix_length > 128)
+		return -EINVAL;
+	ret_address->prefix_length = (uint8_t)prefix_length;
 	return ip_parse(address, &ret_address->address);
 }
 
