@@ -35,6 +35,9 @@ export const api = (method, path, body) => lab({ do: "api", method, path, body }
 // A command on a host of the lab.
 export const run = (host, command) => lab({ do: "run", host, command });
 
+// Starts a server that answers `ask`.
+export const serve = (host, port, protocol = "tcp") => lab({ do: "serve", host, port, protocol });
+
 // --- the browser ---
 
 const contexts = [];

@@ -71,6 +71,10 @@ class Answers:
     def run(self, host, command):
         return {"output": self.lab[host].run(command).stdout}
 
+    def serve(self, host, port, protocol):
+        self.lab[host].serve(port, protocol)
+        return {}
+
 
 @pytest.mark.parametrize("daemon, story", [(s, s) for s in STORIES], indirect=["daemon"], ids=STORIES)
 def test_story(lab, daemon, story):
