@@ -351,6 +351,8 @@ void kelem_print(const struct kset *set, const struct kelem *elem, struct buf *b
 		print_interval(set, elem, buf);
 	else
 		print_values(set->key, KFIELDS_MAX, elem->bytes, buf);
+	if (set->counter)
+		buf_puts(buf, " counter");
 	if (elem->comment) {
 		buf_puts(buf, " comment ");
 		print_quoted(elem->comment, buf);
@@ -383,9 +385,9 @@ void kset_print_declaration(const struct kset *set, const char *separator, struc
 		buf_printf(buf, "%scomment \"%s\"", separator, set->comment);
 }
 
-static void print_set(const struct kset *set, struct buf *buf)
+static void print_set(const struct kset *set, bool first, struct buf *buf)
 {
-	buf_printf(buf, "\t%s %s {\n\t\t", set->data_size ? "map" : "set", set->name);
+	buf_printf(buf, "%s\t%s %s {\n\t\t", first ? "" : "\n", set->data_size ? "map" : "set", set->name);
 	kset_print_declaration(set, "\n\t\t", buf);
 	buf_puts(buf, "\n");
 	for (unsigned i = 0; i < set->count; i++) {
@@ -394,7 +396,7 @@ static void print_set(const struct kset *set, struct buf *buf)
 	}
 	if (set->count)
 		buf_puts(buf, " }\n");
-	buf_puts(buf, "\t}\n\n");
+	buf_puts(buf, "\t}\n");
 }
 
 static void print_priority(const struct kchain *chain, struct buf *buf)
@@ -439,9 +441,9 @@ void kchain_print_declaration(const struct kchain *chain, struct buf *buf)
 	buf_printf(buf, "; policy %s;", chain->policy_drop ? "drop" : "accept");
 }
 
-static void print_chain(const struct kchain *chain, struct buf *buf)
+static void print_chain(const struct kchain *chain, bool first, struct buf *buf)
 {
-	buf_printf(buf, "\tchain %s {\n", chain->name);
+	buf_printf(buf, "%s\tchain %s {\n", first ? "" : "\n", chain->name);
 	if (chain->comment)
 		buf_printf(buf, "\t\tcomment \"%s\"\n", chain->comment);
 	if (chain->hook != KHOOK_NONE) {
@@ -454,7 +456,7 @@ static void print_chain(const struct kchain *chain, struct buf *buf)
 		krule_print(&chain->rules[i], buf);
 		buf_puts(buf, "\n");
 	}
-	buf_puts(buf, "\t}\n\n");
+	buf_puts(buf, "\t}\n");
 }
 
 void kroute_print(const struct kroute *route, struct buf *buf)
@@ -499,9 +501,9 @@ void kstate_print(const struct kstate *state, struct buf *buf)
 	if (state->table) {
 		buf_puts(buf, "table inet " KTABLE_NAME " {\n");
 		for (unsigned i = 0; i < state->set_count; i++)
-			print_set(&state->sets[i], buf);
+			print_set(&state->sets[i], i == 0, buf);
 		for (unsigned i = 0; i < state->chain_count; i++)
-			print_chain(&state->chains[i], buf);
+			print_chain(&state->chains[i], i == 0 && !state->set_count, buf);
 		buf_puts(buf, "}\n");
 	}
 	for (unsigned i = 0; i < state->rule_count; i++) {
