@@ -59,7 +59,7 @@ export async function open(options = {}) {
 	page.complaints = [];
 	page.on("pageerror", (error) => page.complaints.push(`error: ${error.stack}`));
 	page.on("console", (message) => {
-		if (["error", "warning"].includes(message.type()) && !isRefusal(message))
+		if (["error", "warning"].includes(message.type()) && !isRefusal(message) && !message.text().includes("DISCONNECTED"))
 			page.complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`);
 	});
 	await page.addInitScript(() => addEventListener("securitypolicyviolation",

@@ -14,6 +14,7 @@ await story(async () => {
 	await uplinkFails(page);
 	await kernelChanged(page);
 	await otherAdministrator(page);
+	await routerAway(page);
 	await settings(page);
 });
 
@@ -62,6 +63,16 @@ async function otherAdministrator(page) {
 	await page.getByRole("button", { name: "Keep mine" }).click();
 	await page.getByRole("dialog").waitFor({ state: "detached" });
 	assert.equal((await api("GET", `/forwards/${id}`)).body.external_ports, "9996");
+}
+
+async function routerAway(page) {
+	await page.context().setOffline(true);
+	await page.locator(".strip-bad", { hasText: "The router does not answer" }).waitFor();
+	await row(page, "web").getByRole("switch").click();
+	await page.locator(".notice-bad", { hasText: "does not answer" }).waitFor();
+	assert.equal(await row(page, "web").getByRole("switch").isChecked(), true, "what is shown is what is so");
+	await page.context().setOffline(false);
+	await page.locator(".strip-good").waitFor();
 }
 
 async function settings(page) {

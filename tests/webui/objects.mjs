@@ -33,12 +33,12 @@ async function uplinks(page) {
 
 	await row(page, "isp2").getByRole("link", { name: "isp2", exact: true }).click();
 	await page.getByText("More", { exact: true }).click();
-	await pick(page, "gateway_mode", "This one");
+	await pick(page, "gateway_mode", "A fixed one");
 	await write(page, "gateway", "198.51.100.999");
 	await page.getByRole("button", { name: "Save" }).click();
 	await field(page, "gateway").locator(".complaint").waitFor();
 	await write(page, "gateway", "198.51.100.254");
-	await pick(page, "nat_mode", "This address");
+	await pick(page, "nat_mode", "A fixed one");
 	await write(page, "source_nat", "198.51.100.1");
 	await shot(page, "uplink");
 	await save(page);

@@ -2,7 +2,7 @@
 // On a phone, in the dark, and with ten thousand forwards.
 
 import assert from "node:assert/strict";
-import { api, close, everythingNamed, field, logIn, noSidewaysScroll, open, row, shot, story } from "./browser.mjs";
+import { api, ask, close, everythingNamed, field, logIn, noSidewaysScroll, open, row, shot, story } from "./browser.mjs";
 
 const some = [
 	{ name: "web", external_ports: "80,443", internal_address: "192.168.0.2", comment: "the photos" },
@@ -18,6 +18,8 @@ const views = ["Forwards", "Uplinks", "Networks", "Redirects", "Source NAT", "Se
 await story(async () => {
 	for (const forward of some)
 		assert.equal((await api("POST", "/forwards", forward)).status, 201);
+	for (const port of [80, 443, 443, 25565, 25565, 8000])
+		await ask("internet", "192.0.2.1", port); // so that the pictures show connections
 	await phone();
 	await desktop("light");
 	await desktop("dark");

@@ -2,6 +2,7 @@
 // Chooses one or several of the router's devices, also ones that are not there at present.
 
 import { useId } from "preact/hooks";
+import { byLikelihood, facts } from "../links";
 import { t } from "../texts";
 import type { Link } from "../types";
 import type { Aria } from "./Field";
@@ -17,7 +18,7 @@ interface Props {
 
 export function DevicePicker({ id, links, multiple, value, aria, onChange }: Props) {
 	const otherId = useId();
-	const known = links.filter((link) => link.name !== "lo");
+	const known = byLikelihood(links);
 	const isKnown = (name: string) => known.some((link) => link.name === name);
 	const others = value.filter((name) => !isKnown(name));
 
@@ -47,19 +48,4 @@ export function DevicePicker({ id, links, multiple, value, aria, onChange }: Pro
 			</div>
 		</div>
 	);
-}
-
-export function facts(link: Link): string {
-	const addresses = globalAddresses(link);
-	const words = [addresses.length ? addresses.join(", ") : t("detected.no-address")];
-	if (link.default_route)
-		words.push(link.gateway ? t("detected.default", { gateway: link.gateway }) : t("detected.default.direct"));
-	if (!link.up)
-		words.push(t("detected.down"));
-	return words.join(" · ");
-}
-
-// Without those that every device gives itself (RFC 4291, 2.5.6).
-export function globalAddresses(link: Link): string[] {
-	return link.addresses.filter((address) => !/^fe[89ab]/i.test(address));
 }

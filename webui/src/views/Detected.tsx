@@ -2,9 +2,9 @@
 // While no uplink or no network is configured: the devices that are there, one click each.
 
 import { useEffect, useState } from "preact/hooks";
-import { facts, globalAddresses } from "../components/DevicePicker";
 import { Icon } from "../components/Icons";
-import { freeName, isPrivate } from "../entries";
+import { freeName } from "../entries";
+import { byLikelihood, facts, globalAddresses, looksLikeLan } from "../links";
 import { create, loadLinks, notify, report, type State } from "../store";
 import { t } from "../texts";
 import type { Link } from "../types";
@@ -17,7 +17,8 @@ export function Detected({ state }: { state: State }) {
 		if (needed)
 			loadLinks().catch(report);
 	}, [needed]);
-	const links = candidates(state.links ?? []);
+	// Ports of a bridge and the like have no address of their own.
+	const links = byLikelihood(state.links ?? []).filter((link) => link.default_route || globalAddresses(link).length > 0);
 	if (!needed || links.length === 0)
 		return null;
 
@@ -70,15 +71,4 @@ export function Detected({ state }: { state: State }) {
 			</ul>
 		</section>
 	);
-}
-
-// Ports of a bridge and the like have no address of their own. The likely ones come first.
-function candidates(links: Link[]): Link[] {
-	const rank = (link: Link) => (link.default_route ? 0 : looksLikeLan(link) ? 1 : 2);
-	return links.filter((link) => link.name !== "lo" && (link.default_route || globalAddresses(link).length > 0))
-		.sort((a, b) => rank(a) - rank(b));
-}
-
-function looksLikeLan(link: Link): boolean {
-	return !link.default_route && link.addresses.some(isPrivate);
 }
