@@ -473,11 +473,6 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 		  struct err *err)
 {
 	struct changes changes;
-
-	if (request->if_revision && request->if_revision != engine->revision)
-		return err_set(err, ERR_STALE, "the configuration is at revision %llu by now, not %llu",
-			       (unsigned long long)engine->revision,
-			       (unsigned long long)request->if_revision);
 	int r = config_check(next, request->focus, err);
 
 	if (r < 0)
@@ -507,8 +502,11 @@ int engine_plan(struct engine *engine, const struct config *next, json_t **ret_j
 	struct kstate *desired;
 	struct changes changes;
 	struct plan plan;
-	int r = make_desired(engine, next, &desired);
+	int r = config_check(next, NULL, err);
 
+	if (r < 0)
+		return r;
+	r = make_desired(engine, next, &desired);
 	if (r < 0)
 		return err_set(err, ERR_INTERNAL, "the kernel state cannot be computed: %s", strerror(-r));
 	if (!engine->observed || !sysctls_observed(engine->observed, desired))

@@ -48,19 +48,18 @@ const struct environment *engine_environment(const struct engine *engine);
 struct change_request {
 	const char *author;
 	const char *reason;
-	uint64_t if_revision;       /* 0: whatever the revision is */
 	const struct object *focus; /* for error paths; may be NULL */
 };
 
 /*
- * Makes `next` the configuration in force, in the store and in the kernel, or
+ * Checks `next` as a whole and makes it the configuration in force, in the store and in the kernel, or
  * changes nothing and says why. Equal to the present one: 0, and the revision stays. Takes a
  * reference of its own.
  */
 int engine_commit(struct engine *engine, struct config *next, const struct change_request *request,
 		  struct err *err);
 
-/* {"changes": [...], "kernel": ["nft ...", "ip ..."]}; changes nothing. */
+/* Checks `next` likewise; {"changes": [...], "kernel": ["nft ...", "ip ..."]}; changes nothing. */
 int engine_plan(struct engine *engine, const struct config *next, json_t **ret_json, struct err *err);
 
 /* {"in_sync", "last_error", "mended", "last_mended", "failures": [...]}: part of GET /status. */

@@ -54,7 +54,7 @@ static int answer_written(struct request *request, enum kind kind, uint32_t id)
 
 /* --- writing --- */
 
-/* Checks and commits. Consumes the reference to `next`. */
+/* Consumes the reference to `next`. */
 static int commit(struct request *request, struct config *next, const struct object *focus, struct err *err)
 {
 	char reason[PATH_MAX_BYTES + 16];
@@ -63,11 +63,10 @@ static int commit(struct request *request, struct config *next, const struct obj
 		.reason = reason,
 		.focus = focus,
 	};
-	int rc = config_check(next, focus, err);
 
 	snprintf(reason, sizeof(reason), "%s %s", method_name(request->method), request->path);
-	if (rc == 0)
-		rc = engine_commit(request->web->engine, next, &change, err);
+	int rc = engine_commit(request->web->engine, next, &change, err);
+
 	config_unref(next);
 	return rc;
 }
@@ -282,9 +281,7 @@ int config_plan(struct request *request, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	rc = config_check(next, NULL, err);
-	if (rc == 0)
-		rc = engine_plan(engine, next, &request->answer.json, err);
+	rc = engine_plan(engine, next, &request->answer.json, err);
 	config_unref(next);
 	return rc;
 }

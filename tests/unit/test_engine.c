@@ -88,9 +88,9 @@ static void turn(struct fixture *f, uint64_t ms)
 	timer_free(timer);
 }
 
-static int put_if(struct fixture *f, enum kind kind, const char *text, uint64_t if_revision)
+static int put(struct fixture *f, enum kind kind, const char *text)
 {
-	struct change_request request = { .author = "test", .reason = "test", .if_revision = if_revision };
+	struct change_request request = { .author = "test", .reason = "test" };
 	struct config *next = config_copy(engine_config(f->engine));
 	json_t *json = json_loads(text, 0, NULL);
 	struct object *object;
@@ -104,11 +104,6 @@ static int put_if(struct fixture *f, enum kind kind, const char *text, uint64_t 
 	json_decref(json);
 	config_unref(next);
 	return r;
-}
-
-static int put(struct fixture *f, enum kind kind, const char *text)
-{
-	return put_if(f, kind, text, 0);
 }
 
 static bool in_sync(struct fixture *f)
@@ -217,16 +212,6 @@ static void a_clash_is_refused_before_anything(void **state)
 		0);
 	assert_int_equal(f->err.kind, ERR_CONFLICT);
 	assert_int_equal(f->kernel.applies, applies);
-}
-
-static void stale_revision_is_refused(void **state)
-{
-	struct fixture *f = *state;
-
-	put(f, KIND_UPLINK, uplink);
-	assert_true(put_if(f, KIND_FORWARD, forward, 99) < 0);
-	assert_int_equal(f->err.kind, ERR_STALE);
-	assert_int_equal(put_if(f, KIND_FORWARD, forward, engine_revision(f->engine)), 0);
 }
 
 static void a_flush_is_mended(void **state)
@@ -363,7 +348,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refusal_keeps_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_a_restart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_clash_is_refused_before_anything, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(stale_revision_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_flush_is_mended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_address_is_few_elements, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_old_refusal_hinders_nobody, set_up, tear_down),
