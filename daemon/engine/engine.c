@@ -297,8 +297,6 @@ static void reconcile(struct engine *engine)
 	if (steps || (what & KERNEL_LINKS))
 		sweep(engine);
 	schedule_expiry(engine);
-	if (engine->options.changed)
-		engine->options.changed(engine->options.arg);
 }
 
 static void before_sleep(void *arg)
@@ -344,7 +342,6 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	engine->loop = loop;
 	engine->store = store;
-	engine->options = *options;
 	engine->retry_s = RETRY_FIRST_S;
 	engine->environment.admin_port_count = options->admin_port_count;
 	memcpy(engine->environment.admin_ports, options->admin_ports, sizeof(options->admin_ports));
@@ -490,8 +487,6 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 		note_uplinks(engine);
 		sweep(engine);
 		schedule_expiry(engine);
-		if (engine->options.changed)
-			engine->options.changed(engine->options.arg);
 	}
 	changes_done(&changes);
 	return r;

@@ -20,9 +20,6 @@ struct engine;
 struct engine_options {
 	unsigned admin_port_count;
 	uint16_t admin_ports[8];
-	/* Called after every change of revision, link or kernel state; may be NULL. */
-	void (*changed)(void *arg);
-	void *arg;
 	/* Tests give a kernel of their own; NULL: kernel_open(). */
 	struct kernel *(*kernel)(void *arg, const struct kernel_events *events);
 	void *kernel_arg;

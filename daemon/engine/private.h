@@ -27,7 +27,6 @@ struct engine {
 	struct loop *loop;
 	struct store *store;
 	struct kernel *kernel;
-	struct engine_options options;
 
 	struct config *config;
 	uint64_t revision;
