@@ -143,8 +143,7 @@ demo: deps
 
 DEPS_BUILD := build-essential pkg-config libmicrohttpd-dev libnl-3-dev libnl-route-3-dev libnl-nf-3-dev \
 	libnftnl-dev libmnl-dev libmbedtls-dev libsqlite3-dev libjansson-dev libcap-dev ca-certificates
-DEPS_TEST  := libcmocka-dev nftables iproute2 iputils-ping procps conntrack curl openssl socat chromium \
-	python3 python3-pytest python3-scapy python3-jsonschema python3-requests python3-hypothesis python3-yaml
+DEPS_TEST  := libcmocka-dev nftables iproute2 conntrack chromium python3 python3-pytest python3-jsonschema
 NODE       := $(if $(shell command -v npm),,nodejs npm)
 
 # One after the other: npm may be among the packages.

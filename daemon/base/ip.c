@@ -36,19 +36,6 @@ int ip_compare(const struct ip *a, const struct ip *b)
 	return memcmp(a->bytes, b->bytes, ip_size(a->family));
 }
 
-bool ip_next(const struct ip *ip, struct ip *ret_next)
-{
-	struct ip next = *ip;
-
-	for (unsigned i = ip_size(ip->family); i-- > 0;) {
-		if (++next.bytes[i] != 0) {
-			*ret_next = next;
-			return true;
-		}
-	}
-	return false;
-}
-
 bool ip_is_unspecified(const struct ip *ip)
 {
 	static const uint8_t zero[16];

@@ -36,9 +36,6 @@ const char *ip_format(const struct ip *ip, char text[IP_TEXT_MAX]);
 /* Order: family, then bytes. 0 when equal. */
 int ip_compare(const struct ip *a, const struct ip *b);
 
-/* The address after this one; false when it is the family's last. */
-bool ip_next(const struct ip *ip, struct ip *ret_next);
-
 bool ip_is_unspecified(const struct ip *ip); /* 0.0.0.0, :: */
 bool ip_is_loopback(const struct ip *ip);
 bool ip_is_multicast(const struct ip *ip);

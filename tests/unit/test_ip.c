@@ -123,25 +123,6 @@ static void order_is_family_then_bytes(void **state)
 	}
 }
 
-static void next_carries_and_ends(void **state)
-{
-	struct ip next, expected, last = ip("255.255.255.255"),
-				  last6 = ip("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
-	struct ip a = ip("192.0.2.255"), b = ip("2001:db8::ffff:ffff"), none = { 0 };
-
-	(void)state;
-	assert_true(ip_next(&a, &next));
-	expected = ip("192.0.3.0");
-	assert_int_equal(ip_compare(&next, &expected), 0);
-	assert_true(ip_next(&b, &next));
-	expected = ip("2001:db8::1:0:0");
-	assert_int_equal(ip_compare(&next, &expected), 0);
-	assert_true(ip_next(&a, &a)); /* in place */
-	assert_false(ip_next(&last, &next));
-	assert_false(ip_next(&last6, &next));
-	assert_false(ip_next(&none, &next));
-}
-
 static void kinds_of_addresses(void **state)
 {
 	static const struct {
@@ -324,7 +305,6 @@ int main(void)
 		cmocka_unit_test(addresses_are_written_canonically),
 		cmocka_unit_test(what_is_no_address_is_refused),
 		cmocka_unit_test(order_is_family_then_bytes),
-		cmocka_unit_test(next_carries_and_ends),
 		cmocka_unit_test(kinds_of_addresses),
 		cmocka_unit_test(prefixes_are_written_canonically),
 		cmocka_unit_test(what_is_no_prefix_is_refused),
