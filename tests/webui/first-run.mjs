@@ -98,7 +98,7 @@ async function seeConnections(page) {
 async function switchOffAndOn(page) {
 	const toggle = row(page, "game server").getByRole("switch");
 	await toggle.click();
-	await row(page, "game server").getByText("Switched off").waitFor();
+	await row(page, "game server").getByText("Off", { exact: true }).waitFor();
 	assert.notEqual((await ask("internet", "192.0.2.1", 9999)).outcome, "answer");
 	await toggle.click();
 	await row(page, "game server").getByText("Live").waitFor();

@@ -44,7 +44,7 @@ await story(async () => {
 
 	await tabTo(page, "by keyboard is switched on");
 	await keys.press("Space");
-	await row(page, "by keyboard").getByText("Switched off").waitFor();
+	await row(page, "by keyboard").getByText("Off", { exact: true }).waitFor();
 
 	await tabTo(page, "Edit by keyboard");
 	await keys.press("Enter");

@@ -29,7 +29,9 @@ async function uplinkFails(page) {
 	await page.locator("nav").getByRole("link", { name: "Forwards" }).click();
 	await row(page, "web").getByText("Its uplink is down").waitFor();
 	await run("router", "ip link set eth1 up");
-	await run("router", "ip route add default via 198.51.100.254 dev eth1 metric 101"); // went with the link
+	await run("router", "ip route add default via 198.51.100.254 dev eth1 metric 101"); // what went with the link
+	await run("router", "ip address add 2001:db8:2::1/64 dev eth1 nodad");
+	await run("router", "ip route add ::/0 via 2001:db8:2::fe dev eth1 metric 101");
 	await row(page, "web").getByText("Live").waitFor();
 }
 

@@ -109,6 +109,7 @@ async function sourceNats(page) {
 	await row(page, "mail").getByText("192.0.2.9").waitFor();
 	assert.equal((await ask("client", "203.0.113.200", 9000)).peer, "192.0.2.9");
 	assert.equal((await ask("backend", "203.0.113.200", 9000)).peer, "192.0.2.1");
+	await run("router", "ip address del 192.0.2.9/24 dev eth0");
 }
 
 // What something else refers to stays, and the page says why.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import { render } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon, Mark } from "./components/Icons";
 import { Notices } from "./components/Notices";
 import { Strip } from "./components/Strip";
@@ -19,7 +19,7 @@ import { Uplinks } from "./views/Uplinks";
 
 function App() {
 	const [state, setState] = useState(getState());
-	useEffect(() => subscribe(() => setState(getState())), []);
+	useLayoutEffect(() => subscribe(() => setState(getState())), []);
 	switch (state.phase) {
 	case "loading":
 		return <main class="entrance"><p role="status">{t(state.offline ? "problem.unreachable" : "app.loading")}</p></main>;
@@ -38,7 +38,7 @@ function Shell({ state }: { state: State }) {
 	const content = useRef<HTMLElement>(null);
 	const firstView = useRef(route.view);
 
-	useEffect(() => {
+	useLayoutEffect(() => {
 		watch(route.view === "settings" ? [] : [route.view]);
 		setMenu(false);
 		if (firstView.current !== route.view) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Two people changed the same object: shows where they differ, and lets this one choose.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { wordsOf } from "../store";
 import { t } from "../texts";
 import type { FieldSpec, Value, Values } from "./Field";
@@ -17,7 +17,7 @@ interface Props {
 export function Conflict({ fields, theirs, yours, onTake, onKeep }: Props) {
 	const head = useRef<HTMLHeadingElement>(null);
 	const [trouble, setTrouble] = useState<string | null>(null);
-	useEffect(() => head.current?.focus(), []);
+	useLayoutEffect(() => head.current?.focus(), []);
 	const differing = fields.filter((field) => String(theirs[field.name]) !== String(yours[field.name]));
 	return (
 		<div class="form">

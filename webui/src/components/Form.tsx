@@ -2,7 +2,7 @@
 // Fields, the daemon's complaints at them, and a button. Knows nothing of what it edits.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Problem } from "../api";
 import { wordsOf } from "../store";
 import { t, tn } from "../texts";
@@ -36,11 +36,12 @@ export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel
 	const folded = visible.filter((field) => field.more);
 	const plain = visible.filter((field) => !field.more);
 
-	useEffect(() => {
+	// The focus is moved before anything is painted: later it would be taken from somebody who types already.
+	useLayoutEffect(() => {
 		if (takeFocus)
 			form.current?.querySelector<HTMLElement>(".field input, .field select")?.focus();
 	}, []);
-	useEffect(() => {
+	useLayoutEffect(() => {
 		if (complaints === none)
 			return;
 		const first = form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')

@@ -3,7 +3,7 @@
 // focus inside, closes on Escape and gives the focus back.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useLayoutEffect, useId, useRef } from "preact/hooks";
 import { t } from "../texts";
 import { Icon } from "./Icons";
 
@@ -17,7 +17,7 @@ export function Sheet({ title, children, onClose }: Props) {
 	const dialog = useRef<HTMLDialogElement>(null);
 	const titleId = useId();
 
-	useEffect(() => {
+	useLayoutEffect(() => {
 		const element = dialog.current!;
 		const before = document.activeElement as HTMLElement | null;
 		element.showModal();

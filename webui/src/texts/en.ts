@@ -101,11 +101,11 @@ export const en = {
 	"strip.beside": "beside the firewall of OpenWrt",
 
 	// --- reasons, as the daemon names them ---
-	"reason.forward.disabled": "Switched off",
+	"reason.forward.disabled": "Off",
 	"reason.forward.expired": "Expired",
 	"reason.forward.uplink-unknown": "Its uplink is not configured",
 	"reason.forward.uplink-down": "Its uplink is down",
-	"reason.uplink.disabled": "Switched off",
+	"reason.uplink.disabled": "Off",
 	"reason.uplink.device-missing": "Its device is not there",
 	"reason.uplink.link-down": "No link (cable?)",
 	"reason.uplink.no-address": "It has no address yet",
@@ -140,8 +140,7 @@ export const en = {
 	"forwards.last": "last {when}",
 	"forwards.live": "Live",
 	"forwards.anywhere": "any uplink",
-	"forwards.more-addresses.one": "and {n} more",
-	"forwards.more-addresses.other": "and {n} more",
+	"forwards.more-addresses": "+{n}",
 	"forwards.restricted.one": "from {n} source only",
 	"forwards.restricted.other": "from {n} sources only",
 	"forwards.until": "until {when}",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // After a forward is added: the address to give away, or why it does not work yet.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../components/Icons";
 import { isPrivate } from "../entries";
 import { go } from "../router";
@@ -11,7 +11,7 @@ import { ForwardState, shareAddresses } from "./Forwards";
 
 export function ForwardDone({ forward, onAgain }: { forward: Forward; onAgain: () => void }) {
 	const head = useRef<HTMLHeadingElement>(null);
-	useEffect(() => head.current?.focus(), []);
+	useLayoutEffect(() => head.current?.focus(), []);
 	const addresses = shareAddresses(forward);
 	const hidden = forward.state?.addresses.find(isPrivate);
 	return (

@@ -68,8 +68,9 @@ function Outside({ forward }: { forward: Forward }) {
 	return (
 		<span class="end">
 			<Words text={forward.external_ports?.replace(/,/g, ", ") ?? forward.protocols.join(", ")} strong />
-			{where.slice(0, 2).map((address) => <span key={address} class="under"><Words text={address} /></span>)}
-			{where.length > 2 && <span class="under">{tn("forwards.more-addresses", where.length - 2)}</span>}
+			<span class="under" title={where.join("\n")}>
+				<Words text={where[0]!} />{where.length > 1 && ` ${t("forwards.more-addresses", { n: where.length - 1 })}`}
+			</span>
 		</span>
 	);
 }
