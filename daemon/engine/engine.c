@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "engine/private.h"
+#include "model/compile.h"
 
 enum { RETRY_FIRST_S = 1, RETRY_LAST_S = 60 };
 enum { WATCH_EVERY_MS = 2000 };

@@ -12,7 +12,7 @@
 
 #include "base/loop.h"
 #include "kernel/kernel.h"
-#include "model/compile.h"
+#include "model/live.h"
 #include "store/store.h"
 
 struct engine;

@@ -7,58 +7,8 @@
  * the same output, byte for byte.
  */
 
-#include "model/config.h"
 #include "model/kstate.h"
-#include "model/links.h"
-
-/* What the compiler must know beside configuration and links. */
-struct environment {
-	int64_t now; /* seconds since the epoch, for expires_at */
-	bool fw4;    /* OpenWrt's firewall has its table in the kernel */
-	unsigned admin_port_count;
-	uint16_t admin_ports[8]; /* where the admin page listens */
-};
-
-/* The mark: bits 24..30 the uplink's number, bit 31 "let in by us". */
-#define MARK_LET_IN      0x80000000u
-#define MARK_UPLINK_MASK 0x7f000000u
-#define MARK_MASK        0xff000000u
-#define MARK_UPLINK(id)  ((uint32_t)(id) << 24)
-
-/* An uplink as it stands: what state in the API shows and compile() acts on. */
-struct uplink_live {
-	const struct uplink *uplink;
-	const struct link *link;      /* NULL: the device is not there */
-	bool up;                      /* enabled, device there and up, has an address */
-	const char *why_down;         /* NULL when up; else a message key such as "device-missing" */
-	struct ip gateway4, gateway6; /* AF_UNSPEC: none (yet) */
-	bool routed4, routed6;        /* its table has a default route */
-	uint32_t mark, table;
-};
-
-/* Never fails; a disabled or absent uplink is described as such. */
-void uplink_resolve(const struct config *config, const struct uplink *uplink, const struct links *links,
-		    struct uplink_live *ret_live);
-
-/* True for the addresses of an uplink's device that forwards listen on: global, or private, but not link-local. */
-bool uplink_address_counts(const struct link_address *address);
-
-/* True unless the forward is switched off or has expired. */
-bool forward_in_force(const struct forward *forward, const struct environment *environment);
-/* True if an enabled uplink's address is one that the forward answers on: of its family, not link-local. */
-bool forward_listens_on(const struct forward *forward, const struct link_address *address);
-
-/* Whether, and why not, the forward can carry packets now (see "state" in the API). */
-struct forward_live {
-	bool live;
-	const char *
-		why_not; /* NULL when live; a message key: "disabled", "expired", "uplink-unknown", "uplink-down" */
-};
-void forward_resolve(const struct config *config, const struct forward *forward, const struct links *links,
-		     const struct environment *environment, struct forward_live *ret_live);
-
-/* Whether our own forward filter is in force (else another firewall's is, with our include). */
-bool filter_is_ours(const struct config *config, const struct environment *environment);
+#include "model/live.h"
 
 /* The desired state, finished. 0 or -ENOMEM. */
 int compile(const struct config *config, const struct links *links, const struct environment *environment,

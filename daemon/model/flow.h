@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 #include "base/ip.h"
-#include "model/compile.h"
+#include "model/kstate.h"
+#include "model/live.h"
 
 /* Both tuples of a conntrack entry, ports in host order (0 where the protocol has none). */
 struct flow {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/compile.h"
+#include "model/live.h"
 
 void kstmt_set_name(char to[KNAME_MAX], const char *from)
 {

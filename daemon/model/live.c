@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What configured objects amount to on the devices that are there now. */
+#include "model/live.h"
 
 #include <string.h>
 #include <sys/socket.h>
-
-#include "model/compile.h"
 
 bool uplink_address_counts(const struct link_address *address)
 {

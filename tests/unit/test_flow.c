@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "model/compile.h"
 #include "model/flow.h"
 
 static const char config_text[] =
