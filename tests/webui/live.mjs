@@ -83,6 +83,12 @@ async function settings(page) {
 	await page.getByRole("button", { name: "Save" }).click();
 	await field(page, "history_length").locator(".complaint").waitFor();
 	await field(page, "history_length").locator("input").fill("50");
+	await api("PATCH", "/settings", { manage_sysctls: false });
+	await page.getByRole("button", { name: "Save" }).click();
+	await page.locator(".form-trouble", { hasText: "Somebody else changed this" }).waitFor();
+	assert.equal((await api("GET", "/settings")).body.history_length, 200, "nothing is overwritten unseen");
+	assert.equal(await page.getByLabel("Look after kernel settings").isChecked(), false);
+	await field(page, "history_length").locator("input").fill("50");
 	await page.getByRole("button", { name: "Save" }).click();
 	await until(async () => (await api("GET", "/settings")).body.history_length === 50, "the setting is saved");
 	await shot(page, "settings");

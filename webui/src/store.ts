@@ -20,8 +20,6 @@ export interface State {
 	sessionEnded: boolean; // we were logged in a moment ago
 	status: Status | null;
 	collections: Collections;
-	settings: Settings | null;
-	settingsEtag: string | null;
 	links: Link[] | null;
 	notices: Notice[];
 	now: number;
@@ -33,8 +31,6 @@ let state: State = {
 	sessionEnded: false,
 	status: null,
 	collections: empty(),
-	settings: null,
-	settingsEtag: null,
 	links: null,
 	notices: [],
 	now: Date.now(),
@@ -89,7 +85,7 @@ function enter(csrf: string): void {
 
 function leave(sessionEnded: boolean): void {
 	setCsrf("");
-	set({ phase: "login", sessionEnded, status: null, collections: empty(), settings: null, links: null, notices: [] });
+	set({ phase: "login", sessionEnded, status: null, collections: empty(), links: null, notices: [] });
 }
 
 export async function logIn(username: string, password: string): Promise<void> {
@@ -125,7 +121,7 @@ export function watch(kinds: Kind[]): void {
 
 async function loadAll(): Promise<void> {
 	const kinds = Object.keys(state.collections) as Kind[];
-	await Promise.all([...kinds.map(load), loadLinks(), loadSettings()].map((done) => done.catch(failed)));
+	await Promise.all([...kinds.map(load), loadLinks()].map((done) => done.catch(failed)));
 }
 
 async function load(kind: Kind): Promise<void> {
@@ -135,11 +131,6 @@ async function load(kind: Kind): Promise<void> {
 
 export async function loadLinks(): Promise<void> {
 	set({ links: (await get<{ items: Link[] }>("/links")).items });
-}
-
-async function loadSettings(): Promise<void> {
-	const { body, etag } = await request<Settings>("GET", "/settings");
-	set({ settings: body, settingsEtag: etag });
 }
 
 async function refresh(): Promise<void> {
@@ -266,15 +257,13 @@ export async function remove<K extends Kind>(kind: K, object: Kinds[K]): Promise
 }
 
 export async function saveSettings(body: Partial<Settings>, ifMatch: string | null): Promise<void> {
-	const answer = await request<Settings>("PATCH", "/settings", { body, ifMatch });
-	set({ settings: answer.body, settingsEtag: answer.etag });
+	await request<Settings>("PATCH", "/settings", { body, ifMatch });
 	notify("good", t("notice.settings"));
 	void refresh();
 }
 
 export async function fetchSettings(): Promise<Fetched<Settings>> {
 	const { body, etag } = await request<Settings>("GET", "/settings");
-	set({ settings: body, settingsEtag: etag });
 	return { object: body, etag };
 }
 

@@ -13,9 +13,7 @@ export const en = {
 	"action.cancel": "Cancel",
 	"action.close": "Close",
 	"action.done": "Done",
-	"action.edit": "Edit",
 	"action.edit.named": "Edit {name}",
-	"action.delete": "Delete",
 	"action.delete.named": "Delete {name}",
 	"action.undo": "Undo",
 	"action.dismiss": "Dismiss",
@@ -27,7 +25,6 @@ export const en = {
 	"action.switch": "{name} is switched on",
 	"field.name": "Name",
 	"field.optional": "optional",
-	"field.enabled": "Switched on",
 	"state.loading": "Loading…",
 	"age.now": "just now",
 
@@ -119,7 +116,6 @@ export const en = {
 	"list.page": "{from}–{to} of {n}",
 	"list.previous": "Previous page",
 	"list.next": "Next page",
-	"list.sort": "Sort by {column}",
 	"column.on": "On",
 	"column.actions": "Actions",
 	"column.name": "Name",
@@ -310,5 +306,4 @@ export const en = {
 	"detected.network.name": "home",
 	"device.other": "Another device, by name",
 	"device.others": "Other devices, by name",
-	"device.missing": "not there now",
 } as const;

@@ -25,7 +25,7 @@ export function tn(stem: CountKey, n: number, params: Params = {}): string {
 }
 
 // For words chosen by the daemon ("link-down"): unknown ones are shown as they are.
-export function tr(prefix: "reason.forward" | "reason.uplink" | "feature", word: string, params: Params = {}): string {
+export function tr(prefix: "reason.forward" | "reason.uplink", word: string, params: Params = {}): string {
 	const key = `${prefix}.${word}` as Key;
 	return key in catalogue ? t(key, params) : word;
 }

@@ -11,11 +11,14 @@ import type { Settings as SettingsObject } from "../types";
 
 export function Settings({ state }: { state: State }) {
 	const [values, setValues] = useState<Values | null>(null);
+	const [first, setFirst] = useState<Values | null>(null); // the entries as they were when we began
 	const [etag, setEtag] = useState<string | null>(null);
 
 	const begin = async () => {
 		const { object, etag } = await fetchSettings();
-		setValues(toValues(object));
+		const entries = toValues(object);
+		setFirst(entries);
+		setValues(entries);
 		setEtag(etag);
 	};
 	useEffect(() => void begin().catch(report), []);
@@ -24,17 +27,15 @@ export function Settings({ state }: { state: State }) {
 		try {
 			await saveSettings(toBody(values!), etag);
 		} catch (error) {
-			if (error instanceof Problem && error.status === 412) {
-				const { object, etag } = await fetchSettings();
-				setEtag(etag);
-				if (JSON.stringify(toValues(object)) !== JSON.stringify(toValues(state.settings!))) {
-					setValues(toValues(object));
-					throw new Problem(412, t("conflict.newest"));
-				}
-				await saveSettings(toBody(values!), etag);
-			} else {
+			if (!(error instanceof Problem) || error.status !== 412)
 				throw error;
+			// The revision is that of the whole configuration: only other settings are a conflict.
+			const newest = await fetchSettings();
+			if (JSON.stringify(toValues(newest.object)) !== JSON.stringify(first)) {
+				await begin();
+				throw new Problem(412, t("conflict.newest"));
 			}
+			await saveSettings(toBody(values!), newest.etag);
 		}
 		await begin();
 	};
