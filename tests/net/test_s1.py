@@ -176,7 +176,7 @@ def test_two_clients_with_one_source_port(router_daemon):
     """Both become the router's address: the ports must be told apart."""
     lab = router_daemon.lab
     router_daemon.forward()
-    with lab.client.connect(PUBLIC, 80, source_port=40000) as one, \
-            lab.backend2.connect(PUBLIC, 80, source_port=40000) as two:
+    with lab.client.connect(PUBLIC, 80, source_port=20000) as one, \
+            lab.backend2.connect(PUBLIC, 80, source_port=20000) as two:
         assert one.ask().peer == two.ask().peer == ROUTER
         assert one.ask().peer_port != two.ask().peer_port
