@@ -28,6 +28,7 @@ TREE = pathlib.Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery staple"
 READY_S = 30   # the sanitizers and a busy machine
 STOP_S = 15
+EDGE_S = 5     # for the edge to see that its porticod is dead
 REQUEST_S = 30
 COMPLAINTS = re.compile(r"Sanitizer|runtime error:|^ERROR|Assertion .* failed", re.MULTILINE)
 
@@ -238,6 +239,7 @@ class Porticod:
         status = wait(process)
         self._disconnect()
         assert status == 0, f"ended with status {status}:\n{self.log()}"
+        assert not session(process.pid), "its edge outlived it"
         self.check_log()
 
     def check_log(self):
@@ -245,10 +247,11 @@ class Porticod:
         assert not complaint, f"it complains:\n{self.log()}"
 
     def kill(self):
-        """SIGKILL, at any moment."""
+        """SIGKILL, at any moment. Its edge must end by itself, and soon."""
         process, self.process = self.process, None
         process.kill()
         process.wait()
+        wait_for(lambda: not session(process.pid), EDGE_S, "the edge to end with its porticod")
         self._disconnect()
 
     def restart(self):
@@ -324,6 +327,17 @@ def wait(process):
         process.kill()
         process.wait()
         raise AssertionError(f"did not end within {STOP_S} s of SIGTERM") from None
+
+
+def session(leader):
+    """The processes of a session: a daemon started here leads one of its own."""
+    pids = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            state, _, _, sid = pathlib.Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(sid) == leader and state != "Z":
+                pids.append(int(pid))
+    return pids
 
 
 def environment(**more):

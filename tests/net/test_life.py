@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's life beside the kernel's: what stays when it ends, what is mended, what is nobody's but others'."""
+import http.client
 import json
+import random
 import signal
 import subprocess
+import threading
 
 import pytest
 
@@ -67,6 +70,7 @@ def plan(router):
 @pytest.fixture(scope="module", autouse=True)
 def servers(home):
     home.lab.backend.serve(80)
+    home.lab.backend.serve(81)
 
 
 @pytest.fixture
@@ -104,6 +108,30 @@ def test_kill_and_restart_while_traffic_goes_on(serving):
     assert works(serving)
     forward, = serving.api.get("/forwards").expect(200)["items"]
     assert forward["external_ports"] == "80"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_in_the_middle_of_changes(serving, seed):
+    """What was acknowledged is there after the next start, nothing is there by half, and the kernel agrees."""
+    acknowledged, process = [], serving.daemon.process
+    killer = threading.Timer(random.Random(seed).uniform(0, 0.2), process.kill)
+    killer.start()
+    with pytest.raises((OSError, http.client.HTTPException)):
+        for port in range(2000, 20000):
+            answer = serving.api.post("/forwards", {"name": str(port), "external_ports": f"{port},{port + 20000}",
+                                                    "internal_address": "192.168.0.2", "internal_ports": "80,81"})
+            acknowledged.append(answer.expect(201)["name"])
+    killer.join()
+    serving.daemon.kill()
+    serving.daemon.restart()
+    forwards = {f["name"] for f in serving.api.get("/forwards").expect(200)["items"]} - {"to 192.168.0.2 80"}
+    assert set(acknowledged) <= forwards
+    assert len(forwards) <= len(acknowledged) + 1, "at most the one that was on its way"
+    assert plan(serving) == {"changes": [], "kernel": []}
+    assert works(serving)
+    for name in sorted(forwards)[-1:]:
+        for port in (int(name), int(name) + 20000):
+            assert serving.lab.internet.ask(PUBLIC, port).server == "backend"
 
 
 def test_what_changed_while_it_was_dead(serving):
