@@ -75,10 +75,6 @@ class Capture:
                                    f"seen:\n{self}")
             select.select([self._socket], [], [], left)
 
-    def clear(self):
-        self.packets()
-        self._seen.clear()
-
     def __str__(self):
         return "\n".join(str(p) for p in self.packets()) or "(nothing)"
 

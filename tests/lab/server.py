@@ -19,11 +19,10 @@ ANSWER_S = 5  # for the whole of an answer to leave
 
 
 class Server:
-    """`make_socket(family, kind, protocol)` decides in which namespace. `seen` has the peers' addresses."""
+    """`make_socket(family, kind, protocol)` decides in which namespace."""
 
     def __init__(self, make_socket, name, protocol, address, port):
         self.name = name
-        self.seen = []
         kind, number = SOCKET_KINDS[protocol]
         self._stream = protocol != "udp"
         self._listener = make_socket(family_of(address), kind, number)
@@ -66,10 +65,9 @@ class Server:
 
     def _accept(self, listener):
         try:
-            peer, address = listener.accept()
+            peer, _ = listener.accept()
         except OSError:
             return
-        self.seen.append(address[0])
         peer.setblocking(False)
         self._selector.register(peer, selectors.EVENT_READ, self._stream_data)
 
@@ -89,8 +87,7 @@ class Server:
     def _datagram(self, listener):
         try:
             question, address = listener.recvfrom(4096)
-            self.seen.append(address[0])
-            listener.sendto(self._answer(listener, address, question), address)
+                listener.sendto(self._answer(listener, address, question), address)
         except OSError:
             pass  # such as an ICMP error for an earlier answer
 

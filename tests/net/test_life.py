@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from lab import topologies
-from lab.checks import ask_from_internet, change_address, isps, outcome, uplink_address
+from lab.checks import ask_from_internet, change_address, isps, uplink_address
 from lab.lab import wait_for
 from lab.porticod import STOP_S, environment, flush
 from lab.router import Router
