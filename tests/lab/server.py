@@ -87,7 +87,7 @@ class Server:
     def _datagram(self, listener):
         try:
             question, address = listener.recvfrom(4096)
-                listener.sendto(self._answer(listener, address, question), address)
+            listener.sendto(self._answer(listener, address, question), address)
         except OSError:
             pass  # such as an ICMP error for an earlier answer
 
