@@ -147,18 +147,20 @@ def test_what_changed_while_it_was_dead(serving):
         change_address(lab.router, "eth0", "192.0.2.77/24", f"{PUBLIC}/24", "192.0.2.254", metric=100)
 
 
-@pytest.mark.parametrize("shared", ["socket", "database"])
+@pytest.mark.parametrize("shared", ["socket", "network", "database"])
 def test_second_daemon_is_refused(serving, tmp_path, shared):
+    """Whatever of the first one's it was given by mistake, all else being its own: it says what."""
     daemon = serving.daemon
     argv = daemon.command_line()
-    if shared == "socket":
-        argv[argv.index("--db") + 1] = str(tmp_path / "other.db")
-    else:
-        argv[argv.index("--socket") + 1] = str(tmp_path / "other.sock")
-    argv[argv.index("--listen") + 1] = "127.0.0.1:0"
+    own = {"--socket": tmp_path / "other.sock", "--netns": serving.lab.other.netns, "--db": tmp_path / "other.db"}
+    option = {"socket": "--socket", "network": "--netns", "database": "--db"}[shared]
+    del own[option]
+    for name, value in {**own, "--listen": "127.0.0.1:0"}.items():
+        argv[argv.index(name) + 1] = str(value)
     done = subprocess.run(argv, capture_output=True, text=True, timeout=STOP_S, env=environment(), check=False)
     assert done.returncode == 1, done.stderr
-    assert str(daemon.socket_path if shared == "socket" else daemon.db) in done.stderr, "it says what is in use"
+    complaint = done.stderr.splitlines()[-1]
+    assert ("this network" if shared == "network" else argv[argv.index(option) + 1]) in complaint
     assert daemon.sock.get("/status").status == 200, "the first one is as it was"
     assert works(serving)
 
