@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -182,6 +183,24 @@ static int enter_netns(const char *name)
 	return r;
 }
 
+/*
+ * Two of us in one network would undo each other's work for ever. The namespace itself is what is locked,
+ * for as long as the process lives: it is the same whatever the paths are.
+ */
+static int lock_netns(void)
+{
+	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	int r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+
+	close(fd);
+	return r;
+}
+
 /* The command's socket, for root alone. One that nobody answers on any more is replaced. */
 static int open_command_socket(const char *path)
 {
@@ -275,7 +294,7 @@ static int serve(const struct options *options, struct edge *edge, const uint16_
 	struct running running = { 0 };
 	struct store *store = NULL;
 	struct web *web = NULL;
-	int status = STATUS_FAILURE;
+	int status = STATUS_FAILURE, lock_fd = -1;
 	struct err err;
 
 	err_clear(&err);
@@ -290,6 +309,10 @@ static int serve(const struct options *options, struct edge *edge, const uint16_
 		failed_errno("event loop", r);
 	} else if (store_open(options->db, &store, &err) < 0) {
 		failed("database", &err);
+	} else if ((lock_fd = lock_netns()) == -EBUSY) {
+		log_error("another porticod manages this network");
+	} else if (lock_fd < 0) {
+		failed_errno("locking the network namespace", lock_fd);
 	} else if (engine_new(running.loop, store, &engine_options, &running.engine, &err) < 0) {
 		failed("kernel", &err);
 	} else if (web_new(running.loop, running.engine, store, &web, &err) < 0) {
@@ -309,6 +332,8 @@ static int serve(const struct options *options, struct edge *edge, const uint16_
 	engine_free(running.engine);
 	store_close(store);
 	loop_free(running.loop);
+	if (lock_fd >= 0)
+		close(lock_fd);
 	if (command_fd >= 0)
 		close(command_fd);
 	return status;

@@ -13,6 +13,8 @@
 
 enum { RETRY_FIRST_S = 1, RETRY_LAST_S = 60 };
 enum { WATCH_EVERY_MS = 2000 };
+/* See rest(). */
+enum { QUICK_MS = 10, QUARREL_FIRST_MS = 16, QUARREL_LAST_MS = 2048, CALM_MS = 10000 };
 
 int64_t engine_now(void)
 {
@@ -80,7 +82,7 @@ static int read_links(struct engine *engine)
 	return 0;
 }
 
-static int read_observed(struct engine *engine, const struct kstate *desired)
+static int read_observed(struct engine *engine, const struct kstate *desired, struct kstate **ret_state)
 {
 	struct kstate *observed = state_new();
 
@@ -92,7 +94,7 @@ static int read_observed(struct engine *engine, const struct kstate *desired)
 		free(observed);
 		return r;
 	}
-	set_observed(engine, observed);
+	*ret_state = observed;
 	return 0;
 }
 
@@ -153,6 +155,12 @@ static bool known_refusal(const struct engine *engine, const struct refusal *ref
 	return false;
 }
 
+/* The table is one transaction: with one thing in it refused, nothing of a change has happened. */
+static bool hinders(const struct step_failure *failure)
+{
+	return !failure->step || step_is_nft(failure->step);
+}
+
 /*
  * Keeps what was refused and logs what is new of it. Returns, for a change that
  * somebody waits for, the failure that the change is to blame for: one
@@ -169,7 +177,7 @@ static int take_result(struct engine *engine, const struct apply_result *result,
 
 		if (!known)
 			log_error("the kernel refused `%s`: %s", refusals[i].step, refusals[i].text);
-		if (!blamed && (!known || !result->failures[i].step))
+		if (!blamed && (!known || hinders(&result->failures[i])))
 			blamed = err_set(err, ERR_KERNEL, "the kernel refused `%s`: %s", refusals[i].step,
 					 refusals[i].text);
 	}
@@ -180,7 +188,7 @@ static int take_result(struct engine *engine, const struct apply_result *result,
 
 static void schedule_retry(struct engine *engine)
 {
-	if (!engine->refusal_count) {
+	if (!engine->refusal_count && !engine->unread) {
 		engine->retry_s = RETRY_FIRST_S;
 		timer_stop(engine->retry);
 	} else if (!timer_running(engine->retry)) {
@@ -229,6 +237,22 @@ static bool sysctls_observed(const struct kstate *observed, const struct kstate 
 	return true;
 }
 
+/* The kernel could not even be asked: shown like a refusal, and tried again like one. */
+static int not_asked(struct engine *engine, const char *step, int error, struct err *err)
+{
+	struct refusal refusal;
+
+	snprintf(refusal.step, sizeof(refusal.step), "%s", step);
+	snprintf(refusal.text, sizeof(refusal.text), "%s", strerror(-error));
+	if (!known_refusal(engine, &refusal))
+		log_error("%s: %s", refusal.step, refusal.text);
+	engine->refusals[0] = refusal;
+	engine->refusal_count = 1;
+	set_observed(engine, NULL);
+	schedule_retry(engine);
+	return err_set(err, ERR_KERNEL, "%s: %s", refusal.step, refusal.text);
+}
+
 /*
  * The one way to the kernel: compiles `config`, compares, sends the difference.
  * `ret_steps` (may be NULL): how many there were. Returns a failure that the
@@ -238,24 +262,24 @@ static int bring_about(struct engine *engine, const struct config *config, unsig
 		       struct err *err)
 {
 	struct apply_result result = { 0 };
-	struct kstate *desired;
+	struct kstate *desired, *observed;
 	struct plan plan;
 	int r = make_desired(engine, config, &desired);
 
 	if (r < 0)
-		return err_set(err, ERR_INTERNAL, "the kernel state cannot be computed: %s", strerror(-r));
+		return not_asked(engine, "computing the kernel's state", r, err);
 	if (!engine->observed || !sysctls_observed(engine->observed, desired)) {
-		r = read_observed(engine, desired);
+		r = read_observed(engine, desired, &observed);
 		if (r < 0) {
 			state_free(desired);
-			return err_set(err, ERR_KERNEL, "the kernel's state cannot be read: %s",
-				       strerror(-r));
+			return not_asked(engine, "reading the kernel's state", r, err);
 		}
+		set_observed(engine, observed);
 	}
 	r = plan_make(desired, engine->observed, &plan);
 	if (r < 0) {
 		state_free(desired);
-		return err_set(err, ERR_INTERNAL, "the change cannot be planned: %s", strerror(-r));
+		return not_asked(engine, "comparing with the kernel's state", r, err);
 	}
 	if (plan.count)
 		engine->kernel->ops->apply(engine->kernel, &plan, &result);
@@ -271,26 +295,55 @@ static int bring_about(struct engine *engine, const struct config *config, unsig
 
 /* --- reacting --- */
 
+/*
+ * How long news of the kernel may gather before they are looked at again. Usually not at all; but a
+ * comparison that took long is not made all the time, and one who undoes what we mend is not answered
+ * faster and faster.
+ */
+static void rest(struct engine *engine, uint64_t began_ms, bool mended)
+{
+	uint64_t now_ms = loop_now_ms(), took_ms = now_ms - began_ms;
+	uint64_t rest_ms = took_ms < QUICK_MS ? 0 : 2 * took_ms;
+
+	if (mended) {
+		if (!engine->mended_at_ms || now_ms - engine->mended_at_ms > CALM_MS)
+			engine->quarrel_ms = 0;
+		else if (engine->quarrel_ms < QUARREL_LAST_MS)
+			engine->quarrel_ms = engine->quarrel_ms ? engine->quarrel_ms * 2 : QUARREL_FIRST_MS;
+		engine->mended_at_ms = now_ms;
+		if (rest_ms < engine->quarrel_ms)
+			rest_ms = engine->quarrel_ms;
+	}
+	engine->rest_until_ms = now_ms + rest_ms;
+}
+
 static void reconcile(struct engine *engine)
 {
-	unsigned what = engine->dirty, steps = 0;
+	unsigned what = engine->dirty | engine->unread, steps = 0;
+	uint64_t began_ms = loop_now_ms();
+	bool mended = false;
 	struct err err;
 
-	engine->dirty = 0;
+	engine->dirty = engine->unread = 0;
+	err_clear(&err);
 	if (what & KERNEL_LINKS) {
 		int r = read_links(engine);
 
-		if (r < 0)
-			log_error("devices cannot be read: %s", strerror(-r));
+		if (r < 0) { /* nothing is done upon what may be wrong */
+			engine->unread = what;
+			not_asked(engine, "reading devices and addresses", r, &err);
+			rest(engine, began_ms, false);
+			return;
+		}
 		note_uplinks(engine);
 	}
 	if (what & KERNEL_TABLE)
 		engine->environment.fw4 = engine->kernel->ops->has_table(engine->kernel, "fw4");
 	if (what & (KERNEL_TABLE | KERNEL_ROUTES | KERNEL_SYSCTL))
 		set_observed(engine, NULL);
-	err_clear(&err);
 	bring_about(engine, engine->config, &steps, &err);
 	if (steps && what && !(what & KERNEL_LINKS)) {
+		mended = true;
 		engine->mended++;
 		engine->last_mended = engine_now();
 		log_warning("somebody changed what is ours in the kernel; mended with %u steps", steps);
@@ -298,14 +351,20 @@ static void reconcile(struct engine *engine)
 	if (steps || (what & KERNEL_LINKS))
 		sweep(engine);
 	schedule_expiry(engine);
+	rest(engine, began_ms, mended);
 }
 
 static void before_sleep(void *arg)
 {
 	struct engine *engine = arg;
+	uint64_t now_ms = loop_now_ms();
 
-	if (engine->dirty)
+	if (!engine->dirty)
+		return;
+	if (now_ms >= engine->rest_until_ms)
 		reconcile(engine);
+	else if (!timer_running(engine->resting))
+		timer_start(engine->resting, engine->rest_until_ms - now_ms);
 }
 
 static void on_kernel_changed(void *arg, unsigned what)
@@ -319,6 +378,11 @@ static void on_kernel_changed(void *arg, unsigned what)
 static void on_timer(void *arg)
 {
 	reconcile(arg);
+}
+
+static void on_rested(void *arg)
+{
+	(void)arg; /* before_sleep() comes next */
 }
 
 static void on_watching(void *arg)
@@ -359,6 +423,7 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 	r = -ENOMEM;
 	if (timer_new(loop, on_timer, engine, &engine->retry) < 0 ||
 	    timer_new(loop, on_timer, engine, &engine->expiry) < 0 ||
+	    timer_new(loop, on_rested, engine, &engine->resting) < 0 ||
 	    timer_new(loop, on_watching, engine, &engine->watching) < 0 || counters_start(engine) < 0 ||
 	    loop_add_step(loop, before_sleep, engine) < 0) {
 		err_set(err, ERR_INTERNAL, "out of memory");
@@ -383,6 +448,7 @@ void engine_free(struct engine *engine)
 	counters_stop(engine);
 	timer_free(engine->retry);
 	timer_free(engine->expiry);
+	timer_free(engine->resting);
 	timer_free(engine->watching);
 	set_observed(engine, NULL);
 	set_desired(engine, NULL);
@@ -475,8 +541,10 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 
 	if (r < 0)
 		return r;
-	if (engine->dirty) /* the comparison below is with the present, not with what was */
+	if (engine->dirty || engine->unread) /* the comparison below is with the present, not with what was */
 		reconcile(engine);
+	if (engine->unread)
+		return err_set(err, ERR_KERNEL, "%s: %s", engine->refusals[0].step, engine->refusals[0].text);
 	if (config_diff(engine->config, next, &changes) < 0)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	if (changes.count)
@@ -493,11 +561,32 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 	return r;
 }
 
+/* The difference that `desired` would make to what is there; what is remembered of that is left as it is. */
+static int plan_against_kernel(struct engine *engine, const struct kstate *desired, json_t **ret_json,
+			       struct err *err)
+{
+	struct kstate *observed = engine->observed;
+	bool known = observed && !engine->dirty && sysctls_observed(observed, desired);
+	struct plan plan;
+	int r = known ? 0 : read_observed(engine, desired, &observed);
+
+	if (r < 0)
+		return err_set(err, ERR_KERNEL, "the kernel's state cannot be read: %s", strerror(-r));
+	r = plan_make(desired, observed, &plan);
+	if (r == 0) {
+		*ret_json = plan_to_json(&plan);
+		plan_done(&plan);
+	}
+	if (!known)
+		state_free(observed);
+	return r == 0 && *ret_json ? 0 : err_set(err, ERR_INTERNAL, "out of memory");
+}
+
 int engine_plan(struct engine *engine, const struct config *next, json_t **ret_json, struct err *err)
 {
+	json_t *kernel = NULL;
 	struct kstate *desired;
 	struct changes changes;
-	struct plan plan;
 	int r = config_check(next, NULL, err);
 
 	if (r < 0)
@@ -505,23 +594,17 @@ int engine_plan(struct engine *engine, const struct config *next, json_t **ret_j
 	r = make_desired(engine, next, &desired);
 	if (r < 0)
 		return err_set(err, ERR_INTERNAL, "the kernel state cannot be computed: %s", strerror(-r));
-	if (!engine->observed || !sysctls_observed(engine->observed, desired))
-		r = read_observed(engine, desired);
-	if (r == 0)
-		r = plan_make(desired, engine->observed, &plan);
-	if (r < 0) {
-		state_free(desired);
-		return err_set(err, ERR_KERNEL, "the kernel's state cannot be read: %s", strerror(-r));
-	}
-	r = config_diff(engine->config, next, &changes);
-	if (r == 0) {
-		*ret_json = json_pack("{s:o, s:o}", "changes", changes_to_json(&changes), "kernel",
-				      plan_to_json(&plan));
-		changes_done(&changes);
-	}
-	plan_done(&plan);
+	r = plan_against_kernel(engine, desired, &kernel, err);
 	state_free(desired);
-	return r == 0 && *ret_json ? 0 : err_set(err, ERR_INTERNAL, "out of memory");
+	if (r < 0)
+		return r;
+	if (config_diff(engine->config, next, &changes) < 0) {
+		json_decref(kernel);
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	}
+	*ret_json = json_pack("{s:o, s:o}", "changes", changes_to_json(&changes), "kernel", kernel);
+	changes_done(&changes);
+	return *ret_json ? 0 : err_set(err, ERR_INTERNAL, "out of memory");
 }
 
 int engine_flush(struct err *err)

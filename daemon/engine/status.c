@@ -28,8 +28,9 @@ json_t *engine_kernel_status(const struct engine *engine)
 		json_array_append_new(failures, json_pack("{s:s, s:s}", "step", engine->refusals[i].step,
 							  "message", engine->refusals[i].text));
 	return json_pack("{s:b, s:s?, s:I, s:o, s:o}", "in_sync",
-			 engine->observed == engine->desired && !engine->dirty, "last_error",
-			 engine->refusal_count ? engine->refusals[0].text : NULL, "mended",
+			 engine->observed && engine->observed == engine->desired && !engine->dirty &&
+				 !engine->unread,
+			 "last_error", engine->refusal_count ? engine->refusals[0].text : NULL, "mended",
 			 (json_int_t)engine->mended, "last_mended", time_to_json(engine->last_mended),
 			 "failures", failures);
 }

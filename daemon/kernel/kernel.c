@@ -189,8 +189,12 @@ static bool has_table(struct kernel *kernel, const char *name)
 
 void apply_result_add(struct apply_result *result, const struct step *step, int error, const char *text)
 {
-	if (result->count == STEP_FAILURES_MAX)
-		return;
+	if (result->count == STEP_FAILURES_MAX) {
+		/* That the table is refused must not go unsaid for many bad routes. */
+		if (step && !step_is_nft(step))
+			return;
+		result->count--;
+	}
 	struct step_failure *failure = &result->failures[result->count++];
 
 	failure->step = step;

@@ -276,6 +276,19 @@ static void add_redirects(struct compiler *c, struct kchain *chain, const struct
 	}
 }
 
+/* Two modems may give the same private address: it is the first uplink's then, as flow.c has it too. */
+static bool is_of_earlier_uplink(const struct compiler *c, unsigned uplink, const struct ip *address)
+{
+	for (unsigned i = 0; i < uplink; i++) {
+		const struct link *link = c->uplinks[i].uplink->enabled ? c->uplinks[i].link : NULL;
+
+		for (unsigned j = 0; link && j < link->address_count; j++)
+			if (ip_compare(&link->addresses[j].address, address) == 0)
+				return true;
+	}
+	return false;
+}
+
 /* Where an uplink's addresses stand: in one place, however many forwards there are. */
 static void add_addresses(struct compiler *c, const struct family_words *family, const char *map)
 {
@@ -291,7 +304,8 @@ static void add_addresses(struct compiler *c, const struct family_words *family,
 		for (unsigned j = 0; live->link && j < live->link->address_count; j++) {
 			const struct link_address *address = &live->link->addresses[j];
 
-			if (address->address.family == family->af && uplink_address_counts(address))
+			if (address->address.family == family->af && uplink_address_counts(address) &&
+			    !is_of_earlier_uplink(c, i, &address->address))
 				compiler_add_jump(c, compiler_find_set(c, map), address->address.bytes, chain,
 						  live->uplink->object.name);
 		}

@@ -12,6 +12,9 @@ static struct fake_kernel *fake(struct kernel *kernel)
 
 static int read_links(struct kernel *kernel, struct links *ret_links)
 {
+	fake(kernel)->link_reads++;
+	if (fake(kernel)->unreadable)
+		return -ENOBUFS;
 	json_t *json = json_loads(fake(kernel)->links, 0, NULL);
 	int r = links_from_json(json, ret_links);
 
@@ -22,7 +25,8 @@ static int read_links(struct kernel *kernel, struct links *ret_links)
 /* As after somebody's `nft flush ruleset` and `sysctl -w ...=0`: nothing is there, all that is asked for is 0. */
 static int read_state(struct kernel *kernel, const struct kstate *desired, struct kstate *ret_state)
 {
-	(void)kernel;
+	if (fake(kernel)->unreadable_state)
+		return -EAGAIN;
 	kstate_init(ret_state);
 	for (unsigned i = 0; i < desired->sysctl_count; i++)
 		kstate_add_sysctl(ret_state, desired->sysctls[i].path, 0);
@@ -51,7 +55,7 @@ static void refuse(struct apply_result *result, const struct step *step, const c
 static int apply(struct kernel *kernel, const struct plan *plan, struct apply_result *ret_result)
 {
 	struct fake_kernel *this = fake(kernel);
-	bool nft = false;
+	const struct step *first_nft = NULL;
 
 	*ret_result = (struct apply_result){ 0 };
 	this->applies++;
@@ -60,13 +64,16 @@ static int apply(struct kernel *kernel, const struct plan *plan, struct apply_re
 	this->sysctls = 0;
 	for (unsigned i = 0; i < plan->count; i++) {
 		this->sysctls += plan->steps[i].type == STEP_SYSCTL;
-		nft |= step_is_nft(&plan->steps[i]);
+		if (!first_nft && step_is_nft(&plan->steps[i]))
+			first_nft = &plan->steps[i];
 		this->elems += plan->steps[i].elem_count;
 		if (this->refuse_routes && plan->steps[i].type == STEP_ROUTE_SET)
 			refuse(ret_result, &plan->steps[i], "Nexthop has invalid gateway");
 	}
-	if (nft && this->refuse_nft)
+	if (first_nft && this->refuse_nft)
 		refuse(ret_result, NULL, "no such thing");
+	if (first_nft && this->refuse_nft_step)
+		refuse(ret_result, first_nft, "no such thing");
 	return ret_result->count ? -EINVAL : 0;
 }
 

@@ -15,9 +15,13 @@ struct fake_kernel {
 	unsigned elems;       /* elements in them */
 	unsigned sysctls;     /* sysctls set by them */
 	bool refuse_nft;      /* the batch as a whole */
+	bool refuse_nft_step; /* the batch, for its first step */
+	bool unreadable;      /* devices cannot be read */
+	bool unreadable_state;
 	bool refuse_routes;   /* every ROUTE_SET */
 	bool sysctls_changed; /* behind our back, and the kernel did not tell */
 	unsigned sweeps;
+	unsigned link_reads;
 };
 
 /* For engine_options.kernel; `arg` is a struct fake_kernel with links set. */

@@ -335,9 +335,106 @@ static void a_plan_changes_nothing(void **state)
 	assert_true(json_array_size(json_object_get(plan, "kernel")) > 3);
 	assert_int_equal(f->kernel.applies, applies);
 	assert_int_equal(engine_revision(f->engine), 0);
+	assert_true(in_sync(f)); /* though it asked the kernel of things that are not desired yet */
 	json_decref(plan);
 	json_decref(json);
 	config_unref(next);
+}
+
+/* The batch is one: while anything in it is refused, no change to it can succeed, known or not. */
+static void a_refused_table_accepts_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(put(f, KIND_UPLINK, uplink), 0);
+	f->kernel.refuse_nft_step = true;
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+	turn(f, 0);
+	assert_true(put(f, KIND_FORWARD, forward) < 0);
+	assert_int_equal(f->err.kind, ERR_KERNEL);
+	assert_int_equal(engine_config(f->engine)->lists[KIND_FORWARD].count, 0);
+	f->kernel.refuse_nft_step = false;
+	assert_int_equal(put(f, KIND_FORWARD, forward), 0);
+	assert_true(in_sync(f));
+}
+
+/* News that could not be looked at are not forgotten: they are looked at again, and status says so. */
+static void what_cannot_be_read_is_read_later(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(put(f, KIND_UPLINK, uplink), 0);
+	f->kernel.unreadable = true;
+	f->kernel.links = "[{\"name\": \"eth0\", \"index\": 2, \"addresses\": [\"192.0.2.99/24\"]}]";
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_LINKS | KERNEL_TABLE);
+	turn(f, 0);
+	json_t *status = engine_kernel_status(f->engine);
+
+	assert_false(json_is_true(json_object_get(status, "in_sync")));
+	assert_string_equal(json_string_value(json_object_get(status, "last_error")),
+			    "No buffer space available");
+	assert_true(put(f, KIND_FORWARD, forward) < 0);
+	json_decref(status);
+	unsigned reads = f->kernel.link_reads;
+
+	turn(f, 500);
+	assert_int_equal(f->kernel.link_reads, reads); /* not again and again */
+	f->kernel.unreadable = false;
+	turn(f, 1500);
+	assert_true(in_sync(f));
+	assert_string_equal(engine_links(f->engine)->items[0].name, "eth0");
+	assert_int_equal(engine_links(f->engine)->items[0].addresses[0].address.bytes[3], 99);
+}
+
+static void unreadable_from_the_start(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	stop(f);
+	f->kernel.unreadable = true;
+	start(f);
+	assert_false(in_sync(f));
+	assert_true(put(f, KIND_FORWARD, forward) < 0);
+	f->kernel.unreadable = false;
+	f->kernel.unreadable_state = true;
+	turn(f, 3000);
+	assert_false(in_sync(f));
+	assert_true(put(f, KIND_FORWARD, forward) < 0);
+	f->kernel.unreadable_state = false;
+	turn(f, 5000);
+	assert_true(in_sync(f));
+	assert_int_equal(put(f, KIND_FORWARD, forward), 0);
+}
+
+struct adversary {
+	struct fixture *fixture;
+	struct timer *timer;
+};
+
+static void undo(void *arg)
+{
+	struct adversary *adversary = arg;
+
+	adversary->fixture->kernel.events.changed(adversary->fixture->kernel.events.arg, KERNEL_TABLE);
+	timer_start(adversary->timer, 1);
+}
+
+/* Another porticod, say, with another database. */
+static void one_who_undoes_everything_is_not_raced(void **state)
+{
+	struct fixture *f = *state;
+	struct adversary adversary = { .fixture = f };
+
+	put(f, KIND_UPLINK, uplink);
+	assert_int_equal(timer_new(f->loop, undo, &adversary, &adversary.timer), 0);
+	undo(&adversary);
+	turn(f, 1000);
+	timer_free(adversary.timer);
+	assert_in_range(mended(f), 3, 12);
+	/* It is left alone again: the last of it is mended. */
+	turn(f, 2500);
+	assert_true(in_sync(f));
 }
 
 int main(void)
@@ -356,6 +453,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(sysctls_are_watched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(counters_add_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_plan_changes_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_refused_table_accepts_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_read_later, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(unreadable_from_the_start, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_who_undoes_everything_is_not_raced, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
