@@ -41,6 +41,9 @@ unsigned db_version(const struct scripts *scripts);
 /* The integer that the statement's first row begins with. An SQLite result code. */
 int db_integer(sqlite3 *db, const char *sql, int64_t *ret_value);
 
+/* Refuses the file for what is wrong in it, and tells how to go back to the good copy. Returns err_set()'s value. */
+int db_damaged(const char *path, const char *how, struct err *err);
+
 /* What SQLite's last failure means to a user. Returns err_set()'s value. */
 int db_error(sqlite3 *db, const char *path, struct err *err);
 
@@ -48,6 +51,9 @@ int db_error(sqlite3 *db, const char *path, struct err *err);
 
 /* Brings FILE.good up to date; a failure is logged, and the old copy stays. */
 void db_keep_copy(sqlite3 *db, const char *path);
+
+/* Whether there is a good copy to go back to. */
+bool db_has_copy(const char *path);
 
 /* A sentence on how to go back to the good copy, for messages about damage. */
 const char *db_copy_advice(const char *path, char *text, size_t size);

@@ -137,14 +137,20 @@ void db_keep_copy(sqlite3 *db, const char *path)
 	unlink(fresh);
 }
 
-const char *db_copy_advice(const char *path, char *text, size_t size)
+bool db_has_copy(const char *path)
 {
 	char copy[PATH_MAX];
 
 	snprintf(copy, sizeof(copy), "%s.good", path);
-	if (access(copy, F_OK) == 0)
+	return access(copy, F_OK) == 0;
+}
+
+/* The journal goes first: it belongs to the damaged file, and must never be played back into the good one. */
+const char *db_copy_advice(const char *path, char *text, size_t size)
+{
+	if (db_has_copy(path))
 		snprintf(text, size,
-			 "the state at the last start is kept: mv '%s.good' '%s' && rm -f '%s-journal'", path,
+			 "the state at the last start is kept: rm -f '%s-journal' && mv '%s.good' '%s'", path,
 			 path, path);
 	else
 		snprintf(text, size, "there is no good copy of it; move it away to begin anew");

@@ -12,11 +12,11 @@
 
 /* --- errors --- */
 
-static int damaged(const char *path, const char *how, struct err *err)
+int db_damaged(const char *path, const char *how, struct err *err)
 {
 	char advice[PATH_MAX];
 
-	return err_set(err, ERR_UNAVAILABLE, "the database %s is damaged (%.100s); %s", path, how,
+	return err_set(err, ERR_UNAVAILABLE, "the database %s is damaged (%.200s); %s", path, how,
 		       db_copy_advice(path, advice, sizeof(advice)));
 }
 
@@ -27,7 +27,7 @@ int db_error(sqlite3 *db, const char *path, struct err *err)
 	switch (code & 0xff) {
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		return damaged(path, sqlite3_errmsg(db), err);
+		return db_damaged(path, sqlite3_errmsg(db), err);
 	case SQLITE_FULL:
 		return err_set(err, ERR_UNAVAILABLE, "cannot write the database %s: no space is left", path);
 	case SQLITE_READONLY:
@@ -66,6 +66,14 @@ static int make_directory(const char *path, struct err *err)
 	if (errno == EEXIST)
 		return 0;
 	return err_set(err, ERR_UNAVAILABLE, "cannot make the directory %s: %s", directory, strerror(errno));
+}
+
+/* Cut to nothing, as happens on some file systems when the power fails: that must not pass for a first start. */
+static bool is_emptied(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 && db_has_copy(path);
 }
 
 /*
@@ -156,7 +164,7 @@ static int quick_check(sqlite3 *db, const char *path, struct err *err)
 	if (r != SQLITE_ROW)
 		result = db_error(db, path, err);
 	else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0)
-		result = damaged(path, (const char *)sqlite3_column_text(stmt, 0), err);
+		result = db_damaged(path, (const char *)sqlite3_column_text(stmt, 0), err);
 	else
 		result = 0;
 	sqlite3_finalize(stmt);
@@ -267,6 +275,8 @@ int db_open(const char *path, bool read_only, const struct scripts *scripts, sql
 
 	if (strlen(path) > STORE_PATH_MAX)
 		return err_set(err, ERR_UNAVAILABLE, "the database's path is too long");
+	if (is_emptied(path))
+		return db_damaged(path, "it is empty", err);
 	if (!read_only)
 		r = make_directory(path, err);
 	if (r == 0 && !read_only)

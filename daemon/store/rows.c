@@ -205,12 +205,14 @@ static json_t *column_value(sqlite3_stmt *row, int column, const struct field *f
 static int row_error(enum kind kind, int64_t id, const char *db_path, struct err *err)
 {
 	struct err_item item = { .message = "cannot be read" };
+	char how[ERR_DETAIL_MAX];
 
 	if (err->count > 0)
 		item = err->items[0];
 	err_clear(err);
-	return err_set(err, ERR_INTERNAL, "%.300s: table \"%s\", row %lld, \"%s\": %s", db_path,
-		       kind_plural(kind), (long long)id, item.path[0] ? item.path + 1 : "", item.message);
+	snprintf(how, sizeof(how), "table \"%s\", row %lld, \"%s\": %s", kind_plural(kind), (long long)id,
+		 item.path[0] ? item.path + 1 : "", item.message);
+	return db_damaged(db_path, how, err);
 }
 
 static int read_fields(sqlite3_stmt *row, struct object *object, struct err *err)
@@ -287,9 +289,11 @@ int rows_load(sqlite3 *db, const char *path, struct config **ret_config, struct 
 		r = load_kind(db, kind, path, config, err);
 	if (r == 0 && config_check(config, NULL, err) < 0) {
 		struct err_item item = err->items[0];
+		char how[ERR_DETAIL_MAX];
 
 		err_clear(err);
-		r = err_set(err, ERR_INTERNAL, "%.300s: %s: %s", path, item.path, item.message);
+		snprintf(how, sizeof(how), "%s: %s", item.path, item.message);
+		r = db_damaged(path, how, err);
 	}
 	if (r < 0) {
 		config_unref(config);

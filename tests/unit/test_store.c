@@ -517,6 +517,7 @@ static void wrong_row(const char *update, const char *words)
 	assert_null(read);
 	if (!strstr(err.detail, words))
 		fail_msg("%s: \"%s\", not \"%s\"", update, err.detail, words);
+	assert_non_null(strstr(err.detail, "is damaged"));
 	store_close(store);
 	err_clear(&err);
 	assert_true(store_check(path, &err) < 0);
@@ -605,12 +606,20 @@ static void copy_file(const char *from, const char *to)
 	assert_int_equal(system(command), 0);
 }
 
+/* Does what the last message says. */
+static void restore(void)
+{
+	const char *command = strstr(err.detail, "rm -f '");
+
+	assert_non_null(command);
+	assert_int_equal(system(command), 0);
+}
+
 /* A damaged file is refused, and doing what the message says brings the good copy into force. */
 static void test_damaged(void **state)
 {
 	struct config *config = make_sample(), *big, *read;
 	struct store *store;
-	char *command;
 
 	(void)state;
 	start_and_stop();
@@ -621,14 +630,28 @@ static void test_damaged(void **state)
 	overwrite(path, 4096, 16 * 4096);
 	refused("is damaged");
 	refused("the state at the last start is kept");
-	command = strstr(err.detail, "mv '");
-	assert_non_null(command);
-	assert_int_equal(system(command), 0);
+	restore();
 	store = open_store();
 	read = load(store, 1);
 	assert_same(config, read);
 	config_unref(read);
 	store_close(store);
+
+	/* One that was cut to nothing is not a new one; one that was taken away is. */
+	assert_int_equal(truncate(path, 0), 0);
+	refused("is damaged (it is empty)");
+	restore();
+	start_and_stop();
+	sql("PRAGMA ignore_check_constraints = 1; UPDATE forwards SET external_ports = '0' WHERE id = 1");
+	err_clear(&err);
+	assert_true(store_check(path, &err) < 0);
+	assert_non_null(strstr(err.detail, "row 1"));
+	restore();
+	assert_int_equal(store_check(path, &err), 0);
+	start_and_stop();
+	unlink(path);
+	store_close(open_store());
+	assert_int_equal(ask(path, "SELECT count(*) FROM forwards"), 0);
 	config_unref(big);
 	config_unref(config);
 }
