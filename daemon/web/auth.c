@@ -110,6 +110,12 @@ static void forget_if_old(struct tries *tries, uint64_t now_ms)
 		tries->failures = 0;
 }
 
+/* Whether `a` should be forgotten rather than `b`: what strangers do must not push out who is known. */
+static bool goes_first(const struct tries *a, const struct tries *b)
+{
+	return a->known != b->known ? !a->known : a->last_ms < b->last_ms;
+}
+
 /* The entry of the address, made anew where there is none. */
 static struct tries *tries_of(struct auth *auth, const struct ip *address)
 {
@@ -121,7 +127,7 @@ static struct tries *tries_of(struct auth *auth, const struct ip *address)
 
 		if (ip_compare(&tries->address, &key) == 0)
 			return tries;
-		if (tries->last_ms < oldest->last_ms)
+		if (goes_first(tries, oldest))
 			oldest = tries;
 	}
 	*oldest = (struct tries){ .address = key };
@@ -157,7 +163,7 @@ bool auth_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsi
 		return true;
 	tries = tries_of(auth, address);
 	wait_ms = wait_left_ms(tries, now_ms);
-	if (wait_left_ms(&auth->all, now_ms) > wait_ms)
+	if (!tries->known && wait_left_ms(&auth->all, now_ms) > wait_ms)
 		wait_ms = wait_left_ms(&auth->all, now_ms);
 	if (wait_ms > 0) {
 		*ret_wait_s = (unsigned)((wait_ms + 999) / 1000);
@@ -172,9 +178,12 @@ bool auth_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsi
 
 void auth_succeeded(struct auth *auth, const struct ip *address)
 {
+	struct tries *tries;
+
 	if (address->family == AF_UNSPEC)
 		return;
-	*tries_of(auth, address) = (struct tries){ 0 };
+	tries = tries_of(auth, address);
+	*tries = (struct tries){ .address = tries->address, .known = true, .last_ms = tries->last_ms };
 	if (auth->all.failures > 0)
 		auth->all.failures--;
 	if (auth->all.failures < THROTTLE_FREE_TRIES_ALL)

@@ -41,6 +41,7 @@ struct session {
 
 struct tries {
 	struct ip address; /* IPv6: the /64, which is what one household has */
+	bool known; /* somebody logged in from there: strangers' failures are not held against it */
 	unsigned failures;
 	uint64_t last_ms, blocked_until_ms;
 };
@@ -70,7 +71,7 @@ void auth_close_session(struct session *session);
  * success takes it back. False: too many, with the seconds to wait.
  */
 bool auth_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s);
-/* The try was right: the address starts afresh. */
+/* The try was right: the address starts afresh, and is known. */
 void auth_succeeded(struct auth *auth, const struct ip *address);
 
 #endif

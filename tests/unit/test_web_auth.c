@@ -199,6 +199,24 @@ static void everybody_together_is_slowed_down_too(void **state)
 	assert_true(try_at("192.0.2.1", START_MS + 10000, &wait_s));
 }
 
+/* Who logged in before is not kept out by what strangers do: neither by their failures nor by their number. */
+static void strangers_do_not_lock_the_owner_out(void **state)
+{
+	struct ip owner = address_of("192.0.2.1");
+	unsigned wait_s;
+	char text[32];
+
+	(void)state;
+	assert_true(try_at("192.0.2.1", START_MS, &wait_s));
+	auth_succeeded(&auth, &owner);
+	for (unsigned i = 0; i < 2 * THROTTLE_ADDRESSES_MAX; i++) {
+		snprintf(text, sizeof(text), "198.51.%u.%u", i / 250, i % 250 + 1);
+		try_at(text, START_MS + 1 + i, &wait_s);
+	}
+	assert_false(try_at("203.0.113.1", START_MS + 1000, &wait_s));
+	use_up("192.0.2.1", START_MS + 1000); /* its own failures count as ever */
+}
+
 /* More addresses than the table holds: the quietest is forgotten, the latest are not. */
 static void table_is_bounded(void **state)
 {
@@ -240,6 +258,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(time_heals, setup, teardown),
 		cmocka_unit_test_setup_teardown(addresses_are_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(everybody_together_is_slowed_down_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(strangers_do_not_lock_the_owner_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(table_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(root_over_the_socket_is_never_slowed_down, setup, teardown),
 	};
