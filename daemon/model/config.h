@@ -280,7 +280,10 @@ bool protocol_has_ports(uint8_t protocol); /* tcp, udp, sctp, udplite, dccp */
 /* Number of single ports in the list. */
 unsigned ports_count(const struct ports *ports);
 
-/* Times are text as RFC 3339 has them, always in UTC: "2026-01-31T12:00:00Z", 1970 to 9999. */
+/*
+ * Times are text as RFC 3339 has them, always in UTC: "2026-01-31T12:00:00Z", 1970 to 9999. What other programs
+ * write for the same, "2026-01-31T12:00:00.000+00:00", is read too.
+ */
 enum { TIME_TEXT_MAX = 21 };
 int time_parse(const char *text, int64_t *ret_time); /* 0 or -EINVAL */
 const char *time_format(int64_t time, char text[TIME_TEXT_MAX]);

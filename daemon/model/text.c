@@ -252,6 +252,8 @@ bool protocol_has_ports(uint8_t protocol)
 
 /* --- times --- */
 
+enum { TIME_FRACTION_MAX = 9 }; /* nanoseconds */
+
 static bool is_leap(int64_t year)
 {
 	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
@@ -283,16 +285,30 @@ static bool read_digits(const char *text, unsigned count, int64_t *ret_value)
 	return true;
 }
 
+/* What may follow the seconds: a fraction, which is dropped, and UTC in one of its spellings (RFC 3339, 4.3 and 5.6). */
+static bool is_time_end(const char *text)
+{
+	if (*text == '.') {
+		size_t digits = strspn(text + 1, "0123456789");
+
+		if (digits == 0 || digits > TIME_FRACTION_MAX)
+			return false;
+		text += 1 + digits;
+	}
+	return strcmp(text, "Z") == 0 || strcmp(text, "z") == 0 || strcmp(text, "+00:00") == 0 ||
+	       strcmp(text, "-00:00") == 0;
+}
+
 /* By hand, because timegm() and gmtime() read the file of the time zone. */
 int time_parse(const char *text, int64_t *ret_time)
 {
 	int64_t year, month, day, hour, minute, second;
 
-	if (strlen(text) != TIME_TEXT_MAX - 1 || !read_digits(text, 4, &year) || text[4] != '-' ||
+	if (strlen(text) < TIME_TEXT_MAX - 1 || !read_digits(text, 4, &year) || text[4] != '-' ||
 	    !read_digits(text + 5, 2, &month) || text[7] != '-' || !read_digits(text + 8, 2, &day) ||
-	    text[10] != 'T' || !read_digits(text + 11, 2, &hour) || text[13] != ':' ||
+	    (text[10] != 'T' && text[10] != 't') || !read_digits(text + 11, 2, &hour) || text[13] != ':' ||
 	    !read_digits(text + 14, 2, &minute) || text[16] != ':' || !read_digits(text + 17, 2, &second) ||
-	    text[19] != 'Z')
+	    !is_time_end(text + 19))
 		return -EINVAL;
 	if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days_of_month(year, month) ||
 	    hour > 23 || minute > 59 || second > 59)
