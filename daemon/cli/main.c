@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* portico: the command. Everything goes through the API over the Unix socket. */
+#include <errno.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,6 +68,40 @@ static int read_common_options(struct command *command)
 	return -1;
 }
 
+static int run(struct command *command)
+{
+	const char *name;
+	int status = read_common_options(command);
+
+	if (status >= 0)
+		return status;
+	if (command->help && command->count == 0)
+		return print_help();
+	name = command->count > 0 ? command->arguments[0] : "status";
+	command->arguments += command->count > 0;
+	command->count -= command->count > 0;
+	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return commands[i].run(command);
+	}
+	for (unsigned i = 0; i < cli_kind_count; i++) {
+		if (strcmp(cli_kinds[i].command, name) == 0)
+			return kind_command(command, &cli_kinds[i]);
+	}
+	return usage_error("%s: no such command; `portico --help` tells them", name);
+}
+
+/* A script must not take half an answer, on a full disk for one, for the whole. */
+static int finish_output(int status)
+{
+	bool failed = ferror(stdout) != 0;
+
+	if (fclose(stdout) == 0 && !failed)
+		return status;
+	fprintf(stderr, "portico: cannot write the answer: %s\n", strerror(errno));
+	return status == EXIT_OK ? EXIT_FAILED : status;
+}
+
 int main(int argc, char **argv)
 {
 	struct command command = {
@@ -74,25 +109,7 @@ int main(int argc, char **argv)
 		.count = argc - 1,
 		.arguments = argv + 1,
 	};
-	const char *name;
-	int status;
 
 	setlocale(LC_CTYPE, "C.UTF-8");
-	status = read_common_options(&command);
-	if (status >= 0)
-		return status;
-	if (command.help && command.count == 0)
-		return print_help();
-	name = command.count > 0 ? command.arguments[0] : "status";
-	command.arguments += command.count > 0;
-	command.count -= command.count > 0;
-	for (unsigned i = 0; i < COMMAND_COUNT; i++) {
-		if (strcmp(commands[i].name, name) == 0)
-			return commands[i].run(&command);
-	}
-	for (unsigned i = 0; i < cli_kind_count; i++) {
-		if (strcmp(cli_kinds[i].command, name) == 0)
-			return kind_command(&command, &cli_kinds[i]);
-	}
-	return usage_error("%s: no such command; `portico --help` tells them", name);
+	return finish_output(run(&command));
 }

@@ -103,11 +103,22 @@ static void where_print(const char *text, size_t offset, char *path, size_t size
 
 /* --- decoding --- */
 
+/* What is JSON, but more than the decoder takes: the value is at fault then, not the form. NULL for all else. */
+static const char *value_fault(enum json_error_code code)
+{
+	if (code == json_error_numeric_overflow)
+		return "must be a smaller number";
+	if (code == json_error_null_character || code == json_error_null_byte_in_key)
+		return "must have no control characters";
+	return NULL;
+}
+
 int body_parse(struct request *request, struct err *err)
 {
 	const char *text = buf_text(&request->body);
 	char path[ERR_PATH_MAX];
 	json_error_t error;
+	const char *fault;
 
 	request->json = json_loadb(text, request->body.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
 				   &error);
@@ -115,13 +126,15 @@ int body_parse(struct request *request, struct err *err)
 		return 0;
 	if (request->body.length == 0)
 		return err_set(err, ERR_SYNTAX, "the body is empty; it must be JSON");
+	path[0] = '\0';
+	if (error.position > 0 && (size_t)error.position <= request->body.length)
+		where_print(text, (size_t)error.position, path, sizeof(path));
+	fault = value_fault(json_error_code(&error));
+	if (fault)
+		return err_field(err, path, "%s", fault);
 	err_set(err, ERR_SYNTAX, "the body is not JSON: line %d, column %d: %s", error.line, error.column,
 		error.text);
-	if (error.position > 0 && (size_t)error.position <= request->body.length) {
-		where_print(text, (size_t)error.position, path, sizeof(path));
-		err_field(err, path, "%s", error.text);
-	}
-	return -EINVAL;
+	return err_field(err, path, "%s", error.text);
 }
 
 static bool is_member(const char *key, const char *const *members)

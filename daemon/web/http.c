@@ -64,6 +64,20 @@ static void on_log(void *arg, const char *fmt, va_list args)
 	log_debug("http: %s", text);
 }
 
+/* A zero byte ("%00") would hide what follows it, and nothing here has one in its name. */
+static size_t on_unescape(void *arg, struct MHD_Connection *connection, char *text)
+{
+	size_t length = MHD_http_unescape(text);
+
+	(void)arg;
+	(void)connection;
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] == '\0')
+			text[i] = '?';
+	}
+	return length;
+}
+
 /* --- requests --- */
 
 const char *request_header(const struct request *request, const char *name)
@@ -344,11 +358,14 @@ static enum MHD_Result request_begin(struct request *request)
 	return request_send(request);
 }
 
-/* A body without an announced length: what is over the limit is not kept, and far over it is the end. */
+/*
+ * A body without an announced length: what is over the limit is not kept, but read, since the answer that says so can
+ * be given only after it; far over any limit it is the end.
+ */
 static enum MHD_Result request_receive(struct request *request, const char *data, size_t length)
 {
 	request->body_length += length;
-	if (request->body_length > 2 * (uint64_t)body_max(request))
+	if (request->body_length > 2 * (uint64_t)BODY_CONFIG_MAX)
 		return MHD_NO;
 	if (!request->complete && request->body_length <= body_max(request))
 		buf_add(&request->body, data, length);
@@ -457,9 +474,10 @@ static int mhd_start(struct web *web)
 
 	web->mhd = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_request, web, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S, MHD_OPTION_END);
+		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+		NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned)CONNECTION_IDLE_S, MHD_OPTION_END);
 	if (!web->mhd)
 		return -EIO;
 	info = MHD_get_daemon_info(web->mhd, MHD_DAEMON_INFO_EPOLL_FD);

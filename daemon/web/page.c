@@ -44,9 +44,12 @@ static bool weight_is_zero(const char *parameters, size_t length)
 	return q && strtod(q + 2, NULL) <= 0;
 }
 
+/* Who does not say takes anything (RFC 9110, 12.5.3). */
 static bool accepts_gzip(const char *accepted)
 {
-	while (accepted && *accepted) {
+	if (!accepted)
+		return true;
+	while (*accepted) {
 		size_t length, name;
 
 		accepted += strspn(accepted, " \t,");

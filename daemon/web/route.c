@@ -43,7 +43,7 @@ const struct route routes[] = {
 	  .response = "Plan", .status = 200, .body_max = BODY_CONFIG_MAX, .flags = ROUTE_CHANGES,
 	  .summary = "What PUT /config would change, here and in the kernel; does nothing" },
 
-	{ METHOD_GET, "/openapi.json", WHO_ANYONE, openapi_get, .name = "getOpenapi", .response = "OpenApi",
+	{ METHOD_GET, "/openapi.json", WHO_VISITOR, openapi_get, .name = "getOpenapi", .response = "OpenApi",
 	  .status = 200, .summary = "This document" },
 
 	{ METHOD_GET, "/{collection}", WHO_ADMIN, object_list, .name = "list{Kind}s",

@@ -29,8 +29,7 @@ def wrong(client, **changes):
 def test_before_setup_there_is_only_setup(fresh):
     api = fresh.api
     assert api.get("/setup").expect(200) == {"finished": False}
-    assert api.get("/openapi.json").expect(200)["openapi"].startswith("3.1")
-    for path in READS:
+    for path in [*READS, "/openapi.json"]:
         assert "setup" in api.get(path).expect(403)["detail"]
     for method, path, body in WRITES:
         assert api.request(method, path, body).status == 403

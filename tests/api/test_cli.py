@@ -257,6 +257,14 @@ def test_help(cli):
     assert cli("--version").stdout.startswith("portico ")
 
 
+def test_an_answer_that_cannot_be_written(router, uplink):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        for arguments in ((), ("uplink", "list"), ("--json", "config", "show"), ("--help",)):
+            done = subprocess.run([str(router.build / "portico"), "--socket", str(router.socket_path), *arguments],
+                                  stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+            assert done.returncode == 1 and "cannot write the answer: No space left" in done.stderr
+
+
 def test_without_a_daemon(router, tmp_path):
     for path, words in ((tmp_path / "nothing", "is porticod running?"), ("x" * 200, "too long")):
         done = subprocess.run([str(router.build / "portico"), "--socket", str(path)], capture_output=True, text=True,

@@ -39,6 +39,8 @@ def test_unknown_paths(api):
     for path in ("/nothing", "/forwards/", "/forwards/1/2", "/forwards/one", "", "/", "/source_nats", "//status",
                  "/status/", "/../status", "/settings/1", "/%2e%2e/x", "/policies", "/" + "x" * 5000):
         assert api.get(path).status == 404, path
+    for path in ("/status%00", "/forwards%00/x", "/%00"):  # what is behind a zero byte is not overlooked
+        assert api.get(path).status == api.get(path, base="").status == 404
     for path in ("/nothing", "/api", "/api/v2/status", "/api/v1", "/api/v1/../../etc/passwd", "/index.htm"):
         response = api.get(path, base="")
         assert response.status == 404 and response.body["status"] == 404
@@ -91,8 +93,12 @@ def test_where_it_is_not_json(api):
     for body, path in ((b'{"name": "x", "devices": ["eth0", "\xff"]}', "/devices/1"),
                        (b'{"name": "a\xc3("}', "/name"),
                        (b'{"name": "x", "prefixes": ["10.0.0.0/8"], "hairpin": nope}', "/hairpin"),
-                       (b'{"name": "x", "devices": [1, 99999999999999999999]}', "/devices/1")):
+                       (b'{"name": "a", "name": "b"}', "/name")):
         refused = api.post("/networks", body, headers=JSON).expect(400)
+        assert [e["path"] for e in refused["errors"]] == [path]
+    for body, path in ((b'{"name": "x", "devices": [1, 99999999999999999999]}', "/devices/1"),
+                       (b'{"name": "x", "hairpin": -1e999}', "/hairpin"), (b'{"name": "a\\u0000b"}', "/name")):
+        refused = api.post("/networks", body, headers=JSON).expect(422)  # JSON it is, but not valid
         assert [e["path"] for e in refused["errors"]] == [path]
     refused = api.put("/config", b'{"forwards": [{"name": "a"}, {"name": "b", "comment": "\xe2\x28"}]}', headers=JSON)
     assert refused.expect(400)["errors"][0]["path"] == "/forwards/1/comment"
@@ -133,7 +139,9 @@ def test_chunked_bodies(router):
     assert answer.startswith(b"HTTP/1.1 201")
     answer = raw(router, head + b"".join(chunks((1 << 20) + 1)) + b"0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413")
-    answer = raw(router, head + b"".join(chunks(8 << 20)), shutdown=False)
+    answer = raw(router, head + b"".join(chunks(8 << 20)) + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413"), "also one that is far too long is told so"
+    answer = raw(router, head + b"".join(chunks(40 << 20)), shutdown=False)
     assert not answer.startswith(b"HTTP/1.1 2"), "one that does not end is cut off"
 
 
@@ -216,6 +224,7 @@ def test_the_page(router):
     assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
     again = page.get("/index.html", base="", headers={**gzip, "If-None-Match": response.headers["ETag"]})
     assert again.expect(304) == b""
+    assert b"HTTP/1.1 200" in raw(router, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), "takes anything"
     for refused in ({}, {"Accept-Encoding": "br"}, {"Accept-Encoding": "gzip;q=0"}, {"Accept-Encoding": "gzip;q=0.0"}):
         assert page.get("/", base="", headers=refused).status == 406
     assert page.request("POST", "/", base="", headers=gzip).status == 405
