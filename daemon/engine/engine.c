@@ -12,7 +12,7 @@
 #include "model/compile.h"
 
 enum { RETRY_FIRST_S = 1, RETRY_LAST_S = 60 };
-enum { WATCH_EVERY_MS = 2000 };
+enum { WATCH_EVERY_MS = 2000, SWEEP_AGAIN_MS = 1000 };
 /* See rest(). */
 enum { QUICK_MS = 10, QUARREL_FIRST_MS = 16, QUARREL_LAST_MS = 2048, CALM_MS = 10000 };
 
@@ -125,12 +125,20 @@ static bool flow_stale(void *arg, const struct flow *flow)
 	return engine->desired && flow_is_stale(engine->config, &engine->links, engine->desired, flow);
 }
 
-static void sweep(struct engine *engine)
+static void search_flows(void *arg)
 {
+	struct engine *engine = arg;
 	int r = engine->kernel->ops->sweep_flows(engine->kernel, flow_stale, engine);
 
 	if (r < 0)
 		log_warning("connection tracking cannot be searched for stale flows: %s", strerror(-r));
+}
+
+/* And once more: packets that were on their way while an entry was deleted may have made another. */
+static void sweep(struct engine *engine)
+{
+	search_flows(engine);
+	timer_start(engine->sweep_again, SWEEP_AGAIN_MS);
 }
 
 static void describe(const struct step_failure *failure, struct refusal *refusal)
@@ -424,7 +432,8 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 	if (timer_new(loop, on_timer, engine, &engine->retry) < 0 ||
 	    timer_new(loop, on_timer, engine, &engine->expiry) < 0 ||
 	    timer_new(loop, on_rested, engine, &engine->resting) < 0 ||
-	    timer_new(loop, on_watching, engine, &engine->watching) < 0 || counters_start(engine) < 0 ||
+	    timer_new(loop, on_watching, engine, &engine->watching) < 0 ||
+	    timer_new(loop, search_flows, engine, &engine->sweep_again) < 0 || counters_start(engine) < 0 ||
 	    loop_add_step(loop, before_sleep, engine) < 0) {
 		err_set(err, ERR_INTERNAL, "out of memory");
 		goto fail;
@@ -450,6 +459,7 @@ void engine_free(struct engine *engine)
 	timer_free(engine->expiry);
 	timer_free(engine->resting);
 	timer_free(engine->watching);
+	timer_free(engine->sweep_again);
 	set_observed(engine, NULL);
 	set_desired(engine, NULL);
 	links_done(&engine->links);

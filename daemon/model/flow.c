@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model/flow.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -129,6 +130,26 @@ static bool left_behind(const struct judge *judge, const struct flow *flow)
 	       !fixed_source(judge, uplink, &flow->reply_destination);
 }
 
+/*
+ * The answer of a service of the router's own to a client whose port became a forward meanwhile. It was in flight when the
+ * client's entry was deleted, has made one of its own, and would keep the client from the forward as long as it talks.
+ * UDP only: a TCP answer makes no entry.
+ */
+static bool shadows_from_inside(const struct judge *judge, const struct flow *flow)
+{
+	const struct flow asked = { .protocol = flow->protocol,
+				    .source = flow->destination,
+				    .destination = flow->source,
+				    .source_port = flow->destination_port,
+				    .destination_port = flow->source_port };
+	const struct uplink *uplink = uplink_of(judge, &flow->source);
+	struct ip address;
+	uint16_t port;
+
+	return flow->protocol == IPPROTO_UDP && !flow->source_nat && !flow->destination_nat && uplink &&
+	       translation(judge, uplink, &asked, &address, &port);
+}
+
 bool flow_is_stale(const struct config *config, const struct links *links, const struct kstate *desired,
 		   const struct flow *flow)
 {
@@ -137,7 +158,7 @@ bool flow_is_stale(const struct config *config, const struct links *links, const
 	struct ip address;
 	uint16_t port;
 
-	if (left_behind(&judge, flow))
+	if (left_behind(&judge, flow) || shadows_from_inside(&judge, flow))
 		return true;
 	if (!uplink || !translation(&judge, uplink, flow, &address, &port))
 		return (flow->mark & MARK_LET_IN) && flow->destination_nat;

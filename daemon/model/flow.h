@@ -28,7 +28,8 @@ struct flow {
 /*
  * True if the entry contradicts the desired state and must go:
  *  - let in by us, but the forward now in force translates it otherwise, or none does;
- *  - to an uplink's address and a forwarded port, but not translated (it shadows the forward);
+ *  - to an uplink's address and a forwarded port, but not translated (it shadows the forward), or
+ *    the same the other way round;
  *  - marked with an uplink that is gone, or that no longer has the address which the flow uses.
  * Never true for a flow that no uplink mark of ours and no forward concerns.
  */

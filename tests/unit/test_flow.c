@@ -20,6 +20,8 @@ static const char config_text[] =
 	" \"internal_ports\": \"8080\"},"
 	" {\"name\": \"office\", \"external_ports\": \"22\", \"internal_address\": \"192.168.0.3\","
 	" \"sources\": [\"203.0.113.0/24\"], \"hairpin\": false},"
+	" {\"name\": \"dns\", \"protocols\": [\"udp\"], \"external_ports\": \"53\","
+	" \"internal_address\": \"192.168.0.4\"},"
 	" {\"name\": \"second\", \"external_ports\": \"81\", \"internal_address\": \"192.168.0.2\","
 	" \"uplinks\": [\"isp2\"]}]}";
 static const char links_text[] =
@@ -131,6 +133,26 @@ static void shadows(void **state)
 	expect(false, flow("203.0.113.7", "192.0.2.1", 443, "192.0.2.1", 443, "203.0.113.7", MARK_UPLINK(1)));
 }
 
+/*
+ * The router's own service answers while its port becomes a forward: when the entry is deleted, the answer in
+ * flight makes one the other way round. A TCP answer cannot (it would be no SYN).
+ */
+static void shadows_the_other_way_round(void **state)
+{
+	struct flow answer = flow("192.0.2.1", "203.0.113.7", 5000, "203.0.113.7", 5000, "192.0.2.1",
+				  MARK_UPLINK(1));
+
+	(void)state;
+	answer.protocol = IPPROTO_UDP;
+	answer.source_port = 53;
+	expect(true, answer);
+	answer.source_port = 54;
+	expect(false, answer);
+	answer.protocol = IPPROTO_TCP;
+	answer.source_port = 80;
+	expect(false, answer);
+}
+
 static void outgoing_flows(void **state)
 {
 	(void)state;
@@ -156,8 +178,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forwarded_flows), cmocka_unit_test(source_lists),
-		cmocka_unit_test(shadows),         cmocka_unit_test(outgoing_flows),
-		cmocka_unit_test(flows_of_others),
+		cmocka_unit_test(shadows),         cmocka_unit_test(shadows_the_other_way_round),
+		cmocka_unit_test(outgoing_flows),  cmocka_unit_test(flows_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
