@@ -41,7 +41,7 @@ struct session {
 
 struct tries {
 	struct ip address; /* IPv6: the /64, which is what one household has */
-	bool known; /* somebody logged in from there: strangers' failures are not held against it */
+	bool known;        /* somebody logged in from there: strangers' failures are not held against it */
 	unsigned failures;
 	uint64_t last_ms, blocked_until_ms;
 };

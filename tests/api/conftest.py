@@ -16,7 +16,8 @@ TOPOLOGY = Topology(
     {"router": Node(addresses={"eth0": ["192.0.2.1/24", "2001:db8:1::1/64"], "eth1": ["192.168.1.1/24"]},
                     routes=["default via 192.0.2.254 dev eth0"]),
      "isp": Node(addresses={"eth0": ["192.0.2.254/24"]}),
-     "backend": Node(addresses={"eth0": ["192.168.1.2/24"]}, routes=["default via 192.168.1.1"])},
+     "backend": Node(addresses={"eth0": ["192.168.1.2/24"]}, routes=["default via 192.168.1.1"]),
+     "spare": Node()},  # for `fresh`: two daemons cannot manage one network
     [("router.eth0", "isp.eth0"), ("router.eth1", "backend.eth0")])
 
 
@@ -77,6 +78,6 @@ def contract(router, checked):
 @pytest.fixture
 def fresh(module_lab):
     """A daemon whose setup is not finished; for one test."""
-    with Porticod(module_lab.router, setup=False) as daemon:
+    with Porticod(module_lab.spare, setup=False) as daemon:
         daemon.sock.get("/setup").expect(200)  # so that `contract` is known: others than root get it after setup
         yield daemon
