@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import socket
+import threading
 
 import pytest
 
@@ -296,10 +297,32 @@ def test_udp_stream_that_was_there_before_its_forward(router_daemon, internet, l
             assert ended(stream)
         assert router_daemon.lab.router.conntrack(protocol="udp", dst=PUBLIC, dport=80)
         router_daemon.forward(80, protocols=["udp"])
-        # the stream is silent until then: an answer of the listener on its way would make an entry anew
         wait_for(lambda: not router_daemon.lab.router.conntrack(protocol="udp", dst=PUBLIC, dport=80),
                  what="the entry to be deleted")
         assert stream.ask().server == "backend"
+
+
+@pytest.mark.parametrize("time_", range(5))
+def test_udp_stream_that_never_stops(router_daemon, internet, time_):
+    """The listener's answers on their way make entries of their own while the old one is being deleted."""
+    seen, enough = [], threading.Event()
+
+    def talk(stream):
+        while not enough.is_set():
+            with contextlib.suppress(OSError):
+                seen.append(stream.ask().server)
+
+    with router_daemon.lab.router.serve(80, "udp", PUBLIC), \
+            internet.connect(PUBLIC, 80, "udp", timeout=0.3) as stream:
+        thread = threading.Thread(target=talk, args=[stream], daemon=True)
+        thread.start()
+        try:
+            wait_for(lambda: seen and seen[-1] == "router", what="the router's own service")
+            router_daemon.forward(80, protocols=["udp"])
+            wait_for(lambda: seen[-1] == "backend", what="the stream at the backend")
+        finally:
+            enough.set()
+            thread.join()
 
 
 def test_expiry(router_daemon, internet, connected):
