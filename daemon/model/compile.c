@@ -98,11 +98,28 @@ static void compile_uplinks(struct compiler *c)
 	}
 }
 
+/* A forward for the LAN alone must not open to one who only claims to be there: loose rp_filter lets that in. */
+static void drop_pretenders(struct compiler *c, struct kchain *in)
+{
+	for (unsigned i = 0; i < FAMILY_COUNT; i++) {
+		const struct family_words *family = &compiler_families[i];
+		char name[KNAME_MAX];
+
+		compiler_name(name, "inside", family, 0);
+		if (compiler_wants_family(c, family) && compiler_add_inside(c, name, family))
+			RULE(c, in, "nobody inside comes by an uplink",
+			     kstmt_match_word(KFIELD_CT_STATE, CT_STATE_NEW, 0, false),
+			     kstmt_lookup(KFIELD_IIFNAME, "uplink_devices", false),
+			     kstmt_lookup(family->saddr, name, false), kstmt_verdict(KVERDICT_DROP));
+	}
+}
+
 static void compile_marks(struct compiler *c)
 {
 	struct kchain *in = compiler_base_chain(c, "mark_in", KCHAIN_FILTER, KHOOK_PREROUTING,
 						PRIORITY_MANGLE);
 
+	drop_pretenders(c, in);
 	RULE(c, in, "a new connection belongs to the uplink that it arrives by",
 	     kstmt_match_word(KFIELD_CT_STATE, CT_STATE_NEW, 0, false),
 	     kstmt_vmap(KFIELD_IIFNAME, 0, "uplink_arrive"));

@@ -131,18 +131,27 @@ static void add_prefix(struct compiler *c, struct prefix_list *list, struct pref
 	list->items[list->count++] = prefix;
 }
 
-/* The prefixes of the network's devices as they are now, and those that it was given. */
-static void collect_network(struct compiler *c, const struct network *network, struct prefix_list *list)
+static struct prefix link_prefix(const struct link_address *address)
+{
+	return prefix_of(&address->address, address->prefix_length);
+}
+
+/* The prefixes of the network's devices as they are now. */
+static void collect_devices(struct compiler *c, const struct network *network, struct prefix_list *list)
 {
 	for (unsigned i = 0; i < network->devices.count; i++) {
 		const struct link *link = links_find(c->links, network->devices.items[i]);
 
 		for (unsigned j = 0; link && j < link->address_count; j++)
 			if (uplink_address_counts(&link->addresses[j]))
-				add_prefix(c, list,
-					   prefix_of(&link->addresses[j].address,
-						     link->addresses[j].prefix_length));
+				add_prefix(c, list, link_prefix(&link->addresses[j]));
 	}
+}
+
+/* Those, and the ones that it was given. */
+static void collect_network(struct compiler *c, const struct network *network, struct prefix_list *list)
+{
+	collect_devices(c, network, list);
 	for (unsigned i = 0; i < network->prefixes.count; i++)
 		add_prefix(c, list, network->prefixes.items[i]);
 }
@@ -177,6 +186,39 @@ bool compiler_add_networks(struct compiler *c, const char *stem, const struct fa
 	}
 	compiler_name(name, stem, family, 0);
 	bool made = add_prefixes(c, name, family, list.items, list.count);
+
+	free(list.items);
+	return made;
+}
+
+/* True if the prefix and that of an address of some uplink's device have addresses in common. */
+static bool reaches_uplinks(const struct compiler *c, const struct prefix *prefix)
+{
+	for (unsigned i = 0; i < c->uplink_count; i++) {
+		const struct link *link = c->uplinks[i].link;
+
+		for (unsigned j = 0; link && j < link->address_count; j++) {
+			const struct prefix outside = link_prefix(&link->addresses[j]);
+
+			if (prefix_covers(prefix, &outside) || prefix_covers(&outside, prefix))
+				return true;
+		}
+	}
+	return false;
+}
+
+bool compiler_add_inside(struct compiler *c, const char *name, const struct family_words *family)
+{
+	const struct object_list *networks = &c->config->lists[KIND_NETWORK];
+	struct prefix_list list = { 0 };
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < networks->count; i++)
+		collect_devices(c, (const struct network *)networks->items[i], &list);
+	for (unsigned i = 0; i < list.count; i++)
+		if (!reaches_uplinks(c, &list.items[i]))
+			list.items[kept++] = list.items[i];
+	bool made = add_prefixes(c, name, family, list.items, kept);
 
 	free(list.items);
 	return made;

@@ -68,6 +68,11 @@ bool compiler_add_network(struct compiler *c, const char *name, const struct fam
 enum network_class { NETWORKS_ALL, NETWORKS_NO_HAIRPIN, NETWORKS_ROUTER, NETWORKS_EXTERNAL };
 bool compiler_add_networks(struct compiler *c, const char *stem, const struct family_words *family,
 			   enum network_class class);
+/*
+ * The prefixes of the networks' devices: those that no packet from outside can have as its source. Not the
+ * given ones, whose packets may come out of a tunnel on an uplink, and none that an uplink's device shares.
+ */
+bool compiler_add_inside(struct compiler *c, const char *name, const struct family_words *family);
 
 /* IPv4 always, IPv6 once a forward in force uses it. */
 bool compiler_wants_family(const struct compiler *c, const struct family_words *family);
