@@ -23,6 +23,7 @@
 #include "base/loop.h"
 #include "base/privilege.h"
 #include "edge/edge.h"
+#include "edge/listen.h"
 #include "engine/engine.h"
 #include "store/store.h"
 #include "web/web.h"
@@ -51,6 +52,24 @@ static const char usage[] =
 	"  --check             check the database and end\n"
 	"  --flush             remove all that is ours from the kernel and end\n"
 	"  --version, --help\n";
+
+static int add_listen(struct options *options, const char *text)
+{
+	struct endpoint endpoint;
+	struct err err;
+
+	err_clear(&err);
+	if (endpoint_parse(text, &endpoint, &err) < 0) {
+		fprintf(stderr, "porticod: --listen: %s\n", err.detail);
+		return -EINVAL;
+	}
+	if (options->listen_count == EDGE_LISTEN_MAX) {
+		fprintf(stderr, "porticod: at most %d addresses to listen on\n", EDGE_LISTEN_MAX);
+		return -EINVAL;
+	}
+	options->listen[options->listen_count++] = text;
+	return 0;
+}
 
 /* Returns an exit status, or -1 to go on. */
 static int parse_options(int argc, char **argv, struct options *options)
@@ -86,12 +105,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 			options->db = optarg;
 			break;
 		case OPT_LISTEN:
-			if (options->listen_count == EDGE_LISTEN_MAX) {
-				fprintf(stderr, "porticod: at most %d addresses to listen on\n",
-					EDGE_LISTEN_MAX);
+			if (add_listen(options, optarg) < 0)
 				return STATUS_USAGE;
-			}
-			options->listen[options->listen_count++] = optarg;
 			break;
 		case OPT_SOCKET:
 			options->socket = optarg;
