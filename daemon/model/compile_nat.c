@@ -221,29 +221,55 @@ static void add_lookup_rule(struct compiler *c, struct kchain *chain, const char
 }
 
 /*
- * From an uplink's address to backends. The connection is marked "let in"
- * before the lookups, because a translation ends the chain; what falls
- * through is unmarked again.
+ * From an uplink's address to backends, by the maps for all uplinks (id 0) or one uplink's own. The
+ * connection is marked "let in" before the lookups, because a translation ends the chain; what
+ * falls through is unmarked again.
+ */
+static void add_lookups(struct compiler *c, struct kchain *chain, const struct family_words *family,
+			uint32_t id, const char *comment)
+{
+	add_lookup_rule(c, chain, "guards", family, id, KSTMT_VMAP, true);
+	add_lookup_rule(c, chain, "portless_guards", family, id, KSTMT_VMAP, false);
+	RULE(c, chain, comment, kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_LET_IN, MARK_LET_IN));
+	add_lookup_rule(c, chain, "forwards", family, id, KSTMT_DNAT_MAP, true);
+	add_lookup_rule(c, chain, "portless", family, id, KSTMT_DNAT_MAP, false);
+	RULE(c, chain, NULL, kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_LET_IN, 0));
+}
+
+static bool has_own_maps(const struct compiler *c, const struct family_words *family, uint32_t uplink)
+{
+	char forwards[KNAME_MAX], portless[KNAME_MAX];
+
+	compiler_name(forwards, "forwards", family, uplink);
+	compiler_name(portless, "portless", family, uplink);
+	return compiler_find_set(c, forwards) || compiler_find_set(c, portless);
+}
+
+/*
+ * The forwards of one uplink alone have a chain of their own, which is not for who comes by another
+ * uplink: a neighbour there can send to any address of the router.
  */
 static void add_translate_chain(struct compiler *c, const struct family_words *family,
 				const struct uplink *uplink)
 {
-	uint32_t own = uplink->object.id;
-	char name[KNAME_MAX];
+	uint32_t id = uplink->object.id;
+	bool own = has_own_maps(c, family, id);
+	char name[KNAME_MAX], own_name[KNAME_MAX];
 
-	compiler_name(name, "translate", family, own);
+	compiler_name(name, "translate", family, id);
+	compiler_name(own_name, "translate_own", family, id);
+	if (own)
+		add_lookups(c, kstate_add_chain(c->state, own_name, NULL), family, id, uplink->object.name);
 	struct kchain *chain = kstate_add_chain(c->state, name, NULL);
 
-	add_lookup_rule(c, chain, "guards", family, own, KSTMT_VMAP, true);
-	add_lookup_rule(c, chain, "guards", family, 0, KSTMT_VMAP, true);
-	add_lookup_rule(c, chain, "portless_guards", family, own, KSTMT_VMAP, false);
-	add_lookup_rule(c, chain, "portless_guards", family, 0, KSTMT_VMAP, false);
-	RULE(c, chain, uplink->object.name, kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_LET_IN, MARK_LET_IN));
-	add_lookup_rule(c, chain, "forwards", family, own, KSTMT_DNAT_MAP, true);
-	add_lookup_rule(c, chain, "forwards", family, 0, KSTMT_DNAT_MAP, true);
-	add_lookup_rule(c, chain, "portless", family, own, KSTMT_DNAT_MAP, false);
-	add_lookup_rule(c, chain, "portless", family, 0, KSTMT_DNAT_MAP, false);
-	RULE(c, chain, NULL, kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_LET_IN, 0));
+	if (own) {
+		RULE(c, chain, "from inside", kstmt_match_word(KFIELD_CT_MARK, MARK_UPLINK_MASK, 0, false),
+		     kstmt_jump(own_name));
+		RULE(c, chain, "by this uplink",
+		     kstmt_match_word(KFIELD_CT_MARK, MARK_UPLINK_MASK, MARK_UPLINK(id), false),
+		     kstmt_jump(own_name));
+	}
+	add_lookups(c, chain, family, 0, uplink->object.name);
 }
 
 static void add_redirects(struct compiler *c, struct kchain *chain, const struct family_words *family)

@@ -65,6 +65,15 @@ static bool serves(const struct judge *judge, const struct forward *forward, con
 	return !forward->sources.count;
 }
 
+/* Came by another uplink than the one whose address it is for: that one's own forwards do not take it. */
+static bool came_by_another(const struct uplink *uplink, const struct flow *flow)
+{
+	uint32_t id = (flow->mark & MARK_UPLINK_MASK) >> 24;
+
+	/* Once translated, the mark may be that of the uplink by which it left. */
+	return id && id != uplink->object.id && !flow->destination_nat;
+}
+
 /* Where the forwards in force send the flow: false if none takes it. */
 static bool translation(const struct judge *judge, const struct uplink *uplink, const struct flow *flow,
 			struct ip *ret_address, uint16_t *ret_port)
@@ -77,6 +86,8 @@ static bool translation(const struct judge *judge, const struct uplink *uplink, 
 	if (in_set(judge, "no_hairpin", &flow->source))
 		return false;
 	for (int own = 1; own >= 0; own--) {
+		if (own && came_by_another(uplink, flow))
+			continue;
 		const struct kset *set = family_set(judge, ports ? "forwards" : "portless", family,
 						    own ? uplink->object.id : 0);
 		const struct kelem *elem = set ? kset_find(set, key) : NULL;

@@ -67,6 +67,14 @@ struct kstmt kstmt_verdict(enum kverdict_code code)
 	return (struct kstmt){ .type = KSTMT_VERDICT, .verdict = code };
 }
 
+struct kstmt kstmt_jump(const char *chain)
+{
+	struct kstmt stmt = { .type = KSTMT_VERDICT, .verdict = KVERDICT_JUMP };
+
+	kstmt_set_name(stmt.chain, chain);
+	return stmt;
+}
+
 struct kstmt kstmt_snat(const struct ip *address)
 {
 	return (struct kstmt){ .type = KSTMT_SNAT, .address = *address };

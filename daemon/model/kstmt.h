@@ -16,6 +16,7 @@ struct kstmt kstmt_lookup(enum kfield field, const char *set, bool invert);
 struct kstmt kstmt_vmap(enum kfield field, uint32_t mask, const char *set);
 struct kstmt kstmt_set_mark(enum kstmt_type type, uint32_t keep, uint32_t bits);
 struct kstmt kstmt_verdict(enum kverdict_code code);
+struct kstmt kstmt_jump(const char *chain);
 struct kstmt kstmt_snat(const struct ip *address);
 
 void kstmt_set_name(char to[KNAME_MAX], const char *from);

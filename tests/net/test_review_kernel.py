@@ -308,6 +308,21 @@ def test_a_spoofed_lan_sender_opens_no_forward(serving):
         lab.isp1.ip("addr del 192.168.0.77/32 dev lo")
 
 
+def test_a_forward_of_one_uplink_is_not_for_a_neighbour_on_another(serving):
+    """Who shares a link with the router can send to any of its addresses."""
+    lab = serving.lab
+    serving.forward(91, internal_ports="80", uplinks=["isp2"])
+    assert lab.internet.ask(PUBLIC_2, 91).server == "backend"
+    lab.isp1.ip(f"route add {PUBLIC_2}/32 via {PUBLIC}")
+    try:
+        assert lab.isp1.ask(PUBLIC_2, 80).server == "backend", "a forward of all uplinks is for everybody"
+        assert outcome(lab.isp1, PUBLIC_2, 91) == "refused"
+    finally:
+        lab.isp1.ip(f"route del {PUBLIC_2}/32")
+    assert lab.client.ask(PUBLIC_2, 91).server == "backend"
+    assert lab.router.ask(PUBLIC_2, 91).server == "backend"
+
+
 def test_many_flows_do_not_stall_requests(serving):
     lab = serving.lab
     lab.router.run(["conntrack", "-F"])

@@ -131,6 +131,9 @@ static void shadows(void **state)
 	(void)state;
 	expect(true, flow("203.0.113.7", "192.0.2.1", 80, "192.0.2.1", 80, "203.0.113.7", MARK_UPLINK(1)));
 	expect(false, flow("203.0.113.7", "192.0.2.1", 443, "192.0.2.1", 443, "203.0.113.7", MARK_UPLINK(1)));
+	/* to a forward of one uplink: by that one it would be taken, by another it is the router's own */
+	expect(true, flow("203.0.113.7", "198.51.100.1", 81, "198.51.100.1", 81, "203.0.113.7", MARK_UPLINK(2)));
+	expect(false, flow("203.0.113.7", "198.51.100.1", 81, "198.51.100.1", 81, "203.0.113.7", MARK_UPLINK(1)));
 }
 
 /*
