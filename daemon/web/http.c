@@ -358,6 +358,12 @@ static enum MHD_Result request_begin(struct request *request)
 	return request_send(request);
 }
 
+/* What nobody is going to read is not kept. */
+static bool wants_body(const struct request *request)
+{
+	return !request->complete && request->route && request->route->request;
+}
+
 /*
  * A body without an announced length: what is over the limit is not kept, but read, since the answer that says so can
  * be given only after it; far over any limit it is the end.
@@ -367,7 +373,7 @@ static enum MHD_Result request_receive(struct request *request, const char *data
 	request->body_length += length;
 	if (request->body_length > 2 * (uint64_t)BODY_CONFIG_MAX)
 		return MHD_NO;
-	if (!request->complete && request->body_length <= body_max(request))
+	if (wants_body(request) && request->body_length <= body_max(request))
 		buf_add(&request->body, data, length);
 	return MHD_YES;
 }

@@ -24,7 +24,8 @@
 
 enum {
 	BODY_MAX = 1 << 20,
-	BODY_CONFIG_MAX = 16 << 20, /* 20,000 forwards are some 8 MiB */
+	BODY_CONFIG_MAX = 16 << 20,   /* 20,000 forwards are some 8 MiB */
+	BODY_STRANGER_MAX = 64 << 10, /* of those who need no login: what they send takes memory, too */
 	PATH_MAX_BYTES = 256,
 };
 

@@ -10,11 +10,11 @@ const struct route routes[] = {
 	{ METHOD_GET, "/setup", WHO_ANYONE, setup_get, .name = "getSetup", .response = "Setup", .status = 200,
 	  .summary = "Whether a password has been set; over the Unix socket also the setup code" },
 	{ METHOD_POST, "/setup", WHO_ANYONE, setup_post, .name = "finishSetup", .request = "SetupInput",
-	  .response = "Setup", .status = 201, .flags = ROUTE_THROTTLED,
+	  .response = "Setup", .status = 201, .body_max = BODY_STRANGER_MAX, .flags = ROUTE_THROTTLED,
 	  .summary =
 		  "Set the password of admin, with the setup code from the log or from `portico setup-code`" },
 	{ METHOD_POST, "/session", WHO_VISITOR, session_post, .name = "logIn", .request = "SessionInput",
-	  .response = "Session", .status = 201, .flags = ROUTE_THROTTLED,
+	  .response = "Session", .status = 201, .body_max = BODY_STRANGER_MAX, .flags = ROUTE_THROTTLED,
 	  .summary = "Log in: a cookie, and the value of X-CSRF-Token for every write" },
 	{ METHOD_GET, "/session", WHO_ADMIN, session_get, .name = "getSession", .response = "Session",
 	  .status = 200, .summary = "Who is logged in" },

@@ -105,7 +105,8 @@ def test_where_it_is_not_json(api):
 
 
 @pytest.mark.parametrize("method, path, limit", [("POST", "/forwards", 1 << 20), ("PATCH", "/settings", 1 << 20),
-                                                 ("PUT", "/config", 16 << 20), ("POST", "/config/plan", 16 << 20)])
+                                                 ("PUT", "/config", 16 << 20), ("POST", "/config/plan", 16 << 20),
+                                                 ("POST", "/session", 64 << 10)])
 def test_body_limits(router, method, path, limit):
     at = revision(router.sock)
     padding = b" " * (limit - 2)
