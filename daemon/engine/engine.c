@@ -12,7 +12,7 @@
 #include "model/compile.h"
 
 enum { RETRY_FIRST_S = 1, RETRY_LAST_S = 60 };
-enum { WATCH_EVERY_MS = 2000, SWEEP_AGAIN_MS = 1000 };
+enum { WATCH_EVERY_MS = 2000, SWEEP_AGAIN_MS = 50, SWEEPS_MAX = 8 };
 /* See rest(). */
 enum { QUICK_MS = 10, QUARREL_FIRST_MS = 16, QUARREL_LAST_MS = 2048, CALM_MS = 10000 };
 
@@ -122,21 +122,39 @@ static bool flow_stale(void *arg, const struct flow *flow)
 {
 	struct engine *engine = arg;
 
-	return engine->desired && flow_is_stale(engine->config, &engine->links, engine->desired, flow);
+	if (!engine->desired || !flow_is_stale(engine->config, &engine->links, engine->desired, flow))
+		return false;
+	engine->stale_flows++;
+	return true;
 }
 
-static void search_flows(void *arg)
+static void search_flows(struct engine *engine)
 {
-	struct engine *engine = arg;
 	int r = engine->kernel->ops->sweep_flows(engine->kernel, flow_stale, engine);
 
 	if (r < 0)
 		log_warning("connection tracking cannot be searched for stale flows: %s", strerror(-r));
 }
 
-/* And once more: packets that were on their way while an entry was deleted may have made another. */
+/*
+ * A packet that was on its way while its entry was deleted may have made a stale one again. So one more search
+ * follows each that found something, ever later, until none does.
+ */
+static void sweep_again(void *arg)
+{
+	struct engine *engine = arg;
+
+	if (!engine->stale_flows || engine->sweeps == SWEEPS_MAX)
+		return;
+	engine->stale_flows = 0;
+	search_flows(engine);
+	timer_start(engine->sweep_again, (uint64_t)SWEEP_AGAIN_MS << engine->sweeps++);
+}
+
 static void sweep(struct engine *engine)
 {
+	engine->stale_flows = 0;
+	engine->sweeps = 0;
 	search_flows(engine);
 	timer_start(engine->sweep_again, SWEEP_AGAIN_MS);
 }
@@ -433,7 +451,7 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 	    timer_new(loop, on_timer, engine, &engine->expiry) < 0 ||
 	    timer_new(loop, on_rested, engine, &engine->resting) < 0 ||
 	    timer_new(loop, on_watching, engine, &engine->watching) < 0 ||
-	    timer_new(loop, search_flows, engine, &engine->sweep_again) < 0 || counters_start(engine) < 0 ||
+	    timer_new(loop, sweep_again, engine, &engine->sweep_again) < 0 || counters_start(engine) < 0 ||
 	    loop_add_step(loop, before_sleep, engine) < 0) {
 		err_set(err, ERR_INTERNAL, "out of memory");
 		goto fail;

@@ -44,10 +44,12 @@ struct engine {
 	unsigned unread;     /* those that could not be looked at; the next retry does */
 	struct timer *retry; /* after a refusal, with growing pauses */
 	unsigned retry_s;
-	struct timer *expiry;      /* the next expires_at */
-	struct timer *watching;    /* sysctls of which the kernel does not tell */
-	struct timer *sweep_again; /* see sweep() */
-	struct timer *resting;     /* until rest_until_ms, while something is dirty; see rest() */
+	struct timer *expiry;   /* the next expires_at */
+	struct timer *watching; /* sysctls of which the kernel does not tell */
+	struct timer *sweep_again;
+	unsigned stale_flows;  /* found since the last search for them began */
+	unsigned sweeps;       /* repeated ones since something changed */
+	struct timer *resting; /* until rest_until_ms, while something is dirty; see rest() */
 	uint64_t rest_until_ms, mended_at_ms, quarrel_ms;
 
 	unsigned refusal_count;
