@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,20 +201,18 @@ static int enter_netns(const char *name)
 
 /*
  * Two of us in one network would undo each other's work for ever. The namespace itself is what is locked,
- * for as long as the process lives: it is the same whatever the paths are.
+ * for as long as the process lives: it is the same whatever the paths are. False if another has it; a kernel
+ * without namespaces cannot tell.
  */
-static int lock_netns(void)
+static bool lock_netns(int *ret_fd)
 {
 	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	bool ours = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return fd;
-	int r = errno == EWOULDBLOCK ? -EBUSY : -errno;
-
-	close(fd);
-	return r;
+	if (!ours)
+		close(fd);
+	*ret_fd = ours ? fd : -1;
+	return ours;
 }
 
 /* The command's socket, for root alone. One that nobody answers on any more is replaced. */
@@ -324,10 +323,8 @@ static int serve(const struct options *options, struct edge *edge, const uint16_
 		failed_errno("event loop", r);
 	} else if (store_open(options->db, &store, &err) < 0) {
 		failed("database", &err);
-	} else if ((lock_fd = lock_netns()) == -EBUSY) {
+	} else if (!lock_netns(&lock_fd)) {
 		log_error("another porticod manages this network");
-	} else if (lock_fd < 0) {
-		failed_errno("locking the network namespace", lock_fd);
 	} else if (engine_new(running.loop, store, &engine_options, &running.engine, &err) < 0) {
 		failed("kernel", &err);
 	} else if (web_new(running.loop, running.engine, store, &web, &err) < 0) {
@@ -417,12 +414,19 @@ static int check(const struct options *options)
 static int flush(const struct options *options)
 {
 	struct err err;
-	int r = options->netns ? enter_netns(options->netns) : 0;
+	int r = options->netns ? enter_netns(options->netns) : 0, lock_fd;
 
 	err_clear(&err);
 	if (r < 0)
 		return failed_errno(options->netns, r);
-	return engine_flush(&err) < 0 ? failed("flush", &err) : STATUS_OK;
+	if (!lock_netns(&lock_fd)) {
+		log_error("a porticod manages this network and would put everything back: stop it first");
+		return STATUS_FAILURE;
+	}
+	r = engine_flush(&err);
+	if (lock_fd >= 0)
+		close(lock_fd);
+	return r < 0 ? failed("flush", &err) : STATUS_OK;
 }
 
 int main(int argc, char **argv)

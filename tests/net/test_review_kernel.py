@@ -352,6 +352,10 @@ def test_another_daemon_with_nothing_in_common_but_the_network(serving, tmp_path
     assert done.returncode == 1 and "another porticod manages this network" in done.stderr, done.stderr
     assert serving.lab.internet.ask(PUBLIC, 80).server == "backend"
     assert plan(serving)["kernel"] == []
+    done = subprocess.run([argv[0], "--flush", "--netns", serving.daemon.netns], capture_output=True, text=True,
+                          timeout=STOP_S, env=environment(), check=False)
+    assert done.returncode == 1 and "stop it first" in done.stderr, done.stderr
+    assert serving.lab.internet.ask(PUBLIC, 80).server == "backend"
     argv[argv.index("--netns") + 1] = "no-such-namespace"
     done = subprocess.run(argv, capture_output=True, text=True, timeout=STOP_S, env=environment(), check=False)
     assert done.returncode == 1 and "no-such-namespace" in done.stderr
