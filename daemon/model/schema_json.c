@@ -4,7 +4,8 @@
 /* One character of a name: what name_fault() lets pass, as far as a regular expression of JSON Schema can say it. */
 #define NAME_PATTERN   "^[^\\x00-\\x1f\\x7f \"\\\\]([^\\x00-\\x1f\\x7f\"\\\\]*[^\\x00-\\x1f\\x7f \"\\\\])?$"
 #define DEVICE_PATTERN "^[^\\x00-\\x20\\x7f/:*\"\\\\]{1,15}$"
-#define PORTS_PATTERN  "^ *[0-9]{1,5} *(- *[0-9]{1,5} *)?(, *[0-9]{1,5} *(- *[0-9]{1,5} *)?)*$"
+#define PORTS_ENTRY    " *[1-9][0-9]{0,4} *(- *[1-9][0-9]{0,4} *)?"
+#define PORTS_PATTERN  "^" PORTS_ENTRY "(," PORTS_ENTRY ")*$"
 #define TIME_PATTERN \
 	"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-]00:00)$"
 #define ADDRESS_PATTERN "^[0-9A-Fa-f:.]{2,45}$"

@@ -81,21 +81,19 @@ static const char *skip_spaces(const char *text)
 	return text;
 }
 
-/* Reads a port at *text and moves on behind it. */
+/* Reads a port at *text, without leading zeros, and moves on behind it. */
 static bool read_port(const char **text, uint16_t *ret_port)
 {
 	const char *p = skip_spaces(*text);
 	unsigned value = 0;
 
-	if (!is_digit(*p))
+	if (!is_digit(*p) || *p == '0')
 		return false;
 	for (; is_digit(*p); p++) {
 		value = value * 10 + (unsigned)(*p - '0');
 		if (value > 65535)
 			return false;
 	}
-	if (value == 0)
-		return false;
 	*ret_port = (uint16_t)value;
 	*text = skip_spaces(p);
 	return true;
@@ -226,7 +224,7 @@ int protocol_parse(const char *text)
 
 	int number = 0;
 
-	if (!is_digit(*text))
+	if (!is_digit(*text) || (text[0] == '0' && text[1]))
 		return -1;
 	for (; is_digit(*text); text++) {
 		number = number * 10 + (*text - '0');

@@ -167,8 +167,26 @@ def test_settings_too(api, contract):
     assert revision(api) == at
 
 
+@pytest.mark.parametrize("field, value, kept", [
+    ("external_ports", 80, "80"), ("external_ports", " 80 ", "80"), ("external_ports", "443, 80", "443,80"),
+    ("external_ports", "80 - 80", "80"), ("external_ports", "8000-8100,80", "8000-8100,80"),
+    ("expires_at", "2100-01-31T12:00:00.123Z", "2100-01-31T12:00:00Z"),
+    ("expires_at", "2100-01-31T12:00:00.123456+00:00", "2100-01-31T12:00:00Z"),
+    ("expires_at", "2100-01-31t12:00:00z", "2100-01-31T12:00:00Z"),
+    ("sources", ["0.0.0.0/0", "10.0.0.0/8", "10.1.2.3/32"], ["0.0.0.0/0", "10.0.0.0/8", "10.1.2.3"]),
+    ("protocols", ["6", "17"], ["tcp", "udp"]), ("name", "é" * 32, "é" * 32), ("name", "$(x) <b> % 'y'", "$(x) <b> % 'y'"),
+    ("comment", "two\nlines", "two\nlines"),
+])
+def test_what_is_taken_is_in_the_document(api, contract, field, value, kept):
+    """Also the forms that are not those of the answers."""
+    body = {**KINDS["/forwards"][2], field: value}
+    assert api.post("/forwards", body).expect(201)[field] == kept
+    contract.validate(body, contract.document["components"]["schemas"]["ForwardInput"])
+
+
 @pytest.mark.parametrize("body, path", [
     ({"external_ports": "0"}, "/external_ports"), ({"external_ports": "65536"}, "/external_ports"),
+    ({"external_ports": "0080"}, "/external_ports"), ({"external_ports": "80.0"}, "/external_ports"),
     ({"external_ports": "80-79"}, "/external_ports"), ({"external_ports": "80,80"}, "/external_ports"),
     ({"external_ports": "80,70-90"}, "/external_ports"), ({"external_ports": "http"}, "/external_ports"),
     ({"external_ports": None}, "/external_ports"), ({"external_ports": "1-65535"}, "/external_ports"),
@@ -178,6 +196,8 @@ def test_settings_too(api, contract):
     ({"internal_address": "127.0.0.1"}, "/internal_address"), ({"internal_address": "224.0.0.1"}, "/internal_address"),
     ({"internal_address": "192.168.1.2/24"}, "/internal_address"), ({"internal_address": "host"}, "/internal_address"),
     ({"internal_address": "255.255.255.255"}, "/internal_address"), ({"internal_address": "::"}, "/internal_address"),
+    ({"internal_address": "::ffff:192.168.1.2"}, "/internal_address"),
+    ({"expires_at": "2100-01-31T12:00:00+02:00"}, "/expires_at"),
     ({"protocols": ["gre"]}, "/external_ports"), ({"protocols": ["tcp", "gre"]}, "/protocols"),
     ({"protocols": ["nonsense"]}, "/protocols"), ({"protocols": ["256"]}, "/protocols"),
     ({"sources": ["192.0.2.1/24"]}, "/sources"), ({"sources": ["2001:db8::/32"]}, "/sources"),
