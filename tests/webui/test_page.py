@@ -45,6 +45,7 @@ def daemon(lab, request):
                 "uplinks": [{"name": "isp1", "device": "eth0"}, {"name": "isp2", "device": "eth1"}],
             }).expect(200)
         yield porticod
+        porticod.stop()
         porticod.flush()
 
 
