@@ -68,20 +68,6 @@ static void count_refusal(struct server *server)
 	server->refused_at_ms = now_ms;
 }
 
-/* An unfinished handshake gives way to a newcomer; what porticod has does not. */
-static bool make_room(struct server *server)
-{
-	if (server->tunnel_count < TUNNELS_MAX)
-		return true;
-	for (struct tunnel *tunnel = server->tunnels; tunnel; tunnel = tunnel->next) {
-		if (tunnel->state < TUNNEL_HANDOVER || tunnel->state == TUNNEL_LINGER) {
-			tunnel->state = TUNNEL_DONE;
-			return true;
-		}
-	}
-	return false;
-}
-
 static unsigned count_client(const struct server *server, const struct ip *key)
 {
 	unsigned count = 0;
@@ -89,6 +75,49 @@ static unsigned count_client(const struct server *server, const struct ip *key)
 	for (const struct tunnel *tunnel = server->tunnels; tunnel; tunnel = tunnel->next)
 		count += tunnel->state != TUNNEL_DONE && !ip_compare(&tunnel->key, key);
 	return count;
+}
+
+/* The oldest connection of the client that has most of them, if those are more than `enough`. */
+static struct tunnel *find_greedy(const struct server *server, unsigned enough)
+{
+	struct tunnel *found = NULL;
+
+	for (struct tunnel *tunnel = server->tunnels; tunnel; tunnel = tunnel->next) {
+		unsigned count = count_client(server, &tunnel->key);
+
+		if (count > enough) {
+			enough = count;
+			found = tunnel;
+		}
+	}
+	return found;
+}
+
+static struct tunnel *find_unfinished(const struct server *server)
+{
+	struct tunnel *tunnel = server->tunnels;
+
+	while (tunnel && tunnel->state >= TUNNEL_HANDOVER && tunnel->state != TUNNEL_LINGER)
+		tunnel = tunnel->next;
+	return tunnel;
+}
+
+/*
+ * An unfinished handshake gives way to a newcomer, whose client has `own` connections; else one of a client that
+ * would still have as many: a few hosts of a LAN must not keep all others out.
+ */
+static bool make_room(struct server *server, unsigned own)
+{
+	struct tunnel *tunnel;
+
+	if (server->tunnel_count < TUNNELS_MAX)
+		return true;
+	tunnel = find_unfinished(server);
+	if (!tunnel)
+		tunnel = find_greedy(server, own + 1);
+	if (tunnel)
+		tunnel->state = TUNNEL_DONE;
+	return tunnel;
 }
 
 static void free_done(struct server *server)
@@ -112,8 +141,9 @@ static void take_client(struct server *server, int fd, const struct sockaddr_sto
 {
 	struct tunnel *tunnel, **link = &server->tunnels;
 	struct ip key = tunnel_client(peer);
+	unsigned own = count_client(server, &key);
 
-	if (count_client(server, &key) >= TUNNELS_PER_CLIENT_MAX || !make_room(server)) {
+	if (own >= TUNNELS_PER_CLIENT_MAX || !make_room(server, own)) {
 		count_refusal(server);
 		close(fd);
 		return;

@@ -513,10 +513,30 @@ def edge_serves(edge):
         return False
 
 
-def test_many_clients(edge):
-    """All places taken: no more, and those who have one keep it."""
+def test_few_clients_cannot_take_all(edge):
+    """All places taken by some: others get theirs, as many as those keep."""
     with contextlib.ExitStack() as stack:
         taken = [stack.enter_context(closing(edge.connect(f"127.0.1.{n // CLIENT_MAX}"))) for n in range(TOTAL_MAX)]
+        edge.said("open .*", TOTAL_MAX)
+        late = [stack.enter_context(closing(edge.connect("127.0.2.1"))) for _ in range(12)]
+        for connection in late:
+            assert ask(connection, "GET", "/bytes/1000")[0] == 200
+        kept = [served(connection) for connection in taken]
+        assert [sum(kept[n:n + CLIENT_MAX]) for n in range(0, TOTAL_MAX, CLIENT_MAX)] == [13] * 4
+        assert not any(kept[0:3]), "the oldest went"
+
+
+def served(connection):
+    try:
+        return ask(connection, "GET", "/bytes/1000")[0] == 200
+    except (ssl.SSLError, OSError, http.client.HTTPException):
+        return False
+
+
+def test_many_clients(edge):
+    """All places taken by as many: no more, and those who have one keep it."""
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(closing(edge.connect(f"127.0.1.{n}"))) for n in range(TOTAL_MAX)]
         edge.said("open .*", TOTAL_MAX)
         for n in range(20):
             with closing(edge.raw(f"127.0.2.{n}")) as sock:
