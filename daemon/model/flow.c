@@ -126,6 +126,25 @@ static bool fixed_source(const struct judge *judge, const struct uplink *uplink,
 	return false;
 }
 
+/* Whether sources of this family that leave by the uplink are translated by us, and not by somebody else. */
+static bool translates_sources(const struct judge *judge, const struct uplink *uplink, uint8_t family)
+{
+	const struct object_list *nats = &judge->config->lists[KIND_SOURCE_NAT];
+
+	if (uplink->source_nat_kind == SOURCE_NAT_MASQUERADE && family == AF_INET)
+		return true;
+	if (uplink->source_nat_kind == SOURCE_NAT_ADDRESS && uplink->source_nat.family == family)
+		return true;
+	for (unsigned i = 0; i < nats->count; i++) {
+		const struct source_nat *nat = (const struct source_nat *)nats->items[i];
+
+		if (nat->enabled && strcmp(nat->uplink, uplink->object.name) == 0 &&
+		    nat->address.family == family)
+			return true;
+	}
+	return false;
+}
+
 static bool left_behind(const struct judge *judge, const struct flow *flow)
 {
 	uint32_t id = (flow->mark & MARK_UPLINK_MASK) >> 24;
@@ -137,6 +156,7 @@ static bool left_behind(const struct judge *judge, const struct flow *flow)
 		return true;
 	/* Outgoing, with an address that is no longer the uplink's. */
 	return flow->source_nat && !flow->destination_nat &&
+	       translates_sources(judge, uplink, flow->source.family) &&
 	       !device_has(judge, uplink, &flow->reply_destination) &&
 	       !fixed_source(judge, uplink, &flow->reply_destination);
 }

@@ -13,7 +13,8 @@
 static const char config_text[] =
 	"{\"networks\": [{\"name\": \"lan\", \"devices\": [\"br-lan\"]},"
 	" {\"name\": \"guests\", \"prefixes\": [\"192.168.5.0/24\"], \"hairpin\": \"off\"}],"
-	" \"uplinks\": [{\"name\": \"isp1\", \"device\": \"eth0\"}, {\"name\": \"isp2\", \"device\": \"eth1\"}],"
+	" \"uplinks\": [{\"name\": \"isp1\", \"device\": \"eth0\"}, {\"name\": \"isp2\", \"device\": \"eth1\"},"
+	" {\"name\": \"routed\", \"device\": \"eth2\", \"source_nat\": \"none\"}],"
 	" \"source_nats\": [{\"name\": \"vpn\", \"sources\": [\"10.8.0.0/24\"], \"uplink\": \"isp1\","
 	" \"address\": \"192.0.2.9\"}],"
 	" \"forwards\": [{\"name\": \"web\", \"external_ports\": \"80\", \"internal_address\": \"192.168.0.2\","
@@ -132,8 +133,10 @@ static void shadows(void **state)
 	expect(true, flow("203.0.113.7", "192.0.2.1", 80, "192.0.2.1", 80, "203.0.113.7", MARK_UPLINK(1)));
 	expect(false, flow("203.0.113.7", "192.0.2.1", 443, "192.0.2.1", 443, "203.0.113.7", MARK_UPLINK(1)));
 	/* to a forward of one uplink: by that one it would be taken, by another it is the router's own */
-	expect(true, flow("203.0.113.7", "198.51.100.1", 81, "198.51.100.1", 81, "203.0.113.7", MARK_UPLINK(2)));
-	expect(false, flow("203.0.113.7", "198.51.100.1", 81, "198.51.100.1", 81, "203.0.113.7", MARK_UPLINK(1)));
+	expect(true,
+	       flow("203.0.113.7", "198.51.100.1", 81, "198.51.100.1", 81, "203.0.113.7", MARK_UPLINK(2)));
+	expect(false,
+	       flow("203.0.113.7", "198.51.100.1", 81, "198.51.100.1", 81, "203.0.113.7", MARK_UPLINK(1)));
 }
 
 /*
@@ -163,6 +166,11 @@ static void outgoing_flows(void **state)
 	/* its address is no longer the uplink's, but the fixed one of the VPN is */
 	expect(true, flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.77", MARK_UPLINK(1)));
 	expect(false, flow("10.8.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.9", MARK_UPLINK(1)));
+	/* translated by somebody else: to an address that is routed to us, and IPv6, which we let be */
+	expect(false,
+	       flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "198.51.100.99", MARK_UPLINK(3)));
+	expect(false,
+	       flow("fd00::3", "2001:db8::7", 80, "2001:db8::7", 80, "2001:db8:99::1", MARK_UPLINK(1)));
 	/* an uplink that is gone */
 	expect(true, flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.1", MARK_UPLINK(7)));
 }
