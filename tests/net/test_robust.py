@@ -3,10 +3,10 @@
 other people's marks, spoofed senders, and a long life."""
 import contextlib
 import difflib
+import http.client
 import json
 import pathlib
 import re
-import signal
 import socket
 import subprocess
 import threading
@@ -14,11 +14,10 @@ import time
 
 import pytest
 
-from lab import topologies
 from lab.checks import outcome
 from lab.lab import Lab, Node, Topology, wait_for
 from lab.porticod import STOP_S, environment
-from lab.router import LAN, Router
+from lab.router import LAN
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 PUBLIC, PUBLIC_2 = "192.0.2.1", "198.51.100.1"
@@ -50,10 +49,20 @@ def settled(router):
     wait_for(lambda: in_sync(router), 10, lambda: f"{router.kernel()}")
     mended = router.kernel()["mended"]
     router.lab.router.nft("add chain inet portico nothing\ndelete chain inet portico nothing\n")
-    for _ in range(2):
+    for _ in range(2):  # an event is looked at by the time the second question is answered
         wait_for(lambda: in_sync(router), 10)
     assert plan(router)["kernel"] == []
-    assert router.kernel()["mended"] == mended, router.daemon.log()[-2000:]
+    assert router.kernel()["mended"] == mended, "it mends what it wrote itself"
+
+
+def slowest_answer(router, done):
+    """Asks for the status until `done()`; seconds."""
+    slowest = 0.0
+    while not done():
+        begun = time.monotonic()
+        router.api.get("/status").expect(200)
+        slowest = max(slowest, time.monotonic() - begun)
+    return slowest
 
 
 # --- nft's own words ---
@@ -81,20 +90,16 @@ def test_every_golden_table_is_what_nft_lists(built):
     assert not differences, "\n".join(differences)
 
 
-NAMES = ["ö" * 32, "路由器" * 7, "a" * 64, "\U0001f980" * 16, "tcp", "drop", "it's #1; really", "a b  c", "-x", "$var", "@set", "{x}", "*"]
+NAMES = ["ö" * 32, "路由器" * 7, "a" * 64, "\U0001f980" * 16, "tcp", "drop", "it's #1; really", "a b  c", "-x", "$var",
+         "@set", "{x}", "*"]
 
 
 def test_names_in_any_script_read_back_equal(router_daemon):
-    names = []
-    for i, name in enumerate(NAMES):
-        answer = router_daemon.api.post("/forwards", {"name": name, "external_ports": str(7000 + i), "sources": ["203.0.113.0/24"],
-                                                      "internal_address": "192.168.0.2", "comment": "x" * 512})
-        if answer.status == 201:
-            names.append(name)
-    print(names)
-    router_daemon.configure(uplinks=[{"name": n[:60], "device": u["device"]} for n, u in zip(NAMES, router_daemon.uplinks)],
-                            forwards=[{"name": n, "external_ports": str(7000 + i), "sources": ["203.0.113.0/24"], "internal_address": "192.168.0.2"} for i, n in enumerate(names)])
-    assert len(names) > 5
+    router_daemon.configure(
+        networks=[{**LAN, "name": NAMES[1]}],
+        uplinks=[{"name": name, "device": u["device"]} for name, u in zip(NAMES, router_daemon.uplinks)],
+        forwards=[{"name": name, "external_ports": str(7000 + i), "sources": ["203.0.113.0/24"],
+                   "internal_address": "192.168.0.2", "comment": "x" * 512} for i, name in enumerate(NAMES)])
     settled(router_daemon)
 
 
@@ -102,23 +107,20 @@ def test_names_in_any_script_read_back_equal(router_daemon):
 
 def test_a_storm_of_addresses(serving):
     lab = serving.lab
-    many = [f"192.0.2.1{i // 250}.{i % 250}/32" for i in range(0)] or [f"10.55.{i // 250}.{i % 250 + 1}/32" for i in range(1000)]
-    slowest = 0.0
+    many = [f"10.55.{i // 250}.{i % 250 + 1}/32" for i in range(1000)]
     done = threading.Event()
 
     def storm():
         for verb in ("add", "del"):
-            lab.router.run(["ip", "-batch", "-"], stdin="".join(f"addr {verb} {a} dev eth0\n" for a in many), timeout=60)
+            batch = "".join(f"addr {verb} {address} dev eth0\n" for address in many)
+            lab.router.run(["ip", "-batch", "-"], stdin=batch, timeout=60)
         done.set()
+
     thread = threading.Thread(target=storm)
     thread.start()
-    while not done.is_set():
-        begun = time.monotonic()
-        serving.api.get("/status").expect(200)
-        slowest = max(slowest, time.monotonic() - begun)
+    slowest = slowest_answer(serving, done.is_set)
     thread.join()
-    print("slowest", slowest, open(f"/proc/{serving.daemon.process.pid}/stat").read().split()[13:15])
-    assert slowest < 3
+    assert slowest < 2
     settled(serving)
     assert lab.internet.ask(PUBLIC, 80).server == "backend"
 
@@ -129,56 +131,65 @@ def test_a_flapping_device(serving):
         connection.ask()
         lab.router.run(["ip", "-batch", "-"], stdin="link set eth0 down\nlink set eth0 up\n" * 100, timeout=60)
         assert connection.ask().server == "backend"
-    lab.router.ip("route replace default via 192.0.2.254 dev eth0 metric 100")
-    wait_for(lambda: serving.lab.router.links_are_up(), 10)
+    come_back(lab)
+    answers(lab, PUBLIC)
     settled(serving)
-    wait_for(lambda: outcome(lab.internet, PUBLIC, 80) == "answer", 10)
 
 
 # --- devices that wander ---
 
-def test_renamed_and_back(serving):
-    lab = serving.lab
-    with contextlib.ExitStack() as stack:
-        @stack.callback
-        def back():
-            lab.router.ip("link set wan9 name eth0", check=False)
-        lab.router.ip("link set eth0 down")
-        lab.router.ip("link set eth0 name wan9")
-        lab.router.ip("link set wan9 up")
-        wait_for(lambda: not serving.api.get("/uplinks").expect(200)["items"][0]["state"]["up"])
-        settled(serving)
-        assert lab.internet.ask(PUBLIC_2, 80).server == "backend"
-        lab.router.ip("link set wan9 down")
+def come_back(lab):
+    """What a network manager does when the first uplink's device is up again."""
     lab.router.ip("link set eth0 up")
-    lab.router.ip("-6 addr add 2001:db8:1::1/64 dev eth0 nodad", check=False)
+    lab.router.ip(f"addr replace {PUBLIC}/24 dev eth0")
+    lab.router.ip("addr replace 2001:db8:1::1/64 dev eth0 nodad")
     lab.router.ip("route replace default via 192.0.2.254 dev eth0 metric 100")
     lab.router.ip("-6 route replace default via 2001:db8:1::fe dev eth0 metric 100")
-    wait_for(lambda: serving.api.get("/uplinks").expect(200)["items"][0]["state"]["up"])
-    wait_for(lambda: outcome(lab.internet, PUBLIC, 80) == "answer", 10)
+
+
+def answers(lab, address):
+    wait_for(lambda: outcome(lab.internet, address, 80) == "answer", 10, f"an answer from {address}")
+
+
+def is_up(router, index=0):
+    return router.api.get("/uplinks").expect(200)["items"][index]["state"]["up"]
+
+
+def test_renamed_and_back(serving):
+    lab = serving.lab
+    lab.router.ip("link set eth0 down")
+    lab.router.ip("link set eth0 name wan9")
+    try:
+        lab.router.ip("link set wan9 up")
+        wait_for(lambda: not is_up(serving))
+        settled(serving)
+        assert lab.internet.ask(PUBLIC_2, 80).server == "backend"
+    finally:
+        lab.router.ip("link set wan9 down")
+        lab.router.ip("link set wan9 name eth0")
+        come_back(lab)
+    answers(lab, PUBLIC)
     settled(serving)
 
 
-def test_moved_away_and_made_a_bridge_port(built, lab_factory):
-    lab = lab_factory(topologies.home(2))
-    lab.backend.serve(80)
-    with Router(lab) as router:
-        router.forward(80)
-        lab.router.ip("link add brx type bridge")
-        lab.router.ip("link set eth0 master brx")
-        settled(router)
-        lab.router.ip("link set eth0 nomaster")
-        wait_for(lambda: outcome(lab.internet, PUBLIC, 80) == "answer", 10)
-        lab.router.ip(f"link set eth0 netns {lab.vpn.netns} name moved")
-        wait_for(lambda: not router.api.get("/uplinks").expect(200)["items"][0]["state"]["up"])
-        settled(router)
+def test_moved_away_and_made_a_bridge_port(serving):
+    """It comes back with another index."""
+    lab = serving.lab
+    lab.router.ip("link add brx type bridge")
+    lab.router.ip("link set eth0 master brx")
+    settled(serving)
+    lab.router.ip("link del brx")
+    answers(lab, PUBLIC)
+    lab.router.ip(f"link set eth0 netns {lab.vpn.netns} name moved")
+    try:
+        wait_for(lambda: not is_up(serving))
+        settled(serving)
         assert lab.internet.ask(PUBLIC_2, 80).server == "backend"
+    finally:
         lab.vpn.ip(f"link set moved netns {lab.router.netns} name eth0")
-        lab.router.ip("link set eth0 up")
-        lab.router.ip(f"addr add {PUBLIC}/24 dev eth0")
-        lab.router.ip("route replace default via 192.0.2.254 dev eth0 metric 100")
-        wait_for(lambda: outcome(lab.internet, PUBLIC, 80) == "answer", 10)
-        settled(router)
+        come_back(lab)
+    answers(lab, PUBLIC)
+    settled(serving)
 
 
 # --- addresses that overlap ---
@@ -200,12 +211,12 @@ def test_one_address_on_two_uplinks(serving):
                                       ["255.255.255.255/32", "0.0.0.0/1", "128.0.0.0/1"]], ids=str)
 def test_networks_that_cover_an_uplink(serving, prefixes):
     lab = serving.lab
-    serving.configure(networks=[{**LAN, "prefixes": prefixes}, {"name": "vpn", "devices": ["tun0"], "prefixes": ["192.168.0.0/16"], "hairpin": "off"}],
+    serving.configure(networks=[{**LAN, "prefixes": prefixes},
+                                {"name": "vpn", "devices": ["tun0"], "prefixes": ["192.168.0.0/16"], "hairpin": "off"}],
                       forwards=[{"name": "web", "external_ports": "80", "internal_address": "192.168.0.2"}])
     settled(serving)
-    assert lab.internet.ask(PUBLIC, 80).server == "backend"
-    assert lab.internet.ask(PUBLIC_2, 80).server == "backend"
-    assert lab.client.ask("203.0.113.200", 9, timeout=1) if False else True
+    assert lab.internet.ask(PUBLIC, 80).server == lab.internet.ask(PUBLIC_2, 80).server == "backend"
+    assert lab.isp1.ask(PUBLIC, 80).server == "backend"
 
 
 # --- other people's marks, and who is let in ---
@@ -238,8 +249,8 @@ def test_marks_of_others_stay(serving):
         assert lab.client.ask(PUBLIC, 80).server == "backend"
         lab.internet.serve(8080)
         assert lab.client.ask("203.0.113.200", 8080).server == "internet"
-        counters = {o["counter"]["name"]: o["counter"]["packets"]
-                    for o in json.loads(lab.router.run("nft -j list counters table inet others").stdout)["nftables"] if "counter" in o}
+        listed = json.loads(lab.router.run("nft -j list counters table inet others").stdout)["nftables"]
+        counters = {o["counter"]["name"]: o["counter"]["packets"] for o in listed if "counter" in o}
         assert counters["bad_packet"] == counters["bad_connection"] == 0 and counters["every"] > 20, counters
     finally:
         lab.router.run("nft delete table inet others")
@@ -248,41 +259,39 @@ def test_marks_of_others_stay(serving):
 def test_only_what_a_forward_took_is_let_in(serving):
     lab = serving.lab
     lab.router.serve(8088)
-    serving.forward(8088, "192.168.0.2", enabled=False)
-    serving.forward(82, "192.168.0.2", sources=["203.0.113.201/32"], internal_ports="80")
     lab.router.serve(82)
-    assert lab.internet.ask(PUBLIC, 8088).server == "router"
-    assert lab.internet.ask(PUBLIC, 82).server == "router"
-    assert lab.client.ask(PUBLIC, 8088).server == "router"
     lab.internet.serve(8081)
+    serving.forward(8088, enabled=False)
+    serving.forward(82, sources=["203.0.113.201/32"], internal_ports="80")
+    assert lab.internet.ask(PUBLIC, 8088).server == lab.client.ask(PUBLIC, 8088).server == "router"
+    assert lab.internet.ask(PUBLIC, 82).server == "router"
     assert lab.client.ask("203.0.113.200", 8081).server == "internet"
     assert lab.internet.ask(PUBLIC, 80).server == "backend"
-    entries = lab.router.conntrack()
-    let_in = {e["dport"] for e in entries if int(e.get("mark", 0)) & 0x80000000}
-    assert let_in == {80} or let_in == {"80"}, entries
+    let_in = {str(e["dport"]) for e in lab.router.conntrack() if int(e.get("mark", 0)) & 0x80000000}
+    assert let_in == {"80"}
 
 
 # --- a long life ---
 
 def test_flows_and_counters_outlive_other_changes(serving):
     lab = serving.lab
-    web = serving.api.get("/forwards").expect(200)["items"][0]
-    with lab.internet.connect(PUBLIC_2, 80) as tcp, lab.internet.connect(PUBLIC, 80, "udp") as udp, lab.client.connect(PUBLIC, 80) as hairpin:
+    web, = serving.api.get("/forwards").expect(200)["items"]
+    with lab.internet.connect(PUBLIC_2, 80) as tcp, lab.internet.connect(PUBLIC, 80, "udp") as udp, \
+            lab.client.connect(PUBLIC, 80) as hairpin:
         for i in range(50):
-            other = serving.forward(10000 + i, "192.168.0.4", sources=["203.0.113.0/24"], backend_sees="router" if i % 2 else "client")
+            other = serving.forward(10000 + i, "192.168.0.4", sources=["203.0.113.0/24"],
+                                    backend_sees="router" if i % 2 else "client")
             serving.api.patch(f"/forwards/{other['id']}", {"enabled": False, "uplinks": ["isp2"]}).expect(200)
             serving.api.delete(f"/forwards/{other['id']}").expect(200)
             for connection in (tcp, udp, hairpin):
                 assert connection.ask().server == "backend"
-        wait_for(lambda: serving.api.get(f"/forwards/{web['id']}").expect(200)["counters"]["connections"] == 3, 5,
-                 lambda: str(serving.api.get(f"/forwards/{web['id']}").body))
-        assert {tcp.ask().peer, udp.ask().peer} == {"203.0.113.200"}
+        wait_for(lambda: serving.api.get(f"/forwards/{web['id']}").expect(200)["counters"]["connections"] == 3)
 
 
 def test_a_rebuilt_table_keeps_flows(serving):
     lab = serving.lab
     with lab.internet.connect(PUBLIC_2, 80) as tcp, lab.client.connect(PUBLIC, 80) as hairpin:
-        tcp.ask(), hairpin.ask()
+        assert tcp.ask().server == hairpin.ask().server == "backend"
         before = serving.kernel()["mended"]
         lab.router.run("nft chain inet portico filter_forward { policy drop ; }")
         wait_for(lambda: serving.kernel()["mended"] > before)
@@ -325,28 +334,26 @@ def test_a_forward_of_one_uplink_is_not_for_a_neighbour_on_another(serving):
 
 def test_many_flows_do_not_stall_requests(serving):
     lab = serving.lab
-    lab.router.run(["conntrack", "-F"])
-    lab.router.sysctl("net.netfilter.nf_conntrack_max", 200000) if False else None
-    text = "".join(f"-I -p udp -s 10.1.{i // 250}.{i % 250 + 1} -d 198.18.0.1 --sport 1000 --dport {1000 + i % 50000} --timeout 600 -u ASSURED\n" for i in range(30000))
-    done = lab.router.run(["conntrack", "-R", "-"], stdin=text, check=False, timeout=60)
-    count = int(lab.router.sysctl("net.netfilter.nf_conntrack_count"))
-    print("entries", count, done.stderr[-200:])
-    slowest = 0
-    other = serving.forward(10001, "192.168.0.4")
-    for i in range(40):
-        begun = time.monotonic()
-        serving.api.get("/status").expect(200)
-        slowest = max(slowest, time.monotonic() - begun)
-    print("slowest", slowest)
-    lab.router.run(["conntrack", "-F"])
-    assert slowest < 0.5
+    entries = "".join(f"-I -p udp -s 10.1.{i // 250}.{i % 250 + 1} -d 198.18.0.1 --sport 1000 --dport 1000 --timeout 600 "
+                      "-u ASSURED\n" for i in range(30000))
+    lab.router.run(["conntrack", "-R", "-"], stdin=entries, check=False, timeout=60)
+    try:
+        if int(lab.router.sysctl("net.netfilter.nf_conntrack_count")) < 30000:
+            pytest.skip("this machine tracks fewer connections")
+        serving.forward(10001)
+        end = time.monotonic() + 1
+        assert slowest_answer(serving, lambda: time.monotonic() > end) < 0.5
+        assert int(lab.router.sysctl("net.netfilter.nf_conntrack_count")) >= 30000
+    finally:
+        lab.router.run("conntrack -F")
 
 
 # --- two of us ---
 
 def test_another_daemon_with_nothing_in_common_but_the_network(serving, tmp_path):
     argv = serving.daemon.command_line()
-    for option, value in (("--db", tmp_path / "other.db"), ("--socket", tmp_path / "other.sock"), ("--listen", "127.0.0.1:0")):
+    for option, value in (("--db", tmp_path / "other.db"), ("--socket", tmp_path / "other.sock"),
+                          ("--listen", "127.0.0.1:0")):
         argv[argv.index(option) + 1] = str(value)
     done = subprocess.run(argv, capture_output=True, text=True, timeout=STOP_S, env=environment(), check=False)
     assert done.returncode == 1 and "another porticod manages this network" in done.stderr, done.stderr
@@ -361,13 +368,12 @@ def test_another_daemon_with_nothing_in_common_but_the_network(serving, tmp_path
     assert done.returncode == 1 and "no-such-namespace" in done.stderr
 
 
-def test_ends_while_a_request_runs(serving):
-    stop = threading.Event()
-
+def test_ends_while_requests_run(serving):
     def busy():
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(OSError, http.client.HTTPException):
             for port in range(20000, 30000):
-                serving.api.post("/forwards", {"name": str(port), "external_ports": str(port), "internal_address": "192.168.0.2"})
+                serving.forward(port)
+
     thread = threading.Thread(target=busy)
     thread.start()
     wait_for(lambda: len(serving.daemon.sock.get("/forwards").expect(200)["items"]) > 5)
