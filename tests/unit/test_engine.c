@@ -398,11 +398,11 @@ static void unreadable_from_the_start(void **state)
 	assert_true(put(f, KIND_FORWARD, forward) < 0);
 	f->kernel.unreadable = false;
 	f->kernel.unreadable_state = true;
-	turn(f, 3000);
+	turn(f, 1500);
 	assert_false(in_sync(f));
 	assert_true(put(f, KIND_FORWARD, forward) < 0);
 	f->kernel.unreadable_state = false;
-	turn(f, 5000);
+	turn(f, 3000);
 	assert_true(in_sync(f));
 	assert_int_equal(put(f, KIND_FORWARD, forward), 0);
 }
