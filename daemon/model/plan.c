@@ -225,27 +225,58 @@ static bool same_way(const struct kroute *a, const struct kroute *b)
 	return a->oif == b->oif && ip_compare(&a->gateway, &b->gateway) == 0;
 }
 
-/* Routes of `have` that `other` lacks; with `same`, also those that lead another way there. */
-static int plan_routes(struct plan *plan, enum step_type type, const struct kstate *have,
-		       const struct kstate *other, bool same)
+static int add_route_step(struct plan *plan, enum step_type type, const struct kroute *route)
 {
-	unsigned j = 0;
+	struct step *step = add_step(plan, type);
 
-	for (unsigned i = 0; i < have->route_count; i++) {
-		const struct kroute *route = &have->routes[i];
-
-		while (j < other->route_count && kroute_compare(&other->routes[j], route) < 0)
-			j++;
-		if (j < other->route_count && kroute_compare(&other->routes[j], route) == 0 &&
-		    (!same || same_way(&other->routes[j], route)))
-			continue;
-		struct step *step = add_step(plan, type);
-
-		if (!step)
-			return -ENOMEM;
-		step->route = route;
-	}
+	if (!step)
+		return -ENOMEM;
+	step->route = route;
 	return 0;
+}
+
+/* The route of the same family and table; NULL: none. Looked for from `*at` on, in the sorted list. */
+static const struct kroute *same_route(const struct kstate *state, unsigned *at, const struct kroute *route)
+{
+	while (*at < state->route_count && kroute_compare(&state->routes[*at], route) < 0)
+		++*at;
+	return *at < state->route_count && kroute_compare(&state->routes[*at], route) == 0 ?
+		       &state->routes[*at] :
+		       NULL;
+}
+
+/*
+ * A default route without a gateway makes every address look on-link in its table: the kernel would find a new
+ * gateway through the route that it replaces, and refuse the same at the next start. So that one goes first.
+ */
+static int plan_route_additions(struct plan *plan, const struct kstate *desired,
+				const struct kstate *observed)
+{
+	unsigned at = 0;
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < desired->route_count; i++) {
+		const struct kroute *route = &desired->routes[i], *there = same_route(observed, &at, route);
+
+		if (there && same_way(there, route))
+			continue;
+		if (there && there->gateway.family == AF_UNSPEC && route->gateway.family != AF_UNSPEC)
+			r = add_route_step(plan, STEP_ROUTE_DELETE, there);
+		if (!r)
+			r = add_route_step(plan, STEP_ROUTE_SET, route);
+	}
+	return r;
+}
+
+static int plan_route_removals(struct plan *plan, const struct kstate *desired, const struct kstate *observed)
+{
+	unsigned at = 0;
+	int r = 0;
+
+	for (unsigned i = 0; !r && i < observed->route_count; i++)
+		if (!same_route(desired, &at, &observed->routes[i]))
+			r = add_route_step(plan, STEP_ROUTE_DELETE, &observed->routes[i]);
+	return r;
 }
 
 static int plan_rules(struct plan *plan, enum step_type type, const struct kstate *have,
@@ -297,7 +328,7 @@ int plan_make(const struct kstate *desired, const struct kstate *observed, struc
 	int r = plan_sysctls(&plan, desired, observed);
 
 	if (!r)
-		r = plan_routes(&plan, STEP_ROUTE_SET, desired, observed, true);
+		r = plan_route_additions(&plan, desired, observed);
 	if (!r)
 		r = plan_rules(&plan, STEP_IPRULE_ADD, desired, observed);
 	if (!r)
@@ -305,7 +336,7 @@ int plan_make(const struct kstate *desired, const struct kstate *observed, struc
 	if (!r)
 		r = plan_rules(&plan, STEP_IPRULE_DELETE, observed, desired);
 	if (!r)
-		r = plan_routes(&plan, STEP_ROUTE_DELETE, observed, desired, false);
+		r = plan_route_removals(&plan, desired, observed);
 	if (r) {
 		plan_done(&plan);
 		return r;

@@ -102,6 +102,14 @@ def test_two_thousand_forwards(api):
     assert len(items) == 2000 and all(i["state"]["live"] for i in items)
 
 
+def test_a_gateway_is_not_found_through_the_route_that_it_replaces(api):
+    """Without a gateway, the uplink's table has every address on its link."""
+    made = api.post("/uplinks", {**UPLINK, "gateway": None}).expect(201)
+    api.patch(f"/uplinks/{made['id']}", {"gateway": "203.0.113.77"}).expect(502)
+    assert api.get(f"/uplinks/{made['id']}").expect(200)["gateway"] is None
+    assert api.get("/status").expect(200)["kernel"]["in_sync"] is True
+
+
 def test_what_the_kernel_refuses_is_not_kept(router, api):
     """A gateway that is not on the link: only the kernel knows."""
     api.put("/config", {"uplinks": [UPLINK], "networks": [NETWORK]}).expect(200)
