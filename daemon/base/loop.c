@@ -20,7 +20,7 @@ enum { BATCH_MAX = 64 }; /* events fetched at once; the rest comes in the next t
  * removed one, so its memory goes only when the batch is done.
  */
 struct watch {
-	struct loop *loop; /* NULL: the loop is gone */
+	struct loop *loop;          /* NULL: the loop is gone */
 	struct watch *next, **link; /* link only in `watches` */
 	int fd;
 	uint32_t events;
