@@ -355,7 +355,7 @@ static int run(const struct options *options)
 {
 	uint16_t ports[EDGE_LISTEN_MAX] = { 0 };
 	char directory[PATH_MAX], socket_directory[PATH_MAX];
-	struct stat owner, ignored;
+	struct stat owner = { 0 }, ignored;
 	struct edge *edge = NULL;
 	struct err err;
 
