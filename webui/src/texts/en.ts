@@ -289,7 +289,7 @@ export const en = {
 	"settings.admin": "This page can be reached from the internet",
 	"settings.admin.help": "Leave it off unless you know why. A VPN is the better way in.",
 	"settings.history": "Revisions to keep",
-	"settings.history.help": "Every change is a revision that can be looked up.",
+	"settings.history.help": "Every change is kept in the database as a numbered revision.",
 
 	// --- devices that were found ---
 	"detected.title": "Which side is which?",
