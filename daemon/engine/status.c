@@ -13,13 +13,6 @@ enum {
 	COUNTERS_EVERY_MS = 15000, /* so that "last" is never further off than this */
 };
 
-static json_t *time_to_json(int64_t at)
-{
-	char text[TIME_TEXT_MAX];
-
-	return at ? json_string(time_format(at, text)) : json_null();
-}
-
 json_t *engine_kernel_status(const struct engine *engine)
 {
 	json_t *failures = json_array();

@@ -287,6 +287,7 @@ unsigned ports_count(const struct ports *ports);
 enum { TIME_TEXT_MAX = 21 };
 int time_parse(const char *text, int64_t *ret_time); /* 0 or -EINVAL */
 const char *time_format(int64_t time, char text[TIME_TEXT_MAX]);
+json_t *time_to_json(int64_t time); /* null for 0: never, none */
 
 /* True if the forward is meant for the uplink: enabled is not looked at. */
 bool forward_on_uplink(const struct forward *forward, const char *uplink_name);

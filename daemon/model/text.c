@@ -337,3 +337,10 @@ const char *time_format(int64_t time, char text[TIME_TEXT_MAX])
 		 (unsigned)(seconds / 60 % 60), (unsigned)(seconds % 60));
 	return text;
 }
+
+json_t *time_to_json(int64_t time)
+{
+	char text[TIME_TEXT_MAX];
+
+	return time ? json_string(time_format(time, text)) : json_null();
+}

@@ -13,7 +13,7 @@ static json_t *forward_counters(struct engine *engine, uint32_t id)
 
 	engine_forward_counters(engine, id, &counters);
 	return json_pack("{s:I, s:o}", "connections", (json_int_t)counters.connections, "last",
-			 json_time(counters.last));
+			 time_to_json(counters.last));
 }
 
 /* What a GET of the object answers. */

@@ -182,8 +182,6 @@ json_t *merge_patch(const struct fields *fields, const json_t *target, const jso
 
 json_t *object_state(const struct engine *engine, const struct object *object);
 json_t *uplink_state(const struct engine *engine, const struct uplink *uplink);
-/* RFC 3339 in UTC; null for 0. */
-json_t *json_time(int64_t seconds);
 
 /* --- page.c --- */
 

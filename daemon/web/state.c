@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is observed of an object, beside what was decided about it. */
 #include <string.h>
-#include <time.h>
 
 #include "web/request.h"
-
-json_t *json_time(int64_t seconds)
-{
-	time_t time = (time_t)seconds;
-	char text[32];
-	struct tm tm;
-
-	if (seconds == 0 || !gmtime_r(&time, &tm) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
-		return json_null();
-	return json_string(text);
-}
 
 static json_t *json_ip(const struct ip *ip)
 {
@@ -56,7 +44,7 @@ json_t *uplink_state(const struct engine *engine, const struct uplink *uplink)
 			 json_word(live.why_down), "addresses", addresses, "gateway", json_ip(&live.gateway4),
 			 "gateway6", json_ip(&live.gateway6), "mark", mark, "table", (json_int_t)live.table,
 			 "loss_percent", "latency_ms", "since",
-			 json_time(engine_uplink_since(engine, uplink->object.id)));
+			 time_to_json(engine_uplink_since(engine, uplink->object.id)));
 }
 
 /* --- forwards --- */
