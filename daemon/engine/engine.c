@@ -530,7 +530,8 @@ static void forget_uplinks(struct engine *engine)
 
 /*
  * The revision is written, then the kernel is asked, then the revision becomes durable: whichever
- * of the three fails, the other two are as before. A crash in between leaves the old revision, and the next start mends the kernel.
+ * of the three fails, the other two are as before. A crash in between leaves the old revision, and
+ * the next start mends the kernel.
  */
 static int commit(struct engine *engine, struct config *next, const struct changes *changes,
 		  const struct change_request *request, struct err *err)

@@ -70,16 +70,20 @@ static unsigned next_port(struct port_walk *walk)
 	return port;
 }
 
+static void guard_name(char name[KNAME_MAX], const struct forward *forward)
+{
+	snprintf(name, KNAME_MAX, "guard_%u", forward->object.id);
+}
+
 static void add_ports(struct compiler *c, const struct forward *forward, const struct family_words *family,
 		      uint32_t uplink, uint8_t protocol)
 {
 	struct port_walk outside = { .ports = &forward->external_ports };
-	struct port_walk inside = { .ports = forward->internal_ports.count ? &forward->internal_ports :
-									     &forward->external_ports };
+	struct port_walk inside = { .ports = forward_internal_ports(forward) };
 	unsigned address_size = ip_size(family->af);
 	char chain[KNAME_MAX];
 
-	snprintf(chain, sizeof(chain), "guard_%u", forward->object.id);
+	guard_name(chain, forward);
 	for (unsigned left = ports_count(&forward->external_ports); left; left--) {
 		uint8_t key[KKEY_MAX] = { protocol }, data[KDATA_MAX] = { 0 };
 
@@ -104,7 +108,7 @@ static void add_portless(struct compiler *c, const struct forward *forward, cons
 		 forward->internal_address.bytes, forward->object.name, forward->object.id);
 	if (!is_guarded(forward))
 		return;
-	snprintf(chain, sizeof(chain), "guard_%u", forward->object.id);
+	guard_name(chain, forward);
 	compiler_add_jump(c, forward_map(c, "portless_guards", family, uplink, false, true), key, chain,
 			  forward->object.name);
 }
@@ -126,7 +130,7 @@ static void add_guard(struct compiler *c, const struct forward *forward, const s
 {
 	char name[KNAME_MAX], set[KNAME_MAX];
 
-	snprintf(name, sizeof(name), "guard_%u", forward->object.id);
+	guard_name(name, forward);
 	struct kchain *chain = kstate_add_chain(c->state, name, NULL);
 
 	if (!forward->hairpin && lan) {
@@ -144,8 +148,7 @@ static void add_guard(struct compiler *c, const struct forward *forward, const s
 static void add_source_rewrite(struct compiler *c, const struct forward *forward,
 			       const struct family_words *family)
 {
-	const struct ports *ports = forward->internal_ports.count ? &forward->internal_ports :
-								    &forward->external_ports;
+	const struct ports *ports = forward_internal_ports(forward);
 	unsigned address_size = ip_size(family->af);
 
 	for (unsigned i = 0; i < forward->protocols.count; i++) {

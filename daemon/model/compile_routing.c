@@ -123,8 +123,9 @@ void compile_sysctls(struct compiler *c)
 		if (!live->uplink->enabled || !live->link)
 			continue;
 		/*
-		 * Strict reverse-path checks drop what arrives by any but the main default route. Loose ones need some
-		 * route back: with the mark they see the uplink's own, even where the main table has no default route.
+		 * Strict reverse-path checks drop what arrives by any but the main default route. Loose
+		 * ones need some route back: with the mark they see the uplink's own, even where the main
+		 * table has no default route.
 		 */
 		add_device_sysctl(c, "ipv4", live->link->name, "rp_filter", 2);
 		add_device_sysctl(c, "ipv4", live->link->name, "src_valid_mark", 1);

@@ -306,6 +306,11 @@ int config_remove(struct config *config, enum kind kind, uint32_t id)
 	return 0;
 }
 
+const struct ports *forward_internal_ports(const struct forward *forward)
+{
+	return forward->internal_ports.count ? &forward->internal_ports : &forward->external_ports;
+}
+
 bool forward_on_uplink(const struct forward *forward, const char *uplink_name)
 {
 	return forward->uplinks.count == 0 || names_hold(&forward->uplinks, uplink_name);

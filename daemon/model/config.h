@@ -289,6 +289,9 @@ int time_parse(const char *text, int64_t *ret_time); /* 0 or -EINVAL */
 const char *time_format(int64_t time, char text[TIME_TEXT_MAX]);
 json_t *time_to_json(int64_t time); /* null for 0: never, none */
 
+/* The ports at the backend, in step with the external ones: the same if none are given. */
+const struct ports *forward_internal_ports(const struct forward *forward);
+
 /* True if the forward is meant for the uplink: enabled is not looked at. */
 bool forward_on_uplink(const struct forward *forward, const char *uplink_name);
 

@@ -162,9 +162,9 @@ static bool left_behind(const struct judge *judge, const struct flow *flow)
 }
 
 /*
- * The answer of a service of the router's own to a client whose port became a forward meanwhile. It was in flight when the
- * client's entry was deleted, has made one of its own, and would keep the client from the forward as long as it talks.
- * UDP only: a TCP answer makes no entry.
+ * The answer of a service of the router's own to a client whose port became a forward meanwhile. It was
+ * in flight when the client's entry was deleted, has made one of its own, and would keep the client from
+ * the forward as long as it talks. UDP only: a TCP answer makes no entry.
  */
 static bool shadows_from_inside(const struct judge *judge, const struct flow *flow)
 {

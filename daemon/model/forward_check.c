@@ -286,11 +286,6 @@ static int compare_targets(const void *a, const void *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static const struct ports *internal_ports(const struct forward *forward)
-{
-	return forward->internal_ports.count ? &forward->internal_ports : &forward->external_ports;
-}
-
 static struct target *collect_targets(const struct object_list *forwards, unsigned *ret_count)
 {
 	unsigned count = 0, size = 0;
@@ -298,7 +293,7 @@ static struct target *collect_targets(const struct object_list *forwards, unsign
 
 	for (unsigned i = 0; i < forwards->count; i++)
 		size += forward_at(forwards, i)->protocols.count *
-			range_count(internal_ports(forward_at(forwards, i)));
+			range_count(forward_internal_ports(forward_at(forwards, i)));
 	targets = calloc(size + 1, sizeof(*targets));
 	if (!targets)
 		return NULL;
@@ -308,11 +303,11 @@ static struct target *collect_targets(const struct object_list *forwards, unsign
 		if (!forward->enabled)
 			continue;
 		for (unsigned p = 0; p < forward->protocols.count; p++)
-			for (unsigned r = 0; r < range_count(internal_ports(forward)); r++)
+			for (unsigned r = 0; r < range_count(forward_internal_ports(forward)); r++)
 				targets[count++] = (struct target){
 					.address = &forward->internal_address,
 					.protocol = forward->protocols.items[p],
-					.range = range_at(internal_ports(forward), r),
+					.range = range_at(forward_internal_ports(forward), r),
 					.index = i,
 				};
 	}

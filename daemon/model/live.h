@@ -21,7 +21,6 @@ struct environment {
 /* The mark: bits 24..30 the uplink's number, bit 31 "let in by us". */
 #define MARK_LET_IN      0x80000000u
 #define MARK_UPLINK_MASK 0x7f000000u
-#define MARK_MASK        0xff000000u
 #define MARK_UPLINK(id)  ((uint32_t)(id) << 24)
 
 /* An uplink as it stands: what state in the API shows and compile() acts on. */
@@ -39,7 +38,7 @@ struct uplink_live {
 void uplink_resolve(const struct config *config, const struct uplink *uplink, const struct links *links,
 		    struct uplink_live *ret_live);
 
-/* True for the addresses of an uplink's device that forwards listen on: global, or private, but not link-local. */
+/* True for the addresses of a device that forwards listen on: global or private, but not link-local. */
 bool uplink_address_counts(const struct link_address *address);
 
 /* True unless the forward is switched off or has expired. */
@@ -50,8 +49,8 @@ bool forward_listens_on(const struct forward *forward, const struct link_address
 /* Whether, and why not, the forward can carry packets now (see "state" in the API). */
 struct forward_live {
 	bool live;
-	const char *
-		why_not; /* NULL when live; a message key: "disabled", "expired", "uplink-unknown", "uplink-down" */
+	/* NULL when live; else "disabled", "expired", "uplink-unknown" or "uplink-down" */
+	const char *why_not;
 };
 void forward_resolve(const struct config *config, const struct forward *forward, const struct links *links,
 		     const struct environment *environment, struct forward_live *ret_live);
