@@ -12,7 +12,7 @@
 #include "model/compile.h"
 
 enum { RETRY_FIRST_S = 1, RETRY_LAST_S = 60 };
-enum { WATCH_EVERY_MS = 2000, SWEEP_AGAIN_MS = 50, SWEEPS_MAX = 8 };
+enum { WATCH_EVERY_MS = 2000 };
 /* See rest(). */
 enum { QUICK_MS = 10, QUARREL_FIRST_MS = 16, QUARREL_LAST_MS = 2048, CALM_MS = 10000 };
 
@@ -118,47 +118,6 @@ static int make_desired(struct engine *engine, const struct config *config, stru
 
 /* --- applying --- */
 
-static bool flow_stale(void *arg, const struct flow *flow)
-{
-	struct engine *engine = arg;
-
-	if (!engine->desired || !flow_is_stale(engine->config, &engine->links, engine->desired, flow))
-		return false;
-	engine->stale_flows++;
-	return true;
-}
-
-static void search_flows(struct engine *engine)
-{
-	int r = engine->kernel->ops->sweep_flows(engine->kernel, flow_stale, engine);
-
-	if (r < 0)
-		log_warning("connection tracking cannot be searched for stale flows: %s", strerror(-r));
-}
-
-/*
- * A packet that was on its way while its entry was deleted may have made a stale one again. So one more search
- * follows each that found something, ever later, until none does.
- */
-static void sweep_again(void *arg)
-{
-	struct engine *engine = arg;
-
-	if (!engine->stale_flows || engine->sweeps == SWEEPS_MAX)
-		return;
-	engine->stale_flows = 0;
-	search_flows(engine);
-	timer_start(engine->sweep_again, (uint64_t)SWEEP_AGAIN_MS << engine->sweeps++);
-}
-
-static void sweep(struct engine *engine)
-{
-	engine->stale_flows = 0;
-	engine->sweeps = 0;
-	search_flows(engine);
-	timer_start(engine->sweep_again, SWEEP_AGAIN_MS);
-}
-
 static void describe(const struct step_failure *failure, struct refusal *refusal)
 {
 	struct buf text;
@@ -223,27 +182,6 @@ static void schedule_retry(struct engine *engine)
 			engine->retry_s = engine->retry_s * 2 < RETRY_LAST_S ? engine->retry_s * 2 :
 									       RETRY_LAST_S;
 	}
-}
-
-static void schedule_expiry(struct engine *engine)
-{
-	enum { CHECK_AGAIN_S = 3600 }; /* the clock may be set meanwhile */
-	const struct object_list *forwards = &engine->config->lists[KIND_FORWARD];
-	int64_t now = engine_now(), next = 0;
-
-	for (unsigned i = 0; i < forwards->count; i++) {
-		const struct forward *forward = (const struct forward *)forwards->items[i];
-
-		if (forward->enabled && forward->expires_at > now && (!next || forward->expires_at < next))
-			next = forward->expires_at;
-	}
-	if (!next) {
-		timer_stop(engine->expiry);
-		return;
-	}
-	int64_t wait_s = next - now < CHECK_AGAIN_S ? next - now : CHECK_AGAIN_S;
-
-	timer_start(engine->expiry, (uint64_t)wait_s * 1000);
 }
 
 /*
@@ -375,8 +313,8 @@ static void reconcile(struct engine *engine)
 		log_warning("somebody changed what is ours in the kernel; mended with %u steps", steps);
 	}
 	if (steps || (what & KERNEL_LINKS))
-		sweep(engine);
-	schedule_expiry(engine);
+		flows_search(engine);
+	schedule_next(engine);
 	rest(engine, began_ms, mended);
 }
 
@@ -448,10 +386,9 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 		engine->kernel = options->kernel(options->kernel_arg, &events);
 	r = -ENOMEM;
 	if (timer_new(loop, on_timer, engine, &engine->retry) < 0 ||
-	    timer_new(loop, on_timer, engine, &engine->expiry) < 0 ||
 	    timer_new(loop, on_rested, engine, &engine->resting) < 0 ||
-	    timer_new(loop, on_watching, engine, &engine->watching) < 0 ||
-	    timer_new(loop, sweep_again, engine, &engine->sweep_again) < 0 || counters_start(engine) < 0 ||
+	    timer_new(loop, on_watching, engine, &engine->watching) < 0 || flows_start(engine) < 0 ||
+	    schedule_start(engine, on_timer) < 0 || counters_start(engine) < 0 ||
 	    loop_add_step(loop, before_sleep, engine) < 0) {
 		err_set(err, ERR_INTERNAL, "out of memory");
 		goto fail;
@@ -473,11 +410,11 @@ void engine_free(struct engine *engine)
 	if (engine->kernel)
 		engine->kernel->ops->free(engine->kernel);
 	counters_stop(engine);
+	flows_stop(engine);
+	schedule_stop(engine);
 	timer_free(engine->retry);
-	timer_free(engine->expiry);
 	timer_free(engine->resting);
 	timer_free(engine->watching);
-	timer_free(engine->sweep_again);
 	set_observed(engine, NULL);
 	set_desired(engine, NULL);
 	links_done(&engine->links);
@@ -583,8 +520,8 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 			 request->author);
 		forget_uplinks(engine);
 		note_uplinks(engine);
-		sweep(engine);
-		schedule_expiry(engine);
+		flows_search(engine);
+		schedule_next(engine);
 	}
 	changes_done(&changes);
 	return r;

@@ -66,6 +66,16 @@ struct engine {
 
 int64_t engine_now(void); /* seconds since the epoch */
 
+/* flows.c: stale connections are searched for, and deleted, a piece per turn of the loop. */
+int flows_start(struct engine *engine);
+void flows_stop(struct engine *engine);
+void flows_search(struct engine *engine);
+
+/* schedule.c: `due` is called, with the engine, when a forward begins or ends by the clock. */
+int schedule_start(struct engine *engine, void (*due)(void *arg));
+void schedule_stop(struct engine *engine);
+void schedule_next(struct engine *engine); /* after each change of the configuration */
+
 /* status.c */
 int counters_start(struct engine *engine);
 void counters_stop(struct engine *engine);

@@ -132,6 +132,17 @@ struct uplink {
 	struct health *health; /* NULL: link state only */
 };
 
+/* A weekly window in the router's local time, from minute `from` of each of the days until minute `to`. */
+struct window {
+	uint8_t days;      /* bit 0 Monday ... bit 6 Sunday */
+	uint16_t from, to; /* minutes since midnight; to <= from: until then on the next day; 1440 is 24:00 */
+};
+
+struct schedule {
+	unsigned count; /* 0: always */
+	struct window *items;
+};
+
 struct forward {
 	struct object object;
 	bool enabled;
@@ -140,12 +151,21 @@ struct forward {
 	struct names uplinks;        /* empty: all */
 	struct ports external_ports; /* empty: protocols without ports */
 	struct ip internal_address;
+	/*
+	 * 0: the address is the backend's. Else ("::1:2:3:4/-64") its last so many bits are, under whatever
+	 * prefixes the devices of its network have now.
+	 */
+	uint8_t suffix_bits;
+	char *internal_network;      /* with suffix_bits: the network whose prefixes count; NULL: any */
+	bool pinhole;                /* let in to the backend's own address, without translation */
 	struct ports internal_ports; /* empty: the same ports; else as many as external ones */
 	struct prefixes sources;     /* empty: everyone */
 	bool hairpin;
 	enum backend_sees backend_sees;
 	char *comment;
 	int64_t expires_at; /* seconds since the epoch; 0: never */
+	struct schedule schedule;
+	bool log; /* new connections are written to the kernel's log */
 };
 
 struct redirect {

@@ -77,6 +77,15 @@ bool forward_in_force(const struct forward *forward, const struct environment *e
 	return forward->enabled && (!forward->expires_at || forward->expires_at > environment->now);
 }
 
+unsigned forward_backends(const struct config *config, const struct forward *forward,
+			  const struct links *links, struct ip ret_backends[BACKENDS_MAX])
+{
+	(void)config;
+	(void)links;
+	ret_backends[0] = forward->internal_address;
+	return 1;
+}
+
 bool forward_listens_on(const struct forward *forward, const struct link_address *address)
 {
 	uint8_t family = forward->family == FAMILY_IPV6 ? AF_INET6 : AF_INET;

@@ -12,8 +12,9 @@
 
 /* What matters beside configuration and links. */
 struct environment {
-	int64_t now; /* seconds since the epoch, for expires_at */
-	bool fw4;    /* OpenWrt's firewall has its table in the kernel */
+	int64_t now;          /* seconds since the epoch, for expires_at */
+	unsigned week_minute; /* since Monday 00:00, local time, for schedules */
+	bool fw4;             /* OpenWrt's firewall has its table in the kernel */
 	unsigned admin_port_count;
 	uint16_t admin_ports[8]; /* where the admin page listens */
 };
@@ -41,7 +42,15 @@ void uplink_resolve(const struct config *config, const struct uplink *uplink, co
 /* True for the addresses of a device that forwards listen on: global or private, but not link-local. */
 bool uplink_address_counts(const struct link_address *address);
 
-/* True unless the forward is switched off or has expired. */
+/*
+ * Where the forward leads now: one address, or for a host suffix one for each fitting prefix of its
+ * network's devices (at most BACKENDS_MAX; the first is the one to translate to). Returns how many.
+ */
+enum { BACKENDS_MAX = 8 };
+unsigned forward_backends(const struct config *config, const struct forward *forward,
+			  const struct links *links, struct ip ret_backends[BACKENDS_MAX]);
+
+/* True unless the forward is switched off, has expired or is outside its schedule. */
 bool forward_in_force(const struct forward *forward, const struct environment *environment);
 /* True if an enabled uplink's address is one that the forward answers on: of its family, not link-local. */
 bool forward_listens_on(const struct forward *forward, const struct link_address *address);
@@ -49,7 +58,7 @@ bool forward_listens_on(const struct forward *forward, const struct link_address
 /* Whether, and why not, the forward can carry packets now (see "state" in the API). */
 struct forward_live {
 	bool live;
-	/* NULL when live; else "disabled", "expired", "uplink-unknown" or "uplink-down" */
+	/* NULL when live; else "disabled", "expired", "scheduled", "no-prefix", "uplink-unknown" or "uplink-down" */
 	const char *why_not;
 };
 void forward_resolve(const struct config *config, const struct forward *forward, const struct links *links,
