@@ -14,6 +14,14 @@ const struct link *links_find(const struct links *links, const char *name)
 	return NULL;
 }
 
+bool link_has(const struct link *link, const struct ip *address)
+{
+	for (unsigned i = 0; i < link->address_count; i++)
+		if (ip_compare(&link->addresses[i].address, address) == 0)
+			return true;
+	return false;
+}
+
 void links_done(struct links *links)
 {
 	for (unsigned i = 0; i < links->count; i++)

@@ -39,6 +39,8 @@ struct links {
 };
 
 const struct link *links_find(const struct links *links, const char *name);
+/* True if one of its addresses is this one. */
+bool link_has(const struct link *link, const struct ip *address);
 void links_done(struct links *links);
 
 /* From the JSON of golden tests: [{"name", "index", "up", "addresses": ["192.0.2.1/24"], "gateway4": ...}]. */
