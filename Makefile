@@ -135,6 +135,20 @@ test: deps
 	echo; echo "make test: unit and golden tests $$unit, API, network and page tests $$page"; \
 	[ $$unit$$page = passedpassed ]
 
+# What the measuring programs of tests/bench need beside the daemon.
+BENCH := $(patsubst tests/bench/%.c,$(OUT)/%,$(wildcard tests/bench/*.c))
+
+$(BENCH): $(OUT)/%: $(OUT)/obj/tests/bench/%.o
+	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^)
+
+bench-programs: $(BENCH)
+
+bench: deps
+	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_BENCH)'
+	@$(MAKE) $(PARALLEL) all bench-programs
+	PORTICO_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(ONLY) $(if $(QUICK),--quick) \
+		--json $(abspath $(BUILD))/bench.json
+
 demo: deps
 	@$(MAKE) $(PARALLEL) all
 	PORTICO_BUILD=$(abspath $(BUILD)) ONESHOT=$(ONESHOT) tests/lab/demo
@@ -144,6 +158,7 @@ demo: deps
 DEPS_BUILD := build-essential pkg-config libmicrohttpd-dev libnl-3-dev libnl-route-3-dev libnl-nf-3-dev \
 	libnftnl-dev libmnl-dev libmbedtls-dev libsqlite3-dev libjansson-dev libcap-dev ca-certificates
 DEPS_TEST  := libcmocka-dev nftables iproute2 conntrack chromium python3 python3-pytest python3-jsonschema
+DEPS_BENCH := iptables socat haproxy strace
 NODE       := $(if $(shell command -v npm),,nodejs npm)
 
 # One after the other: npm may be among the packages.
@@ -151,10 +166,11 @@ deps:
 	@$(MAKE) --no-print-directory deps-packages
 	@$(MAKE) --no-print-directory deps-users webui/node_modules/.package-lock.json
 
+deps-packages: WANTED ?= $(DEPS_BUILD) $(DEPS_TEST) $(NODE)
 deps-packages:
 	@command -v dpkg-query >/dev/null || { \
-		echo "Not Debian: you need what these packages are called here: $(DEPS_BUILD) $(DEPS_TEST)"; exit 0; }; \
-	missing=; for p in $(DEPS_BUILD) $(DEPS_TEST) $(NODE); do \
+		echo "Not Debian: you need what these packages are called here: $(WANTED)"; exit 0; }; \
+	missing=; for p in $(WANTED); do \
 		dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; \
 	done; \
 	[ -z "$$missing" ] || { export DEBIAN_FRONTEND=noninteractive; \
@@ -207,10 +223,11 @@ help:
 	@echo 'make deps      install what is needed to build and test (Debian 12, as root)'
 	@echo 'make check     unit and golden tests: seconds, no privilege'
 	@echo 'make test      everything, with real packets and a browser (as root)'
+	@echo 'make bench     what it costs, beside others (as root); QUICK=1: in a minute; ONLY="newflow ...": parts of it'
 	@echo 'make demo      the five situations in a lab of network namespaces; ONESHOT=1 ends by itself'
 	@echo 'make install   DESTDIR, PREFIX=/usr'
 	@echo 'make lint      clang-format, clang-tidy, cppcheck'
 	@echo 'make check-mbedtls3 MBEDTLS3_INCLUDE=dir   compiles against mbedTLS 3.6'
 	@echo 'make clean'
 
-.PHONY: all check run-checks drivers test demo deps deps-packages deps-users install lint check-mbedtls3 clean help
+.PHONY: all check run-checks drivers test bench bench-programs demo deps deps-packages deps-users install lint check-mbedtls3 clean help
