@@ -3,8 +3,8 @@
 #define PORTICO_BASE_WORKER_H
 
 /*
- * One thread for slow pure computations (password hashes), so that they never
- * stand in the loop's way. Jobs run in order; the result comes back as a
+ * A thread for what is slow (password hashes, long system calls), so that it never
+ * stands in the loop's way. Jobs run in order; the result comes back as a
  * callback on the loop.
  */
 

@@ -8,19 +8,21 @@
 
 enum { SWEEP_AGAIN_MS = 50, SWEEPS_MAX = 8 };
 
-static bool flow_stale(void *arg, const struct flow *flow)
+static enum flow_fate judge(void *arg, const struct flow *flow)
 {
 	struct engine *engine = arg;
+	enum flow_fate fate = FLOW_STAYS;
 
-	if (!engine->desired || !flow_is_stale(engine->config, &engine->links, engine->desired, flow))
-		return false;
-	engine->stale_flows++;
-	return true;
+	if (engine->desired)
+		fate = flow_fate(engine->config, &engine->links, engine->desired, flow);
+	if (fate != FLOW_STAYS)
+		engine->stale_flows++;
+	return fate;
 }
 
 static void search_flows(struct engine *engine)
 {
-	int r = engine->kernel->ops->sweep_flows(engine->kernel, flow_stale, engine);
+	int r = engine->kernel->ops->sweep_flows(engine->kernel, judge, engine);
 
 	if (r < 0)
 		log_warning("connection tracking cannot be searched for stale flows: %s", strerror(-r));

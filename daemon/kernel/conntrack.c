@@ -1,31 +1,46 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "kernel/conntrack.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "base/log.h"
+#include "base/worker.h"
 #include "kernel/attr.h"
+#include "model/live.h"
 
 enum {
-	PIECES_PER_TURN = 4, /* of the dump, each of at most 32 KiB: some 150 entries */
-	RESTARTS_MAX = 3,    /* after lost messages */
+	PIECE_MESSAGES_MAX = NETLINK_RECEIVE_MAX /
+			     NLMSG_HDRLEN, /* of at most 32 KiB as it is: some 150 entries */
+	RESTARTS_MAX = 3,                  /* after lost messages */
 };
 
+/*
+ * The kernel looks through its whole table inside our system calls, so these are made by a thread: it fetches
+ * a piece of the table, the loop judges it, the thread carries that out and fetches the next. What is below
+ * `running` is the thread's while it has a job, and the loop's otherwise.
+ */
 struct sweep {
-	struct loop *loop;
-	struct netlink *commands;
-	struct netlink nl; /* the dump; a socket of its own, as it stays open between turns */
-	struct watch *watch;
-	bool (*stale)(void *arg, const struct flow *flow);
+	struct worker *worker; /* NULL: nothing was searched for yet */
+	struct timer *resting; /* searches follow each other no faster than they go */
+	enum flow_fate (*judge)(void *arg, const struct flow *flow);
 	void *arg;
+	struct loop *loop;
 	bool running, again;
-	unsigned restarts, deleted;
+
+	struct netlink dump, commands;
+	bool requested, complete; /* the dump; everything of it has come */
+	unsigned char *piece;
+	int length;                        /* of the piece, or why there is none */
+	uint8_t fates[PIECE_MESSAGES_MAX]; /* enum flow_fate of each message in the piece */
+	int refused;                       /* the first change that the kernel refused */
+	unsigned restarts, deleted, ended;
+	uint64_t began_ms;
 };
 
 static uint16_t message_type(unsigned type)
@@ -101,30 +116,75 @@ static bool copy_attr(struct nl_msg *msg, struct nlattr *attr)
 	return !attr || nla_put(msg, attr->nla_type, nla_len(attr), nla_data(attr)) >= 0;
 }
 
-/*
- * Deletes the entry of this message: its tuple, zone and id as they came. A
- * deletion without a tuple would empty the whole table, so there is none.
- */
-static int delete_entry(struct netlink *commands, struct nlmsghdr *hdr)
+/* A request about the entry of this message: its tuple and zone as they came. NULL: out of memory, or none. */
+static struct nl_msg *entry_message(unsigned type, struct nlmsghdr *hdr, bool with_id)
 {
 	const struct nfgenmsg *header = nlmsg_data(hdr);
 	struct nlattr *tb[CTA_MAX + 1];
 
+	/* A deletion without a tuple would empty the whole table. */
 	if (nlmsg_parse(hdr, sizeof(*header), tb, CTA_MAX, NULL) < 0 || !tb[CTA_TUPLE_ORIG])
-		return -EINVAL;
-	struct nl_msg *msg = message(IPCTNL_MSG_CT_DELETE, 0, header->nfgen_family);
+		return NULL;
+	struct nl_msg *msg = message(type, 0, header->nfgen_family);
 
 	if (msg && (!copy_attr(msg, tb[CTA_TUPLE_ORIG]) || !copy_attr(msg, tb[CTA_ZONE]) ||
-		    !copy_attr(msg, tb[CTA_ID]))) {
+		    (with_id && !copy_attr(msg, tb[CTA_ID])))) {
 		nlmsg_free(msg);
 		msg = NULL;
 	}
-	int r = netlink_request(commands, msg, NULL);
-
-	return r == -ENOENT ? 0 : r;
+	return msg;
 }
 
-/* --- the walk --- */
+static int delete_entry(struct netlink *commands, struct nlmsghdr *hdr)
+{
+	return netlink_request(commands, entry_message(IPCTNL_MSG_CT_DELETE, hdr, true), NULL);
+}
+
+/* The table sees to the rest. The entry stays: without it the next packet would begin a connection of its own. */
+static int end_entry(struct netlink *commands, struct nlmsghdr *hdr)
+{
+	struct nl_msg *msg = entry_message(IPCTNL_MSG_CT_NEW, hdr, false);
+
+	if (msg && (nla_put_u32(msg, CTA_MARK, htonl(MARK_ENDED)) < 0 ||
+		    nla_put_u32(msg, CTA_MARK_MASK, htonl(MARK_UPLINK_MASK)) < 0)) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	return netlink_request(commands, msg, NULL);
+}
+
+/* --- on the thread --- */
+
+static void note_refusal(struct sweep *sweep, int error, unsigned *count)
+{
+	if (!error)
+		(*count)++;
+	else if (error != -ENOENT && !sweep->refused) /* it may have ended by itself */
+		sweep->refused = error;
+}
+
+/* What the loop has decided about the piece. */
+static void carry_out(struct sweep *sweep)
+{
+	struct nlmsghdr *hdr = (struct nlmsghdr *)sweep->piece;
+	int left = sweep->length;
+
+	for (unsigned i = 0; i < PIECE_MESSAGES_MAX && nlmsg_ok(hdr, left); i++) {
+		switch ((enum flow_fate)sweep->fates[i]) {
+		case FLOW_STAYS:
+			break;
+		case FLOW_IS_DELETED:
+			note_refusal(sweep, delete_entry(&sweep->commands, hdr), &sweep->deleted);
+			break;
+		case FLOW_ENDS:
+			note_refusal(sweep, end_entry(&sweep->commands, hdr), &sweep->ended);
+			break;
+		}
+		hdr = nlmsg_next(hdr, &left);
+	}
+	free(sweep->piece);
+	sweep->piece = NULL;
+}
 
 static int request_dump(struct sweep *sweep)
 {
@@ -134,69 +194,74 @@ static int request_dump(struct sweep *sweep)
 		return -ENOMEM;
 	struct nlmsghdr *hdr = nlmsg_hdr(msg);
 
-	hdr->nlmsg_seq = ++sweep->nl.seq;
-	int r = netlink_send(&sweep->nl, hdr, hdr->nlmsg_len);
+	hdr->nlmsg_seq = ++sweep->dump.seq;
+	int r = netlink_send(&sweep->dump, hdr, hdr->nlmsg_len);
 
 	nlmsg_free(msg);
 	return r;
 }
 
-static void on_readable(void *arg, uint32_t events);
-
-/* A new socket for each walk: whatever is left of an earlier dump is gone with it. */
-static int begin(struct sweep *sweep)
+static void work(void *arg)
 {
-	int r = netlink_open(&sweep->nl, NETLINK_NETFILTER);
+	struct sweep *sweep = arg;
+	int r = 0;
 
-	if (!r)
-		r = watch_new(sweep->loop, netlink_fd(&sweep->nl), EPOLLIN, on_readable, sweep,
-			      &sweep->watch);
-	if (!r)
+	if (sweep->piece)
+		carry_out(sweep);
+	if (sweep->complete)
+		return;
+	if (!sweep->requested)
 		r = request_dump(sweep);
-	return r;
+	sweep->requested = true;
+	sweep->length = r ? r : netlink_receive_answer(&sweep->dump, &sweep->piece);
 }
 
-static void end(struct sweep *sweep)
+/* --- on the loop --- */
+
+static void warn(int error)
 {
-	watch_free(sweep->watch);
-	sweep->watch = NULL;
-	netlink_close(&sweep->nl);
+	log_warning("connection tracking could not be swept: %s%s", strerror(-error),
+		    error == -EINVAL || error == -EOPNOTSUPP ?
+			    " (module nf_conntrack_netlink missing? on OpenWrt: kmod-nf-conntrack-netlink)" :
+			    "");
+}
+
+static void close_walk(struct sweep *sweep)
+{
+	free(sweep->piece);
+	sweep->piece = NULL;
+	netlink_close(&sweep->dump);
+	netlink_close(&sweep->commands);
 }
 
 static void finish(struct sweep *sweep, int error)
 {
-	bool again = sweep->again;
+	uint64_t took_ms = loop_now_ms() - sweep->began_ms;
 
-	end(sweep);
+	close_walk(sweep);
 	sweep->running = false;
 	if (error == -ENOBUFS && sweep->restarts < RESTARTS_MAX) {
 		sweep->restarts++;
-		again = true;
+		sweep->again = true;
 	} else {
-		if (error)
-			log_warning(
-				"connection tracking could not be swept: %s%s", strerror(-error),
-				error == -EINVAL || error == -EOPNOTSUPP ?
-					" (module nf_conntrack_netlink missing? on OpenWrt: kmod-nf-conntrack-netlink)" :
-					"");
-		else if (sweep->deleted)
-			log_info("connection tracking: %u stale entries deleted", sweep->deleted);
+		if (error || sweep->refused)
+			warn(error ? error : sweep->refused);
+		if (sweep->deleted || sweep->ended)
+			log_info("connection tracking: %u stale entries deleted, %u connections ended",
+				 sweep->deleted, sweep->ended);
 		sweep->restarts = 0;
 	}
-	if (!again)
-		return;
-	int r = sweep_start(sweep, sweep->stale, sweep->arg);
-
-	if (r)
-		log_warning("connection tracking could not be swept: %s", strerror(-r));
+	if (sweep->again)
+		timer_start(sweep->resting, took_ms);
 }
 
-/* 0: go on; 1: done. */
-static int take_message(struct sweep *sweep, struct nlmsghdr *hdr)
+/* 0: go on; 1: that was the last. */
+static int judge_message(struct sweep *sweep, struct nlmsghdr *hdr, uint8_t *ret_fate)
 {
 	struct flow flow;
 
-	if (hdr->nlmsg_seq != sweep->nl.seq)
+	*ret_fate = FLOW_STAYS;
+	if (hdr->nlmsg_seq != sweep->dump.seq)
 		return 0;
 	if (hdr->nlmsg_type == NLMSG_DONE)
 		return 1;
@@ -207,74 +272,96 @@ static int take_message(struct sweep *sweep, struct nlmsghdr *hdr)
 		       error->error < 0                         ? error->error :
 								  1;
 	}
-	if (!conntrack_parse(hdr, &flow) || !sweep->stale(sweep->arg, &flow))
-		return 0;
-	int r = delete_entry(sweep->commands, hdr);
-
-	if (!r)
-		sweep->deleted++;
-	return r;
+	if (conntrack_parse(hdr, &flow))
+		*ret_fate = (uint8_t)sweep->judge(sweep->arg, &flow);
+	return 0;
 }
 
-static int take_piece(struct sweep *sweep)
+static int judge_piece(struct sweep *sweep)
 {
-	unsigned char *data;
-	int n = netlink_receive(&sweep->nl, &data), r = 0;
+	struct nlmsghdr *hdr = (struct nlmsghdr *)sweep->piece;
+	int left = sweep->length, r = 0;
 
-	if (n < 0)
-		return n;
-	struct nlmsghdr *hdr = (struct nlmsghdr *)data;
-
-	for (int left = n; !r && nlmsg_ok(hdr, left); hdr = nlmsg_next(hdr, &left))
-		r = take_message(sweep, hdr);
-	free(data);
+	memset(sweep->fates, FLOW_STAYS, sizeof(sweep->fates));
+	for (unsigned i = 0; !r && i < PIECE_MESSAGES_MAX && nlmsg_ok(hdr, left); i++) {
+		r = judge_message(sweep, hdr, &sweep->fates[i]);
+		hdr = nlmsg_next(hdr, &left);
+	}
 	return r;
 }
 
-static void on_readable(void *arg, uint32_t events)
+static void on_piece(void *arg)
 {
 	struct sweep *sweep = arg;
+	int r = 0;
 
-	(void)events;
-	for (unsigned i = 0; i < PIECES_PER_TURN; i++) {
-		int r = take_piece(sweep);
-
-		if (r == -EAGAIN)
-			return;
-		if (r) {
-			finish(sweep, r < 0 ? r : 0);
-			return;
-		}
+	if (sweep->complete) {
+		finish(sweep, 0);
+		return;
 	}
+	r = sweep->length < 0 ? sweep->length : judge_piece(sweep);
+	if (r > 0)
+		sweep->complete = true;
+	if (r >= 0)
+		r = worker_submit(sweep->worker, work, on_piece, sweep);
+	if (r < 0)
+		finish(sweep, r);
 }
 
-int sweep_start(struct sweep *sweep, bool (*stale)(void *arg, const struct flow *flow), void *arg)
+/* New sockets for each walk: whatever is left of an earlier dump is gone with it. */
+static int begin(struct sweep *sweep)
 {
-	sweep->stale = stale;
+	int r = sweep->worker ? 0 : worker_new(sweep->loop, &sweep->worker);
+
+	if (!r)
+		r = netlink_open(&sweep->dump, NETLINK_NETFILTER);
+	if (!r)
+		r = netlink_open(&sweep->commands, NETLINK_NETFILTER);
+	sweep->requested = sweep->complete = false;
+	sweep->refused = 0;
+	sweep->deleted = sweep->ended = 0;
+	sweep->began_ms = loop_now_ms();
+	return r ? r : worker_submit(sweep->worker, work, on_piece, sweep);
+}
+
+int sweep_start(struct sweep *sweep, enum flow_fate (*judge)(void *arg, const struct flow *flow), void *arg)
+{
+	sweep->judge = judge;
 	sweep->arg = arg;
-	if (sweep->running) {
-		sweep->again = true;
+	sweep->again = sweep->running || timer_running(sweep->resting);
+	if (sweep->again)
 		return 0;
-	}
-	sweep->again = false;
-	sweep->deleted = 0;
 	int r = begin(sweep);
 
 	if (r)
-		end(sweep);
+		close_walk(sweep);
 	else
 		sweep->running = true;
 	return r;
 }
 
-int sweep_new(struct loop *loop, struct netlink *commands, struct sweep **ret_sweep)
+static void on_rested(void *arg)
+{
+	struct sweep *sweep = arg;
+	int r = sweep_start(sweep, sweep->judge, sweep->arg);
+
+	if (r)
+		warn(r);
+}
+
+int sweep_new(struct loop *loop, struct sweep **ret_sweep)
 {
 	struct sweep *sweep = calloc(1, sizeof(*sweep));
 
 	if (!sweep)
 		return -ENOMEM;
+	int r = timer_new(loop, on_rested, sweep, &sweep->resting);
+
+	if (r) {
+		free(sweep);
+		return r;
+	}
 	sweep->loop = loop;
-	sweep->commands = commands;
 	*ret_sweep = sweep;
 	return 0;
 }
@@ -283,6 +370,8 @@ void sweep_free(struct sweep *sweep)
 {
 	if (!sweep)
 		return;
-	end(sweep);
+	worker_free(sweep->worker); /* the thread is done with the rest */
+	timer_free(sweep->resting);
+	close_walk(sweep);
 	free(sweep);
 }

@@ -282,9 +282,10 @@ static int read_counters(struct kernel *kernel, const struct kset *set,
 	return nft_read_counters(&real_of(kernel)->netfilter, set, fn, arg);
 }
 
-static int sweep_flows(struct kernel *kernel, bool (*stale)(void *arg, const struct flow *flow), void *arg)
+static int sweep_flows(struct kernel *kernel, enum flow_fate (*judge)(void *arg, const struct flow *flow),
+		       void *arg)
 {
-	return sweep_start(real_of(kernel)->sweep, stale, arg);
+	return sweep_start(real_of(kernel)->sweep, judge, arg);
 }
 
 static void free_real(struct kernel *kernel)
@@ -344,7 +345,7 @@ static int open_sockets(struct loop *loop, struct real *real)
 		r = timer_new(loop, report, real, &real->report);
 	}
 	if (!r)
-		r = sweep_new(loop, &real->netfilter, &real->sweep);
+		r = sweep_new(loop, &real->sweep);
 	if (!r)
 		r = open_events(loop, &real->route_events, NETLINK_ROUTE, route_groups,
 				sizeof(route_groups) / sizeof(route_groups[0]), on_route_event, real,

@@ -75,11 +75,11 @@ struct kernel_ops {
 			     void (*fn)(void *arg, const void *key, uint64_t packets), void *arg);
 	/*
 	 * Starts going through the connection-tracking table, a piece per turn
-	 * of the loop, and deletes what `stale` says true of. Called again
-	 * while it runs: starts over when done. `stale` is called until then, so its
+	 * of the loop, and does to each flow what `judge` says. Called again
+	 * while it runs: starts over when done. `judge` is called until then, so its
 	 * argument must live as long as the kernel.
 	 */
-	int (*sweep_flows)(struct kernel *kernel, bool (*stale)(void *arg, const struct flow *flow),
+	int (*sweep_flows)(struct kernel *kernel, enum flow_fate (*judge)(void *arg, const struct flow *flow),
 			   void *arg);
 	void (*free)(struct kernel *kernel);
 };

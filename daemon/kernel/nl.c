@@ -118,8 +118,7 @@ int netlink_receive(struct netlink *nl, unsigned char **ret_data)
 	}
 }
 
-/* As netlink_receive(), but waits up to a second for the first message; -ETIMEDOUT when none came. */
-static int receive_answer(struct netlink *nl, unsigned char **ret_data)
+int netlink_receive_answer(struct netlink *nl, unsigned char **ret_data)
 {
 	for (;;) {
 		int n = netlink_receive(nl, ret_data);
@@ -196,7 +195,8 @@ int netlink_transact(struct netlink *nl, const void *data, size_t length, uint32
 	/* Everything is queued already: after the answer, what is left says only why. */
 	for (;;) {
 		unsigned char *answer;
-		int n = collection.answered ? netlink_receive(nl, &answer) : receive_answer(nl, &answer);
+		int n = collection.answered ? netlink_receive(nl, &answer) :
+					      netlink_receive_answer(nl, &answer);
 
 		if (n == -EAGAIN && collection.answered)
 			return collection.error || !collection.lost ? collection.error : -ENOBUFS;
@@ -284,7 +284,7 @@ int netlink_dump(struct netlink *nl, struct nl_msg *msg, netlink_message_fn *fn,
 	nlmsg_free(msg);
 	while (!r && !dump.done) {
 		unsigned char *data;
-		int n = receive_answer(nl, &data);
+		int n = netlink_receive_answer(nl, &data);
 
 		if (n < 0)
 			return n;

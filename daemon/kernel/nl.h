@@ -41,6 +41,8 @@ int netlink_send(struct netlink *nl, const void *data, size_t length);
  * another process sent is dropped.
  */
 int netlink_receive(struct netlink *nl, unsigned char **ret_data);
+/* As netlink_receive(), but waits up to a second for the first message; -ETIMEDOUT when none came. */
+int netlink_receive_answer(struct netlink *nl, unsigned char **ret_data);
 
 /* `text` is the kernel's extended-ack message, "" if it has none. */
 typedef void netlink_refusal_fn(void *arg, uint32_t seq, int error, const char *text);

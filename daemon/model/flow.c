@@ -110,8 +110,8 @@ static bool shadows_from_inside(const struct judge *judge, const struct flow *fl
 	       would_go(judge, &asked, &destination);
 }
 
-bool flow_is_stale(const struct config *config, const struct links *links, const struct kstate *desired,
-		   const struct flow *flow)
+static bool is_stale(const struct config *config, const struct links *links, const struct kstate *desired,
+		     const struct flow *flow)
 {
 	const struct judge judge = { .config = config, .links = links, .desired = desired };
 	struct destination destination;
@@ -122,4 +122,10 @@ bool flow_is_stale(const struct config *config, const struct links *links, const
 		return (flow->mark & MARK_LET_IN) && flow->destination_nat;
 	return !flow->destination_nat || ip_compare(&flow->reply_source, &destination.address) != 0 ||
 	       (destination.port && flow->reply_source_port != destination.port);
+}
+
+enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct kstate *desired,
+			 const struct flow *flow)
+{
+	return is_stale(config, links, desired, flow) ? FLOW_IS_DELETED : FLOW_STAYS;
 }

@@ -25,15 +25,22 @@ struct flow {
 	bool source_nat, destination_nat; /* IPS_SRC_NAT, IPS_DST_NAT */
 };
 
+/* What becomes of a connection-tracking entry. */
+enum flow_fate {
+	FLOW_STAYS,
+	FLOW_IS_DELETED, /* the next packet of the connection begins anew */
+	FLOW_ENDS,       /* it is marked, and the table ends the connection */
+};
+
 /*
- * True if the entry contradicts the desired state and must go:
+ * An entry goes if it contradicts the desired state:
  *  - let in by us, but the forward now in force translates it otherwise, or none does;
  *  - to an uplink's address and a forwarded port, but not translated (it shadows the forward), or
  *    the same the other way round;
  *  - marked with an uplink that is gone, or that no longer has the address which the flow uses.
- * Never true for a flow that no uplink mark of ours and no forward concerns.
+ * What no uplink mark of ours and no forward concerns always stays.
  */
-bool flow_is_stale(const struct config *config, const struct links *links, const struct kstate *desired,
-		   const struct flow *flow);
+enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct kstate *desired,
+			 const struct flow *flow);
 
 #endif

@@ -23,6 +23,7 @@ struct environment {
 #define MARK_LET_IN      0x80000000u
 #define MARK_UPLINK_MASK 0x7f000000u
 #define MARK_UPLINK(id)  ((uint32_t)(id) << 24)
+#define MARK_ENDED       MARK_UPLINK(127) /* no uplink: the connection shall end */
 
 /* An uplink as it stands: what state in the API shows and compile() acts on. */
 struct uplink_live {

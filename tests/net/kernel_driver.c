@@ -514,10 +514,10 @@ static void print_counters(const char *text)
 		puts("failed");
 }
 
-static bool is_swept(void *arg, const struct flow *flow)
+static enum flow_fate is_swept(void *arg, const struct flow *flow)
 {
 	(void)arg;
-	return ip_compare(&flow->destination, &swept) == 0;
+	return ip_compare(&flow->destination, &swept) == 0 ? FLOW_IS_DELETED : FLOW_STAYS;
 }
 
 static void sweep(const char *address)

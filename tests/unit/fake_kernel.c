@@ -86,9 +86,10 @@ static int read_counters(struct kernel *kernel, const struct kset *set,
 	return 0;
 }
 
-static int sweep_flows(struct kernel *kernel, bool (*stale)(void *arg, const struct flow *flow), void *arg)
+static int sweep_flows(struct kernel *kernel, enum flow_fate (*judge)(void *arg, const struct flow *flow),
+		       void *arg)
 {
-	(void)stale;
+	(void)judge;
 	(void)arg;
 	fake(kernel)->sweeps++;
 	return 0;

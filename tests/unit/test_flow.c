@@ -91,7 +91,7 @@ static struct flow flow(const char *source, const char *destination, uint16_t po
 
 static void expect(bool stale, struct flow f)
 {
-	assert_int_equal(flow_is_stale(config, &links, &desired, &f), stale);
+	assert_int_equal(flow_fate(config, &links, &desired, &f) != FLOW_STAYS, stale);
 }
 
 static void forwarded_flows(void **state)
