@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -145,14 +147,124 @@ bool db_has_copy(const char *path)
 	return access(copy, F_OK) == 0;
 }
 
-/* The journal goes first: it belongs to the damaged file, and must never be played back into the good one. */
+/* Log and journal go first: they belong to the damaged file, and must never be played into the good one. */
 const char *db_copy_advice(const char *path, char *text, size_t size)
 {
 	if (db_has_copy(path))
-		snprintf(text, size,
-			 "the state at the last start is kept: rm -f '%s-journal' && mv '%s.good' '%s'", path,
-			 path, path);
+		snprintf(
+			text, size,
+			"the state at the last start is kept: rm -f '%s-wal' '%s-journal' && mv '%s.good' '%s'",
+			path, path, path, path);
 	else
 		snprintf(text, size, "there is no good copy of it; move it away to begin anew");
 	return text;
+}
+
+/* --- a copy to look into --- */
+
+/* Where SQLite puts its locks; part of the file format (https://www.sqlite.org/lockingv3.html, os.h). */
+enum { LOCK_SHARED_FIRST = 0x40000002, LOCK_SHARED_SIZE = 510 };
+
+/* As SQLite locks for reading: refused while a porticod runs, and none can begin to write meanwhile. */
+static int lock_shared(int fd)
+{
+	struct flock lock = {
+		.l_type = F_RDLCK,
+		.l_whence = SEEK_SET,
+		.l_start = LOCK_SHARED_FIRST,
+		.l_len = LOCK_SHARED_SIZE,
+	};
+
+	if (fcntl(fd, F_SETLK, &lock) == 0)
+		return 0;
+	return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+}
+
+static int copy_bytes(int from, int to)
+{
+	enum { PIECE = 1 << 20 };
+	ssize_t n;
+
+	do {
+		n = sendfile(to, from, NULL, PIECE);
+	} while (n > 0);
+	return n < 0 ? -errno : 0;
+}
+
+static int copy_to(int from, const char *path)
+{
+	int to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), r;
+
+	if (to < 0)
+		return -errno;
+	r = copy_bytes(from, to);
+	close(to);
+	return r;
+}
+
+/* What belongs to the file and may be there after a crash. */
+static const char *const companions[] = { "-wal", "-journal" };
+enum { COMPANION_COUNT = sizeof(companions) / sizeof(companions[0]) };
+
+static int copy_companion(const char *path, const struct db_copy *copy, const char *suffix)
+{
+	char from[PATH_MAX], to[sizeof(copy->file) + 16];
+	int fd, r;
+
+	snprintf(from, sizeof(from), "%s%s", path, suffix);
+	snprintf(to, sizeof(to), "%s%s", copy->file, suffix);
+	fd = open(from, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	r = copy_to(fd, to);
+	close(fd);
+	return r;
+}
+
+static int copy_all(const char *path, const struct db_copy *copy)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	r = lock_shared(fd);
+	if (r == 0)
+		r = copy_to(fd, copy->file);
+	for (unsigned i = 0; i < COMPANION_COUNT && r == 0; i++)
+		r = copy_companion(path, copy, companions[i]);
+	close(fd);
+	return r;
+}
+
+int db_copy_make(const char *path, struct db_copy *ret_copy, struct err *err)
+{
+	struct db_copy copy = { .directory = P_tmpdir "/portico-check-XXXXXX" };
+	int r;
+
+	if (!mkdtemp(copy.directory))
+		return err_set(err, ERR_UNAVAILABLE, "cannot make a directory in " P_tmpdir ": %s",
+			       strerror(errno));
+	snprintf(copy.file, sizeof(copy.file), "%s/portico.db", copy.directory);
+	r = copy_all(path, &copy);
+	if (r < 0) {
+		db_copy_remove(&copy);
+		if (r == -EBUSY)
+			return db_in_use(path, err);
+		return err_set(err, ERR_UNAVAILABLE, "cannot copy the database %s to " P_tmpdir ": %s", path,
+			       strerror(-r));
+	}
+	*ret_copy = copy;
+	return 0;
+}
+
+void db_copy_remove(const struct db_copy *copy)
+{
+	char path[sizeof(copy->file) + 16];
+
+	for (unsigned i = 0; i < COMPANION_COUNT; i++) {
+		snprintf(path, sizeof(path), "%s%s", copy->file, companions[i]);
+		unlink(path);
+	}
+	unlink(copy->file);
+	rmdir(copy->directory);
 }

@@ -20,6 +20,11 @@ int db_damaged(const char *path, const char *how, struct err *err)
 		       db_copy_advice(path, advice, sizeof(advice)));
 }
 
+int db_in_use(const char *path, struct err *err)
+{
+	return err_set(err, ERR_UNAVAILABLE, "the database %s is in use, probably by another porticod", path);
+}
+
 int db_error(sqlite3 *db, const char *path, struct err *err)
 {
 	int code = sqlite3_extended_errcode(db);
@@ -35,8 +40,7 @@ int db_error(sqlite3 *db, const char *path, struct err *err)
 			       "cannot write the database %s: it or its directory is read-only", path);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		return err_set(err, ERR_UNAVAILABLE,
-			       "the database %s is in use, probably by another porticod", path);
+		return db_in_use(path, err);
 	case SQLITE_CANTOPEN:
 		return err_set(err, ERR_UNAVAILABLE, "cannot open the database %s: %s", path,
 			       sqlite3_system_errno(db) ? strerror(sqlite3_system_errno(db)) :
@@ -116,22 +120,32 @@ static int harden(sqlite3 *db)
 }
 
 /*
- * Exclusive locking comes first: it keeps the lock, and a second porticod out.
+ * Exclusive locking comes first: it keeps the lock, and a second porticod out; and with it the write-ahead log
+ * needs no index in shared memory (FILE-shm), which not every file system can have.
  *
- * The journal is a rollback journal that is cut to nothing after each commit
- * (TRUNCATE), not a write-ahead log. That would halve what is written to
- * flash, but then a part of the data would live in a second file, and
- * the copies that sysupgrade and people make of the one file would miss it. A
- * configuration is written some times a day at most.
+ * A log, because a commit is then written in one go and waits for the disk once (a rollback journal: six times).
+ * What is in FILE-wal is missing in FILE, of which sysupgrade and people make copies: db_settle() moves it there as
+ * soon as nothing is written for a while, and SQLite does when the file is closed. After a crash FILE-wal is left
+ * and belongs to FILE; the next start takes it in.
+ *
+ * A file of a version that had a rollback journal is taken over, together with what a crash left of that.
+ *
+ * The cache is for the few pages that one commit touches: the configuration is read once, and then held in memory.
  */
 static int set_journal(sqlite3 *db)
 {
 	return sqlite3_exec(db,
 			    "PRAGMA locking_mode = EXCLUSIVE;"
-			    "PRAGMA journal_mode = TRUNCATE;"
+			    "PRAGMA journal_mode = WAL;"
 			    "PRAGMA synchronous = FULL;"
+			    "PRAGMA cache_size = -256;" /* KiB */
 			    "PRAGMA temp_store = MEMORY;",
 			    NULL, NULL, NULL);
+}
+
+int db_settle(sqlite3 *db)
+{
+	return sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
 int db_integer(sqlite3 *db, const char *sql, int64_t *ret_value)
@@ -237,60 +251,109 @@ static int identify(sqlite3 *db, const char *path, unsigned known, unsigned *ret
 
 /*
  * On some file systems everything goes well until the first write. Better to
- * know now than at the first commit.
+ * know now than at the first commit. It is taken back: no start waits for the disk.
  */
 static int probe_write(sqlite3 *db, unsigned version)
 {
 	char sql[64];
+	int r;
 
-	snprintf(sql, sizeof(sql), "PRAGMA user_version = %u", version);
-	return sqlite3_exec(db, sql, NULL, NULL, NULL);
+	snprintf(sql, sizeof(sql), "BEGIN IMMEDIATE; PRAGMA user_version = %u", version);
+	r = sqlite3_exec(db, sql, NULL, NULL, NULL);
+	if (r == SQLITE_OK)
+		r = sqlite3_db_cacheflush(db);
+	return r == SQLITE_OK ? sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL) : r;
 }
 
-static int prepare_file(sqlite3 *db, const char *path, bool read_only, const struct scripts *scripts,
-			struct err *err)
+static int prepare_file(sqlite3 *db, const char *path, const struct scripts *scripts, struct err *err)
 {
 	unsigned known = db_version(scripts), version = 0;
 	int r = identify(db, path, known, &version, err);
 
 	if (r == 0 && version > 0)
 		r = quick_check(db, path, err);
-	if (r < 0 || read_only)
+	if (r < 0)
 		return r;
 	if (version > 0 && version < known)
 		db_keep_copy(db, path); /* to go back to, should the new version be a disappointment */
 	while (r == 0 && version < known)
 		r = migrate_to(db, path, scripts, ++version, err);
-	if (r == 0 && probe_write(db, version) != SQLITE_OK)
+	if (r == 0 && (probe_write(db, version) != SQLITE_OK || db_settle(db) != SQLITE_OK))
 		r = db_error(db, path, err);
 	return r;
 }
 
-int db_open(const char *path, bool read_only, const struct scripts *scripts, sqlite3 **ret_db,
-	    struct err *err)
+static int check_path(const char *path, struct err *err)
 {
-	int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
+	if (strlen(path) > STORE_PATH_MAX)
+		return err_set(err, ERR_UNAVAILABLE, "the database's path is too long");
+	return is_emptied(path) ? db_damaged(path, "it is empty", err) : 0;
+}
+
+/* Opens `file`, of which messages speak as `path`. */
+static int connect_to(const char *file, const char *path, sqlite3 **ret_db, struct err *err)
+{
+	const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE;
 	sqlite3 *db = NULL;
 	int r = 0;
 
-	if (strlen(path) > STORE_PATH_MAX)
-		return err_set(err, ERR_UNAVAILABLE, "the database's path is too long");
-	if (is_emptied(path))
-		return db_damaged(path, "it is empty", err);
-	if (!read_only)
-		r = make_directory(path, err);
-	if (r == 0 && !read_only)
-		r = make_file(path, err);
-	if (r < 0)
-		return r;
-	if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK || harden(db) != SQLITE_OK ||
-	    (!read_only && set_journal(db) != SQLITE_OK))
+	if (sqlite3_open_v2(file, &db, flags, NULL) != SQLITE_OK || harden(db) != SQLITE_OK)
 		r = db_error(db, path, err);
 	/* SQLite is content with reading where it may not write. */
-	if (r == 0 && !read_only && sqlite3_db_readonly(db, "main") == 1)
+	else if (sqlite3_db_readonly(db, "main") == 1)
 		r = err_set(err, ERR_UNAVAILABLE, "cannot write the database %s: it is read-only", path);
+	else if (set_journal(db) != SQLITE_OK)
+		r = db_error(db, path, err);
+	if (r < 0) {
+		sqlite3_close(db);
+		return r;
+	}
+	*ret_db = db;
+	return 0;
+}
+
+int db_open(const char *path, const struct scripts *scripts, sqlite3 **ret_db, struct err *err)
+{
+	sqlite3 *db = NULL;
+	int r = check_path(path, err);
+
 	if (r == 0)
-		r = prepare_file(db, path, read_only, scripts, err);
+		r = make_directory(path, err);
+	if (r == 0)
+		r = make_file(path, err);
+	if (r == 0)
+		r = connect_to(path, path, &db, err);
+	if (r == 0)
+		r = prepare_file(db, path, scripts, err);
+	if (r < 0) {
+		sqlite3_close(db);
+		return r;
+	}
+	*ret_db = db;
+	return 0;
+}
+
+/*
+ * SQLite cannot read the log of a file that it may not write to, and beside one that it may it leaves files of its
+ * own. So a copy is read, of the file and of what a crash left beside it.
+ */
+int db_open_copy(const char *path, const struct scripts *scripts, sqlite3 **ret_db, unsigned *ret_version,
+		 struct err *err)
+{
+	struct db_copy copy;
+	sqlite3 *db = NULL;
+	int r = check_path(path, err);
+
+	if (r == 0)
+		r = db_copy_make(path, &copy, err);
+	if (r < 0)
+		return r;
+	r = connect_to(copy.file, path, &db, err);
+	if (r == 0)
+		r = identify(db, path, db_version(scripts), ret_version, err);
+	if (r == 0 && *ret_version > 0)
+		r = quick_check(db, path, err);
+	db_copy_remove(&copy); /* the open file stays readable until it is closed */
 	if (r < 0) {
 		sqlite3_close(db);
 		return r;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "store/db.h"
 
 enum { SECRET_MAX_BYTES = 1024 };
@@ -26,7 +27,7 @@ int store_open_scripts(const char *path, const struct scripts *scripts, struct s
 		r = -ENOMEM;
 	}
 	if (r == 0)
-		r = db_open(path, false, scripts, &store->db, err);
+		r = db_open(path, scripts, &store->db, err);
 	if (r == 0 && db_integer(store->db, "SELECT max(number) FROM revision", &revision) != SQLITE_OK)
 		r = db_error(store->db, path, err);
 	if (r < 0) {
@@ -61,15 +62,13 @@ int store_check(const char *path, struct err *err)
 {
 	struct config *config = NULL;
 	sqlite3 *db = NULL;
-	int64_t version;
+	unsigned version;
 	int r;
 
 	/* None yet is as good as a new one. */
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		return 0;
-	r = db_open(path, true, &store_scripts, &db, err);
-	if (r == 0 && db_integer(db, "PRAGMA user_version", &version) != SQLITE_OK)
-		r = db_error(db, path, err);
+	r = db_open_copy(path, &store_scripts, &db, &version, err);
 	/* One of an older version has not all the columns yet. */
 	if (r == 0 && version == db_version(&store_scripts))
 		r = rows_load(db, path, &config, err);
@@ -193,8 +192,8 @@ int store_begin(struct store *store, const struct changes *changes, const struct
 	if (r == SQLITE_OK)
 		r = prune_revisions(store, number, commit->history_length);
 	/*
-	 * To the file already, under the journal's protection: a full disk shows now, before the kernel is asked,
-	 * and not when the commit cannot be refused any more.
+	 * To the log already, where it counts for nothing without its end: a full disk shows now, before the
+	 * kernel is asked, and not when the commit cannot be refused any more.
 	 */
 	if (r == SQLITE_OK)
 		r = sqlite3_db_cacheflush(store->db);
@@ -231,6 +230,13 @@ void store_undo(struct store *store)
 	/* A failed COMMIT may have rolled back by itself; then this is refused, and no harm. */
 	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 	store->in_commit = false;
+}
+
+void store_settle(struct store *store)
+{
+	if (!store->in_commit && db_settle(store->db) != SQLITE_OK)
+		log_warning("the database %s keeps its last changes in %s-wal: %s", store->path, store->path,
+			    sqlite3_errmsg(store->db));
 }
 
 /* --- secrets --- */
@@ -277,5 +283,8 @@ int store_put_secret(struct store *store, const char *name, const char *value, s
 		r = sqlite3_reset(stmt);
 	}
 	sqlite3_finalize(stmt);
-	return r == SQLITE_OK ? 0 : db_error(store->db, store->path, err);
+	if (r != SQLITE_OK)
+		return db_error(store->db, store->path, err);
+	store_settle(store);
+	return 0;
 }

@@ -22,7 +22,7 @@ struct store;
 int store_open(const char *path, struct store **ret_store, struct err *err);
 void store_close(struct store *store); /* takes NULL */
 
-/* Opens for reading only, checks, changes nothing: for --check. */
+/* Checks a copy, changes nothing: for --check. Refused while a porticod runs. */
 int store_check(const char *path, struct err *err);
 
 /*
@@ -47,6 +47,13 @@ int store_begin(struct store *store, const struct changes *changes, const struct
 		uint64_t *ret_revision, struct err *err);
 int store_finish(struct store *store, struct err *err);
 void store_undo(struct store *store);
+
+/*
+ * Commits go to a log beside the file (FILE-wal), which is quick. This moves them into the file, so that who copies
+ * the one file has everything: to be called when nothing was committed for STORE_SETTLE_MS. Closing does it too.
+ */
+enum { STORE_SETTLE_MS = 1000 };
+void store_settle(struct store *store);
 
 /* Small named values that are not configuration: "password". Texts of at most 1 KiB. */
 /* 0 and a string to free(), or -ENOENT. */

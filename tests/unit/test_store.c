@@ -99,6 +99,14 @@ static void sql(const char *text)
 	sqlite3_close(db);
 }
 
+static void copy_file(const char *from, const char *to)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "cp '%s' '%s'", from, to);
+	assert_int_equal(system(command), 0);
+}
+
 static int64_t ask(const char *file, const char *text)
 {
 	int64_t value = -1;
@@ -242,7 +250,7 @@ static void test_connection(void **state)
 		{ "PRAGMA synchronous", 2 },
 		{ "PRAGMA cell_size_check", 1 },
 		{ "PRAGMA ignore_check_constraints", 0 },
-		{ "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'truncate'", 1 },
+		{ "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'", 1 },
 		{ "SELECT count(*) FROM pragma_locking_mode WHERE locking_mode = 'exclusive'", 1 },
 	};
 	struct store *store;
@@ -416,38 +424,46 @@ static struct config *many_forwards(unsigned count)
 	return config;
 }
 
-/* A process dies between begin and finish: the old revision is there. */
-static void test_killed(void **state)
+/* The size of a file beside the database; 0: it is not there. */
+static off_t size_beside(const char *suffix)
 {
-	struct config *config = make_sample(), *big = many_forwards(2000), *read;
-	char journal[160];
-	struct store *store;
+	char name[160];
 	struct stat st;
+
+	snprintf(name, sizeof(name), "%s%s", path, suffix);
+	return stat(name, &st) == 0 ? st.st_size : 0;
+}
+
+/* A process that begins a commit, finishes it if so told, and dies. */
+static void die_in_commit(const struct config *old, const struct config *new, bool finished)
+{
+	pid_t pid = fork();
 	int status;
-	pid_t pid;
 
-	(void)state;
-	store_close(open_store());
-	assert_int_equal(stat(path, &st), 0);
-
-	off_t size = st.st_size;
-
-	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		store = open_store();
-		if (begin(store, config, big, 200) < 0)
+		struct store *store = open_store();
+
+		if (begin(store, old, new, 200) < 0 || (finished && store_finish(store, &err) < 0))
 			_exit(1);
 		kill(getpid(), SIGKILL);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
-	/* It died with the new rows in the file and the old ones in the journal: this is no walk in the park. */
-	assert_int_equal(stat(path, &st), 0);
-	assert_true(st.st_size > size);
-	snprintf(journal, sizeof(journal), "%s-journal", path);
-	assert_int_equal(stat(journal, &st), 0);
-	assert_true(st.st_size > 0);
+}
+
+/* A process dies between begin and finish: the old revision is there. */
+static void test_killed(void **state)
+{
+	struct config *config = make_sample(), *big = many_forwards(2000), *read;
+	struct store *store;
+
+	(void)state;
+	die_in_commit(config, big, false);
+	/* It died with the new rows in the log: this is no walk in the park. */
+	assert_true(size_beside("-wal") > 100000);
+	assert_int_equal(store_check(path, &err), 0);
+	assert_true(size_beside("-wal") > 100000);
 
 	store = open_store();
 	read = load(store, 1);
@@ -456,6 +472,181 @@ static void test_killed(void **state)
 	config_unref(read);
 	config_unref(big);
 	config_unref(config);
+}
+
+/* One that dies after the commit, and before the file has it: the new revision is there, whoever looks. */
+static void test_killed_unsettled(void **state)
+{
+	struct config *config = make_sample(), *big = many_forwards(2000), *read;
+	off_t size = size_beside(""), log;
+	struct store *store;
+
+	(void)state;
+	die_in_commit(config, big, true);
+	log = size_beside("-wal");
+	assert_true(log > 100000);
+	assert_int_equal(size_beside(""), size);
+
+	/* --check reads it, and leaves everything as it is. */
+	err_clear(&err);
+	if (store_check(path, &err) < 0)
+		fail_msg("%s", err.detail);
+	assert_int_equal(size_beside("-wal"), log);
+	assert_int_equal(size_beside(""), size);
+	assert_int_equal(size_beside("-shm"), 0);
+
+	store = open_store();
+	assert_int_equal(size_beside("-wal"), 0);
+	assert_true(size_beside("") > size);
+	read = load(store, 2);
+	assert_same(big, read);
+	store_close(store);
+	config_unref(read);
+	config_unref(big);
+	config_unref(config);
+}
+
+/* At rest everything is in the one file: a copy of it alone is a backup. */
+static void test_settled(void **state)
+{
+	struct config *config = make_sample(), *empty = config_new(), *read;
+	struct store *store = open_store();
+	char whole[160];
+
+	(void)state;
+	commit(store, config, empty);
+	assert_true(size_beside("-wal") > 0);
+	/* Not in the middle of a commit. */
+	assert_int_equal(begin(store, empty, config, 200), 0);
+	store_settle(store);
+	assert_true(size_beside("-wal") > 0);
+	store_undo(store);
+	store_settle(store);
+	assert_int_equal(size_beside("-wal"), 0);
+	assert_int_equal(size_beside("-shm"), 0);
+	assert_int_equal(store_put_secret(store, "password", "x", &err), 0);
+	assert_int_equal(size_beside("-wal"), 0);
+	snprintf(whole, sizeof(whole), "%s.whole", path);
+	copy_file(path, whole);
+	store_close(store);
+	assert_int_equal(size_beside("-wal"), 0);
+
+	assert_int_equal(rename(whole, path), 0);
+	store = open_store();
+	read = load(store, 2);
+	assert_same(empty, read);
+	store_close(store);
+	assert_int_equal(ask(path, "SELECT count(*) FROM secret"), 1);
+	config_unref(read);
+	config_unref(empty);
+	config_unref(config);
+}
+
+/* A file of the time when there was a rollback journal, with what a crash left of a commit. */
+static void test_taken_over(void **state)
+{
+	struct config *config = make_sample(), *read;
+	struct store *store;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	sql("PRAGMA journal_mode = DELETE");
+	assert_int_equal(store_check(path, &err), 0);
+	store_close(open_store());
+	sql("PRAGMA journal_mode = DELETE");
+	pid = fork();
+	if (pid == 0) {
+		sqlite3 *db;
+
+		sqlite3_open(path, &db);
+		sqlite3_exec(db, "BEGIN IMMEDIATE; DELETE FROM forwards", NULL, NULL, NULL);
+		sqlite3_db_cacheflush(db);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(size_beside("-journal") > 0);
+	assert_int_equal(store_check(path, &err), 0);
+	assert_true(size_beside("-journal") > 0);
+	store = open_store();
+	read = load(store, 1);
+	assert_same(config, read);
+	store_close(store);
+	assert_int_equal(size_beside("-journal"), 0);
+	config_unref(read);
+	config_unref(config);
+}
+
+/* --- what a commit costs --- */
+
+static unsigned syncs;
+static uint64_t bytes_written;
+static ssize_t (*real_pwrite)(int fd, const void *data, size_t size, off64_t offset);
+
+/* SQLite finds these before the C library's. Nothing here needs the disk to have anything. */
+int fsync(int fd)
+{
+	(void)fd;
+	syncs++;
+	return 0;
+}
+
+int fdatasync(int fd)
+{
+	return fsync(fd);
+}
+
+static ssize_t counted_pwrite(int fd, const void *data, size_t size, off64_t offset)
+{
+	bytes_written += size;
+	return real_pwrite(fd, data, size, offset);
+}
+
+static void count_writes(bool on)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+
+	if (on) {
+		real_pwrite = (ssize_t(*)(int, const void *, size_t, off64_t))vfs->xGetSystemCall(vfs,
+												  "pwrite64");
+		vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)counted_pwrite);
+	} else {
+		vfs->xSetSystemCall(vfs, "pwrite64", NULL);
+	}
+	syncs = 0;
+	bytes_written = 0;
+}
+
+/* Waiting for the disk is the longest part of a small change. */
+static void test_cost(void **state)
+{
+	struct config *empty = config_new(), *a = many_forwards(2000), *b = config_copy(a);
+	struct store *store = open_store();
+
+	(void)state;
+	assert_int_equal(config_remove(b, KIND_FORWARD, 1000), 0);
+	commit(store, empty, a);
+	store_settle(store);
+	count_writes(true);
+	commit(store, a, b);
+	print_message("a commit: %u syncs, %u bytes", syncs, (unsigned)bytes_written);
+	assert_in_range(syncs, 1, 2); /* the first after a rest begins a new log */
+	assert_in_range(bytes_written, 1, 48 * 1024);
+	syncs = 0;
+	bytes_written = 0;
+	commit(store, b, a);
+	print_message(", the next one: %u syncs, %u bytes", syncs, (unsigned)bytes_written);
+	assert_int_equal(syncs, 1);
+	assert_in_range(bytes_written, 1, 48 * 1024);
+	syncs = 0;
+	bytes_written = 0;
+	store_settle(store);
+	print_message(", and at rest: %u syncs, %u bytes\n", syncs, (unsigned)bytes_written);
+	count_writes(false);
+	store_close(store);
+	config_unref(empty);
+	config_unref(a);
+	config_unref(b);
 }
 
 static void test_history(void **state)
@@ -596,14 +787,6 @@ static void overwrite(const char *name, off_t offset, size_t length)
 	for (; length > 0; length -= sizeof(junk), offset += sizeof(junk))
 		assert_int_equal(pwrite(fd, junk, sizeof(junk), offset), sizeof(junk));
 	close(fd);
-}
-
-static void copy_file(const char *from, const char *to)
-{
-	char command[512];
-
-	snprintf(command, sizeof(command), "cp '%s' '%s'", from, to);
-	assert_int_equal(system(command), 0);
 }
 
 /* Does what the last message says. */
@@ -993,12 +1176,28 @@ static void test_ten_thousand(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORE_TEST(test_new),          STORE_TEST(test_connection),    STORE_TEST(test_columns),
-		STORE_TEST(test_round_trip),   STORE_TEST(test_changes),       STORE_TEST(test_undo),
-		STORE_TEST(test_killed),       STORE_TEST(test_history),       STORE_TEST(test_secrets),
-		STORE_TEST(test_wrong_rows),   STORE_TEST(test_strange_files), STORE_TEST(test_damaged),
-		STORE_TEST(test_any_page),     STORE_TEST(test_good_copy),     STORE_TEST(test_migrations),
-		STORE_TEST(test_permissions),  STORE_TEST(test_full_disk),     STORE_TEST(test_one_owner),
+		STORE_TEST(test_new),
+		STORE_TEST(test_connection),
+		STORE_TEST(test_columns),
+		STORE_TEST(test_round_trip),
+		STORE_TEST(test_changes),
+		STORE_TEST(test_undo),
+		STORE_TEST(test_killed),
+		STORE_TEST(test_history),
+		STORE_TEST(test_secrets),
+		STORE_TEST(test_wrong_rows),
+		STORE_TEST(test_strange_files),
+		STORE_TEST(test_damaged),
+		STORE_TEST(test_any_page),
+		STORE_TEST(test_good_copy),
+		STORE_TEST(test_migrations),
+		STORE_TEST(test_permissions),
+		STORE_TEST(test_full_disk),
+		STORE_TEST(test_one_owner),
+		STORE_TEST(test_killed_unsettled),
+		STORE_TEST(test_settled),
+		STORE_TEST(test_taken_over),
+		STORE_TEST(test_cost),
 		STORE_TEST(test_ten_thousand),
 	};
 
