@@ -173,7 +173,10 @@ static bool refers_to(const struct field *field, const struct object *object, co
 
 	if (field->type == FIELD_NAMES)
 		return names_hold((const struct names *)(const void *)at, name);
-	return strcmp(*(char *const *)(const void *)at, name) == 0;
+
+	const char *own = *(char *const *)(const void *)at;
+
+	return own && strcmp(own, name) == 0;
 }
 
 /* The list with the name replaced; once only, should the new name be there already. */
@@ -309,6 +312,37 @@ int config_remove(struct config *config, enum kind kind, uint32_t id)
 const struct ports *forward_internal_ports(const struct forward *forward)
 {
 	return forward->internal_ports.count ? &forward->internal_ports : &forward->external_ports;
+}
+
+static void skip_ports(const struct ports *ports, unsigned count, unsigned *range, unsigned *done)
+{
+	*done += count;
+	if (*done > (unsigned)ports->items[*range].last - ports->items[*range].first) {
+		*done = 0;
+		++*range;
+	}
+}
+
+bool forward_next_piece(const struct forward *forward, struct piece_walk *walk, struct port_piece *ret_piece)
+{
+	const struct ports *external = &forward->external_ports, *internal = forward_internal_ports(forward);
+
+	if (walk->external_range >= external->count || walk->internal_range >= internal->count)
+		return false;
+
+	const struct port_range *from = &external->items[walk->external_range];
+	const struct port_range *to = &internal->items[walk->internal_range];
+	unsigned left = 1u + from->last - from->first - walk->external_done;
+	unsigned room = 1u + to->last - to->first - walk->internal_done;
+
+	*ret_piece = (struct port_piece){
+		.external = (uint16_t)(from->first + walk->external_done),
+		.internal = (uint16_t)(to->first + walk->internal_done),
+		.count = left < room ? left : room,
+	};
+	skip_ports(external, ret_piece->count, &walk->external_range, &walk->external_done);
+	skip_ports(internal, ret_piece->count, &walk->internal_range, &walk->internal_done);
+	return true;
 }
 
 bool forward_on_uplink(const struct forward *forward, const char *uplink_name)

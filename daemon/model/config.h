@@ -24,15 +24,16 @@
 enum {
 	NAME_MAX_BYTES = 64,
 	COMMENT_MAX_BYTES = 512,
-	UPLINKS_MAX = 127, /* seven bits of the mark */
+	UPLINKS_MAX = 126, /* seven bits of the mark; 0 is none, 127 ends a connection */
 	NETWORKS_MAX = 64,
 	FORWARDS_MAX = 20000,
 	REDIRECTS_MAX = 64,
 	SOURCE_NATS_MAX = 64,
-	FORWARD_PORTS_MAX = 4096, /* ports of one forward: each is one element in the kernel */
-	TOTAL_PORTS_MAX = 131072, /* ports times protocols of all forwards */
-	LIST_MAX = 256,           /* entries of any list field */
-	DEVICE_MAX_BYTES = 15,    /* IFNAMSIZ - 1 */
+	FORWARD_SHIFTED_MAX = 4096,  /* ports of one forward that lead to others: each is an element */
+	TOTAL_ELEMENTS_MAX = 131072, /* elements that all forwards have in the kernel */
+	LIST_MAX = 256,              /* entries of any list field */
+	DEVICE_MAX_BYTES = 15,       /* IFNAMSIZ - 1 */
+	SCHEDULE_WINDOWS_MAX = 16,
 };
 
 /* The kinds of objects, in the order in which they are listed, loaded and checked. */
@@ -118,7 +119,7 @@ struct health {
 	int64_t max_latency_ms;   /* -1: no limit */
 };
 
-/* id is the uplink's number in marks and tables: 1..127, the lowest free one when it is made. */
+/* id is the uplink's number in marks and tables: 1..126, the lowest free one when it is made. */
 struct uplink {
 	struct object object;
 	bool enabled;
@@ -300,6 +301,12 @@ bool protocol_has_ports(uint8_t protocol); /* tcp, udp, sctp, udplite, dccp */
 /* Number of single ports in the list. */
 unsigned ports_count(const struct ports *ports);
 
+/* "mon-fri 08:00-22:00, sat,sun 10:00-24:00". */
+void schedule_format(const struct schedule *schedule, struct buf *buf);
+
+/* Minutes, from this one of the week on, until the schedule holds: 0 when it does now. */
+unsigned schedule_wait(const struct schedule *schedule, unsigned week_minute);
+
 /*
  * Times are text as RFC 3339 has them, always in UTC: "2026-01-31T12:00:00Z", 1970 to 9999. What other programs
  * write for the same, "2026-01-31T12:00:00.000+00:00", is read too.
@@ -311,6 +318,20 @@ json_t *time_to_json(int64_t time); /* null for 0: never, none */
 
 /* The ports at the backend, in step with the external ones: the same if none are given. */
 const struct ports *forward_internal_ports(const struct forward *forward);
+
+/*
+ * Steps through the pieces in which external and internal ports run in parallel: "80,8000-8100" to
+ * "80,9000-9100" are 80 to 80, once, and 8000 to 9000, a hundred and one times. Begin with a zeroed walk.
+ */
+struct port_piece {
+	uint16_t external, internal;
+	unsigned count;
+};
+struct piece_walk {
+	unsigned external_range, internal_range; /* where it is */
+	unsigned external_done, internal_done;   /* ports of these ranges that were in pieces already */
+};
+bool forward_next_piece(const struct forward *forward, struct piece_walk *walk, struct port_piece *ret_piece);
 
 /* True if the forward is meant for the uplink: enabled is not looked at. */
 bool forward_on_uplink(const struct forward *forward, const char *uplink_name);

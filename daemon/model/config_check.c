@@ -120,7 +120,7 @@ static void check_reference(struct checker *checker, const struct culprit *culpr
 	const char *noun = schema_of(field->refers)->noun;
 	char path[ERR_PATH_MAX];
 
-	if (config_find_name(checker->config, field->refers, name))
+	if (!name || config_find_name(checker->config, field->refers, name))
 		return;
 	path_join(path, "", field->name);
 	if (is_focus(checker, culprit->object)) {

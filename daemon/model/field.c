@@ -9,6 +9,8 @@
 
 /* A list of ports as text: 256 ranges of "65535-65535,". */
 enum { PORTS_TEXT_MAX = LIST_MAX * 12 };
+/* A schedule as text: windows such as "mon,wed,fri,sun 08:00-22:00, ". */
+enum { SCHEDULE_TEXT_MAX = SCHEDULE_WINDOWS_MAX * 32 };
 
 #define AT(object, field, type)       ((type *)(void *)((char *)(object) + (field)->offset))
 #define AT_CONST(object, field, type) ((const type *)(const void *)((const char *)(object) + (field)->offset))
@@ -16,6 +18,11 @@ enum { PORTS_TEXT_MAX = LIST_MAX * 12 };
 static const struct ip *choice_address(const struct field *field, const void *object)
 {
 	return (const struct ip *)(const void *)((const char *)object + field->address_offset);
+}
+
+static uint8_t suffix_bits(const struct field *field, const void *object)
+{
+	return *(const uint8_t *)((const char *)object + field->bits_offset);
 }
 
 int err_memory(struct err *err)
@@ -79,6 +86,7 @@ void field_free(const struct field *field, void *object)
 	case FIELD_INTEGER:
 	case FIELD_TIME:
 	case FIELD_ADDRESS:
+	case FIELD_BACKEND:
 	case FIELD_CHOICE:
 	case FIELD_PROTOCOL:
 	case FIELD_OBSERVED:
@@ -100,6 +108,9 @@ void field_free(const struct field *field, void *object)
 	case FIELD_PORTS:
 		free(AT(object, field, struct ports)->items);
 		break;
+	case FIELD_SCHEDULE:
+		free(AT(object, field, struct schedule)->items);
+		break;
 	case FIELD_PROTOCOLS:
 		free(AT(object, field, struct protocols)->items);
 		break;
@@ -110,6 +121,11 @@ void field_free(const struct field *field, void *object)
 }
 
 /* --- compare --- */
+
+static bool texts_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
 
 static bool names_equal(const struct names *a, const struct names *b)
 {
@@ -137,6 +153,17 @@ static bool ports_equal(const struct ports *a, const struct ports *b)
 		return false;
 	for (unsigned i = 0; i < a->count; i++)
 		if (a->items[i].first != b->items[i].first || a->items[i].last != b->items[i].last)
+			return false;
+	return true;
+}
+
+static bool schedules_equal(const struct schedule *a, const struct schedule *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (unsigned i = 0; i < a->count; i++)
+		if (a->items[i].days != b->items[i].days || a->items[i].from != b->items[i].from ||
+		    a->items[i].to != b->items[i].to)
 			return false;
 	return true;
 }
@@ -173,9 +200,12 @@ bool field_equal(const struct field *field, const void *a, const void *b)
 	case FIELD_DEVICE:
 	case FIELD_COMMENT:
 	case FIELD_NEED:
-		return strcmp(*AT_CONST(a, field, char *), *AT_CONST(b, field, char *)) == 0;
+		return texts_equal(*AT_CONST(a, field, char *), *AT_CONST(b, field, char *));
 	case FIELD_ADDRESS:
 		return ip_compare(AT_CONST(a, field, struct ip), AT_CONST(b, field, struct ip)) == 0;
+	case FIELD_BACKEND:
+		return ip_compare(AT_CONST(a, field, struct ip), AT_CONST(b, field, struct ip)) == 0 &&
+		       suffix_bits(field, a) == suffix_bits(field, b);
 	case FIELD_CHOICE:
 		return *AT_CONST(a, field, unsigned) == *AT_CONST(b, field, unsigned) &&
 		       ip_compare(choice_address(field, a), choice_address(field, b)) == 0;
@@ -190,6 +220,9 @@ bool field_equal(const struct field *field, const void *a, const void *b)
 				      AT_CONST(b, field, struct prefixes));
 	case FIELD_PORTS:
 		return ports_equal(AT_CONST(a, field, struct ports), AT_CONST(b, field, struct ports));
+	case FIELD_SCHEDULE:
+		return schedules_equal(AT_CONST(a, field, struct schedule),
+				       AT_CONST(b, field, struct schedule));
 	case FIELD_PROTOCOLS:
 		return protocols_equal(AT_CONST(a, field, struct protocols),
 				       AT_CONST(b, field, struct protocols));
@@ -262,11 +295,35 @@ static json_t *ports_encode(const struct ports *ports)
 	return value;
 }
 
+static json_t *schedule_encode(const struct schedule *schedule)
+{
+	struct buf buf;
+	json_t *value;
+
+	if (schedule->count == 0)
+		return json_null();
+	buf_init(&buf, SCHEDULE_TEXT_MAX);
+	schedule_format(schedule, &buf);
+	value = buf.failed ? NULL : json_string(buf_text(&buf));
+	buf_done(&buf);
+	return value;
+}
+
 static json_t *ip_encode(const struct ip *ip)
 {
 	char text[IP_TEXT_MAX];
 
 	return json_string(ip_format(ip, text));
+}
+
+static json_t *backend_encode(const struct field *field, const void *object)
+{
+	const struct ip *ip = AT_CONST(object, field, struct ip);
+	char text[SUFFIX_TEXT_MAX];
+
+	if (!suffix_bits(field, object))
+		return ip_encode(ip);
+	return json_string(suffix_format(ip, suffix_bits(field, object), text));
 }
 
 static json_t *choice_encode(const struct field *field, const void *object)
@@ -325,9 +382,12 @@ json_t *field_encode(const struct field *field, const void *object)
 	case FIELD_DEVICE:
 	case FIELD_COMMENT:
 	case FIELD_NEED:
-		return json_string(*AT_CONST(object, field, char *));
+		return *AT_CONST(object, field, char *) ? json_string(*AT_CONST(object, field, char *)) :
+							  json_null();
 	case FIELD_ADDRESS:
 		return ip_encode(AT_CONST(object, field, struct ip));
+	case FIELD_BACKEND:
+		return backend_encode(field, object);
 	case FIELD_CHOICE:
 		return choice_encode(field, object);
 	case FIELD_PROTOCOL:
@@ -340,6 +400,8 @@ json_t *field_encode(const struct field *field, const void *object)
 		return prefixes_encode(AT_CONST(object, field, struct prefixes));
 	case FIELD_PORTS:
 		return ports_encode(AT_CONST(object, field, struct ports));
+	case FIELD_SCHEDULE:
+		return schedule_encode(AT_CONST(object, field, struct schedule));
 	case FIELD_PROTOCOLS:
 		return protocols_encode(AT_CONST(object, field, struct protocols));
 	case FIELD_OBJECT:

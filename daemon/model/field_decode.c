@@ -65,6 +65,13 @@ static void add_expected(const struct field *field, struct buf *buf)
 	case FIELD_ADDRESS:
 		buf_puts(buf, "an address such as \"192.0.2.7\" or \"2001:db8::7\"");
 		break;
+	case FIELD_BACKEND:
+		buf_puts(buf, "an address such as \"192.168.0.2\" or \"2001:db8::7\", or a suffix such as "
+			      "\"::1:2:3:4/-64\"");
+		break;
+	case FIELD_SCHEDULE:
+		buf_puts(buf, "a text such as \"mon-fri 08:00-22:00\"");
+		break;
 	case FIELD_NAMES:
 		buf_puts(buf, "a list of names");
 		break;
@@ -142,9 +149,7 @@ static int ip_decode(const json_t *value, struct ip *ret_ip, const char **ret_fa
 		return -EINVAL;
 	if (ip_parse(text, &ip) < 0) {
 		if (strstr(text, "/-"))
-			*ret_fault =
-				"must be a whole address; a suffix that follows a changing prefix is not in "
-				"this version";
+			*ret_fault = "must be a whole address; only a forward's backend may be a suffix";
 		else if (strchr(text, '%'))
 			*ret_fault = "must be an address without a zone";
 		else if (strchr(text, '/'))
@@ -173,6 +178,27 @@ static int address_decode(const struct field *field, struct ip *ret_ip, const js
 	if (ip_decode(value, ret_ip, &fault) == 0)
 		return 0;
 	return fault ? err_field(err, path, "%s", fault) : fault_expected(field, path, err);
+}
+
+/* The router's own address in the LAN is as good: a forward may lead to it. */
+static const char loopback_fault[] =
+	"must not be a loopback address: the kernel drops what comes to one from "
+	"outside; take the router's own address in the LAN instead";
+
+static int backend_decode(const struct field *field, void *object, const json_t *value, const char *path,
+			  struct err *err)
+{
+	const char *text = json_string_value(value), *fault;
+	struct ip *ip = AT(object, field, struct ip);
+	struct ip parsed;
+
+	if (text && strlen(text) == json_string_length(value) && strstr(text, "/-")) {
+		fault = suffix_parse(text, ip, (uint8_t *)object + field->bits_offset);
+		return fault ? err_field(err, path, "%s", fault) : 0;
+	}
+	if (text && ip_parse(text, &parsed) == 0 && ip_is_loopback(&parsed))
+		return err_field(err, path, "%s", loopback_fault);
+	return address_decode(field, ip, value, path, err);
 }
 
 static int choice_decode(const struct field *field, void *object, const json_t *value, const char *path,
@@ -256,6 +282,8 @@ static int text_decode(const struct field *field, void *object, const json_t *va
 	const char *fault;
 	char *copy;
 
+	if ((field->flags & FIELD_NULLABLE) && json_is_null(value))
+		return 0;
 	if (!json_is_string(value))
 		return fault_expected(field, path, err);
 	fault = text_fault(field->type, json_string_value(value), json_string_length(value));
@@ -306,6 +334,16 @@ static int ports_decode(const struct field *field, void *object, const json_t *v
 	if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
 		return fault_expected(field, path, err);
 	return ports_parse(json_string_value(value), ports, path, err);
+}
+
+static int schedule_decode(const struct field *field, void *object, const json_t *value, const char *path,
+			   struct err *err)
+{
+	if ((field->flags & FIELD_NULLABLE) && json_is_null(value))
+		return 0;
+	if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
+		return fault_expected(field, path, err);
+	return schedule_parse(json_string_value(value), AT(object, field, struct schedule), path, err);
 }
 
 /* --- lists: each decodes one entry, appends it, and counts it --- */
@@ -460,6 +498,8 @@ int field_decode(const struct field *field, void *object, const json_t *value, c
 		return need_decode(field, object, value, path, err);
 	case FIELD_ADDRESS:
 		return address_decode(field, AT(object, field, struct ip), value, path, err);
+	case FIELD_BACKEND:
+		return backend_decode(field, object, value, path, err);
 	case FIELD_CHOICE:
 		return choice_decode(field, object, value, path, err);
 	case FIELD_PROTOCOL:
@@ -477,6 +517,8 @@ int field_decode(const struct field *field, void *object, const json_t *value, c
 				   sizeof(struct prefix), add_prefix, value, path, err);
 	case FIELD_PORTS:
 		return ports_decode(field, object, value, path, err);
+	case FIELD_SCHEDULE:
+		return schedule_decode(field, object, value, path, err);
 	case FIELD_PROTOCOLS:
 		return list_decode(field, object, &AT(object, field, struct protocols)->items, 1,
 				   add_protocol, value, path, err);
@@ -488,14 +530,21 @@ int field_decode(const struct field *field, void *object, const json_t *value, c
 	return -EINVAL;
 }
 
+/* Zero is the default of most fields; parsing it again for each of ten thousand forwards would be felt. */
+static bool default_is_zero(const struct field *field)
+{
+	if (strcmp(field->absent, "null") == 0) /* a number's null is not 0, and a choice's a word */
+		return field->type != FIELD_INTEGER && field->type != FIELD_CHOICE;
+	return strcmp(field->absent, "[]") == 0 || strcmp(field->absent, "false") == 0;
+}
+
 int field_decode_default(const struct field *field, void *object)
 {
 	struct err err;
 	json_t *value;
 	int r;
 
-	/* Zero is the default of most fields; parsing it again for each of ten thousand forwards would be felt. */
-	if (!field->absent || strcmp(field->absent, "[]") == 0 || strcmp(field->absent, "false") == 0)
+	if (!field->absent || default_is_zero(field))
 		return 0;
 	value = json_loads(field->absent, JSON_DECODE_ANY, NULL);
 	if (!value)

@@ -360,24 +360,35 @@ static int check_backends(struct checker *checker, const struct object_list *for
 
 /* --- the sum --- */
 
+/* A range that keeps its ports is one element, whatever its length; ports that lead to others are one each. */
+static unsigned element_count(const struct forward *forward)
+{
+	unsigned lists = forward->uplinks.count ? forward->uplinks.count : 1, count = 0;
+	struct piece_walk walk = { 0 };
+	struct port_piece piece;
+
+	while (forward_next_piece(forward, &walk, &piece))
+		count += piece.external == piece.internal ? 1 : piece.count;
+	return (count ? count : 1) * lists * forward->protocols.count;
+}
+
 static void check_total(struct checker *checker, const struct object_list *forwards)
 {
 	const struct object *focus = checker->focus;
 	unsigned total = 0;
 
 	for (unsigned i = 0; i < forwards->count; i++) {
-		const struct forward *forward = forward_at(forwards, i);
-		unsigned ports = ports_count(&forward->external_ports);
-
-		total += (ports ? ports : 1) * forward->protocols.count;
-		if (total > TOTAL_PORTS_MAX) {
+		total += element_count(forward_at(forwards, i));
+		if (total > TOTAL_ELEMENTS_MAX) {
 			struct culprit last = { forwards->items[i], i };
 
 			if (focus && focus->kind == KIND_FORWARD)
 				last.object = focus;
-			checker_invalid(checker, &last, "/external_ports",
-					"all forwards together must have at most %d ports (times protocols)",
-					TOTAL_PORTS_MAX);
+			checker_invalid(
+				checker, &last, "/external_ports",
+				"all forwards together must have at most %d ports and ranges (times protocols and "
+				"uplinks; of a range that leads to other ports each port counts)",
+				TOTAL_ELEMENTS_MAX);
 			return;
 		}
 	}

@@ -72,19 +72,110 @@ void uplink_resolve(const struct config *config, const struct uplink *uplink, co
 	*ret_live = live;
 }
 
+/* --- forwards: when --- */
+
+/* NULL if it is in force, else why not. */
+static const char *why_not_in_force(const struct forward *forward, const struct environment *environment)
+{
+	if (!forward->enabled)
+		return "disabled";
+	if (forward->expires_at && forward->expires_at <= environment->now)
+		return "expired";
+	return schedule_wait(&forward->schedule, environment->week_minute) ? "scheduled" : NULL;
+}
+
 bool forward_in_force(const struct forward *forward, const struct environment *environment)
 {
-	return forward->enabled && (!forward->expires_at || forward->expires_at > environment->now);
+	return !why_not_in_force(forward, environment);
+}
+
+/* --- forwards: where to --- */
+
+/* Backends in the order of their ranks, the lowest first, each once. */
+struct backends {
+	unsigned count;
+	uint64_t ranks[BACKENDS_MAX];
+	struct ip *addresses;
+};
+
+static int compare_backend(const struct backends *backends, unsigned index, uint64_t rank,
+			   const struct ip *address)
+{
+	if (backends->ranks[index] != rank)
+		return backends->ranks[index] < rank ? -1 : 1;
+	return ip_compare(&backends->addresses[index], address);
+}
+
+static void add_backend(struct backends *backends, uint64_t rank, const struct ip *address)
+{
+	unsigned at = 0, last;
+
+	/* By two addresses of one prefix, or by two networks that share it: these come by id, so the first counts. */
+	for (unsigned i = 0; i < backends->count; i++)
+		if (ip_compare(&backends->addresses[i], address) == 0)
+			return;
+	while (at < backends->count && compare_backend(backends, at, rank, address) < 0)
+		at++;
+	if (at == BACKENDS_MAX)
+		return;
+	last = backends->count < BACKENDS_MAX ? backends->count++ : BACKENDS_MAX - 1;
+	for (; last > at; last--) {
+		backends->ranks[last] = backends->ranks[last - 1];
+		backends->addresses[last] = backends->addresses[last - 1];
+	}
+	backends->ranks[at] = rank;
+	backends->addresses[at] = *address;
+}
+
+/* fc00::/7, RFC 4193 */
+static bool is_unique_local(const struct ip *ip)
+{
+	return ip->family == AF_INET6 && (ip->bytes[0] & 0xfe) == 0xfc;
+}
+
+/* The suffix under the prefixes of the network's devices that leave room for it. */
+static void add_network_backends(const struct forward *forward, const struct network *network,
+				 const struct links *links, struct backends *backends)
+{
+	for (unsigned d = 0; d < network->devices.count; d++) {
+		const struct link *link = links_find(links, network->devices.items[d]);
+
+		for (unsigned i = 0; link && i < link->address_count; i++) {
+			const struct link_address *own = &link->addresses[i];
+			struct ip backend = prefix_of(&own->address, own->prefix_length).address;
+
+			if (own->address.family != AF_INET6 || !uplink_address_counts(own) ||
+			    own->prefix_length > 128 - forward->suffix_bits)
+				continue;
+			for (unsigned byte = 0; byte < sizeof(backend.bytes); byte++)
+				backend.bytes[byte] |= forward->internal_address.bytes[byte];
+			add_backend(backends, (uint64_t)is_unique_local(&backend) << 32 | network->object.id,
+				    &backend);
+		}
+	}
 }
 
 unsigned forward_backends(const struct config *config, const struct forward *forward,
 			  const struct links *links, struct ip ret_backends[BACKENDS_MAX])
 {
-	(void)config;
-	(void)links;
-	ret_backends[0] = forward->internal_address;
-	return 1;
+	const struct object_list *networks = &config->lists[KIND_NETWORK];
+	struct backends backends = { .addresses = ret_backends };
+
+	if (!forward->suffix_bits) {
+		ret_backends[0] = forward->internal_address;
+		return 1;
+	}
+	for (unsigned i = 0; i < networks->count; i++) {
+		const struct network *network = (const struct network *)networks->items[i];
+
+		if (!forward->internal_network ||
+		    strcmp(forward->internal_network, network->object.name) == 0)
+			add_network_backends(forward, network, links, &backends);
+	}
+	return backends.count;
 }
+
+/* --- forwards: whether --- */
 
 bool forward_listens_on(const struct forward *forward, const struct link_address *address)
 {
@@ -97,6 +188,8 @@ static bool listens(const struct forward *forward, const struct uplink *uplink, 
 {
 	const struct link *link = uplink->enabled ? links_find(links, uplink->device) : NULL;
 
+	if (forward->pinhole) /* its address is the backend's own; the uplink may have none of the family */
+		return link && link->up;
 	for (unsigned i = 0; link && link->up && i < link->address_count; i++)
 		if (forward_listens_on(forward, &link->addresses[i]))
 			return true;
@@ -107,13 +200,14 @@ void forward_resolve(const struct config *config, const struct forward *forward,
 		     const struct environment *environment, struct forward_live *ret_live)
 {
 	const struct object_list *uplinks = &config->lists[KIND_UPLINK];
+	struct ip backends[BACKENDS_MAX];
 	bool known = false;
 
-	*ret_live = (struct forward_live){ 0 };
-	if (!forward_in_force(forward, environment)) {
-		ret_live->why_not = forward->enabled ? "expired" : "disabled";
+	*ret_live = (struct forward_live){ .why_not = why_not_in_force(forward, environment) };
+	if (!ret_live->why_not && forward_backends(config, forward, links, backends) == 0)
+		ret_live->why_not = "no-prefix";
+	if (ret_live->why_not)
 		return;
-	}
 	for (unsigned i = 0; i < uplinks->count; i++) {
 		const struct uplink *uplink = (const struct uplink *)uplinks->items[i];
 

@@ -184,23 +184,77 @@ static int check_ports(const struct forward *forward, bool with_ports, const cha
 	return result;
 }
 
+static int check_shifted(const struct forward *forward, const char *base, struct err *err)
+{
+	struct piece_walk walk = { 0 };
+	struct port_piece piece;
+	char path[ERR_PATH_MAX];
+	unsigned shifted = 0;
+
+	while (forward_next_piece(forward, &walk, &piece))
+		shifted += piece.external == piece.internal ? 0 : piece.count;
+	if (shifted <= FORWARD_SHIFTED_MAX)
+		return 0;
+	return err_field(err, path_join(path, base, "internal_ports"),
+			 "must lead at most %d ports to others, not %u; null for the same ports",
+			 FORWARD_SHIFTED_MAX, shifted);
+}
+
+static int check_pinhole(const struct forward *forward, const char *base, struct err *err)
+{
+	struct piece_walk walk = { 0 };
+	struct port_piece piece;
+	char path[ERR_PATH_MAX];
+	bool shifted = false;
+	int result = 0;
+
+	while (forward_next_piece(forward, &walk, &piece))
+		shifted |= piece.external != piece.internal;
+	if (shifted)
+		result = err_field(err, path_join(path, base, "internal_ports"),
+				   "must be null: a pinhole translates nothing, so the ports are the same");
+	if (forward->backend_sees != BACKEND_SEES_CLIENT)
+		result = err_field(err, path_join(path, base, "backend_sees"),
+				   "must be \"client\": a pinhole translates nothing");
+	return result;
+}
+
+static int check_backend(const struct forward *forward, const char *base, struct err *err)
+{
+	uint8_t family = forward->family == FAMILY_IPV4 ? AF_INET : AF_INET6;
+	const struct ip *address = &forward->internal_address;
+	char path[ERR_PATH_MAX];
+	int result = 0;
+
+	path_join(path, base, "internal_address");
+	if (address->family != family)
+		result = err_field(err, path, "must be an %s address, because family is \"%s\"",
+				   family_text(family), forward->family == FAMILY_IPV4 ? "ipv4" : "ipv6");
+	else if (family == AF_INET6 && ip_is_link_local(address) && !forward->suffix_bits)
+		result = err_field(err, path,
+				   "must be an address that can be routed to; a link-local one needs a zone");
+	if (forward->internal_network && !forward->suffix_bits)
+		result = err_field(err, path_join(path, base, "internal_network"),
+				   "must be null, because internal_address is a whole address; it is for a "
+				   "suffix such as \"::1:2:3:4/-64\"");
+	return result;
+}
+
 int forward_check(const struct object *object, const char *base, struct err *err)
 {
 	const struct forward *forward = (const struct forward *)object;
 	uint8_t family = forward->family == FAMILY_IPV4 ? AF_INET : AF_INET6;
-	char path[ERR_PATH_MAX];
 	bool with_ports;
 	int result = check_protocols(forward, base, &with_ports, err);
 
 	if (result == 0)
 		result = check_ports(forward, with_ports, base, err);
-	if (forward->internal_address.family != family)
-		result = err_field(err, path_join(path, base, "internal_address"),
-				   "must be an %s address, because family is \"%s\"", family_text(family),
-				   forward->family == FAMILY_IPV4 ? "ipv4" : "ipv6");
-	else if (family == AF_INET6 && ip_is_link_local(&forward->internal_address))
-		result = err_field(err, path_join(path, base, "internal_address"),
-				   "must be an address that can be routed to; a link-local one needs a zone");
+	if (result == 0 && !forward->pinhole)
+		result = check_shifted(forward, base, err);
+	if (result == 0 && forward->pinhole)
+		result = check_pinhole(forward, base, err);
+	if (check_backend(forward, base, err) < 0)
+		result = -EINVAL;
 	if (check_family(&forward->sources, family, base, "sources", "the forward", err) < 0)
 		result = -EINVAL;
 	return result;

@@ -379,10 +379,30 @@ static const struct field forward_fields[] = {
 	},
 	{
 		.name = "internal_address",
-		.type = FIELD_ADDRESS,
+		.type = FIELD_BACKEND,
 		.flags = FIELD_REQUIRED,
 		.offset = offsetof(struct forward, internal_address),
-		.help = "The backend's address.",
+		.bits_offset = offsetof(struct forward, suffix_bits),
+		.help = "The backend's address; or the last bits of an IPv6 address, as in \"::1:2:3:4/-64\", which "
+			"follow whatever prefix the LAN has now.",
+	},
+	{
+		.name = "internal_network",
+		.type = FIELD_NAME,
+		.flags = FIELD_NULLABLE | FIELD_REFERS | FIELD_MUST_BE,
+		.refers = KIND_NETWORK,
+		.offset = offsetof(struct forward, internal_network),
+		.min = 1,
+		.max = NAME_MAX_BYTES,
+		.absent = "null",
+		.help = "The network whose prefixes count, where internal_address is a suffix; null for any.",
+	},
+	{
+		.name = "pinhole",
+		.type = FIELD_BOOL,
+		.offset = offsetof(struct forward, pinhole),
+		.absent = "false",
+		.help = "Whether it lets in connections to the backend's own address, without translation.",
 	},
 	{
 		.name = "internal_ports",
@@ -432,6 +452,22 @@ static const struct field forward_fields[] = {
 		.offset = offsetof(struct forward, expires_at),
 		.absent = "null",
 		.help = "When it stops; null for never.",
+	},
+	{
+		.name = "schedule",
+		.type = FIELD_SCHEDULE,
+		.flags = FIELD_NULLABLE,
+		.offset = offsetof(struct forward, schedule),
+		.absent = "null",
+		.help = "The hours of the week in which it works, in the router's local time, as in "
+			"\"mon-fri 08:00-22:00, sat,sun 10:00-24:00\"; null for always.",
+	},
+	{
+		.name = "log",
+		.type = FIELD_BOOL,
+		.offset = offsetof(struct forward, log),
+		.absent = "false",
+		.help = "Whether new connections are written to the kernel's log.",
 	},
 	{
 		.name = "counters",

@@ -18,17 +18,18 @@
 
 /* How a field is kept in its struct, and written in JSON. */
 enum field_type {
-	FIELD_ID,        /* uint32_t; a whole number, given by the daemon */
-	FIELD_BOOL,      /* bool; true or false */
-	FIELD_ON_OFF,    /* bool; "on" or "off" */
-	FIELD_ENUM,      /* an enum; one of the words, in the enum's order */
-	FIELD_INTEGER,   /* int64_t; min..max. null: -1 */
-	FIELD_TIME,      /* int64_t; RFC 3339 in UTC. null: 0 */
-	FIELD_NAME,      /* char *; the object's own name, or another's */
-	FIELD_DEVICE,    /* char *; a network device */
-	FIELD_COMMENT,   /* char *; free text of at most `max` bytes */
-	FIELD_NEED,      /* char *; "any", "all" or a number of targets */
-	FIELD_ADDRESS,   /* struct ip; a host's address */
+	FIELD_ID,      /* uint32_t; a whole number, given by the daemon */
+	FIELD_BOOL,    /* bool; true or false */
+	FIELD_ON_OFF,  /* bool; "on" or "off" */
+	FIELD_ENUM,    /* an enum; one of the words, in the enum's order */
+	FIELD_INTEGER, /* int64_t; min..max. null: -1 */
+	FIELD_TIME,    /* int64_t; RFC 3339 in UTC. null: 0 */
+	FIELD_NAME,    /* char *; the object's own name, or another's. null: NULL */
+	FIELD_DEVICE,  /* char *; a network device */
+	FIELD_COMMENT, /* char *; free text of at most `max` bytes */
+	FIELD_NEED,    /* char *; "any", "all" or a number of targets */
+	FIELD_ADDRESS, /* struct ip; a host's address */
+	FIELD_BACKEND, /* struct ip and uint8_t; a host's address (0), or a suffix such as "::1:2:3:4/-64" (64) */
 	FIELD_CHOICE,    /* an enum and a struct ip; one of the words, or an address where the word is "" */
 	FIELD_PROTOCOL,  /* uint8_t; one of the words */
 	FIELD_NAMES,     /* struct names; names of other objects */
@@ -36,6 +37,7 @@ enum field_type {
 	FIELD_TARGETS,   /* struct names; addresses, or "address:port" */
 	FIELD_PREFIXES,  /* struct prefixes; "192.0.2.0/24" */
 	FIELD_PORTS,     /* struct ports; "80,443,8000-8100", or the number of one port. null: empty */
+	FIELD_SCHEDULE,  /* struct schedule; "mon-fri 08:00-22:00". null: empty */
 	FIELD_PROTOCOLS, /* struct protocols; "tcp", or the number as text */
 	FIELD_OBJECT,    /* a pointer to a struct with `members`. null: NULL */
 	FIELD_OBSERVED,  /* not kept: what the daemon adds to its answers, ignored in requests */
@@ -62,6 +64,7 @@ struct field {
 	unsigned flags;
 	size_t offset;
 	size_t address_offset; /* FIELD_CHOICE: where the address is */
+	size_t bits_offset;    /* FIELD_BACKEND: where the number of a suffix's bits is */
 	int64_t min, max;      /* of a number; of a text's bytes; of a list's entries */
 	unsigned word_count;
 	const char *const *words; /* index is the enum's value; NULL stands for null */
@@ -148,6 +151,16 @@ const char *comment_fault(const char *text, size_t length);
 
 /* Sets *ret_ports from "80,443,8000-8100"; -EINVAL recorded at `path`, or -ENOMEM. */
 int ports_parse(const char *text, struct ports *ret_ports, const char *path, struct err *err);
+
+/* The same for "mon-fri 08:00-22:00, sat,sun 10:00-24:00" (schedule.c). */
+int schedule_parse(const char *text, struct schedule *ret_schedule, const char *path, struct err *err);
+
+/*
+ * Sets the address from "::1:2:3:4/-64" and *ret_bits to 64. NULL if it is right, else what would be.
+ */
+const char *suffix_parse(const char *text, struct ip *ret_suffix, uint8_t *ret_bits);
+enum { SUFFIX_TEXT_MAX = IP_TEXT_MAX + 5 };
+const char *suffix_format(const struct ip *suffix, uint8_t bits, char text[SUFFIX_TEXT_MAX]);
 
 /* The number for "tcp", "gre" or "47"; -1 if it is none. */
 int protocol_parse(const char *text);

@@ -9,6 +9,12 @@
 #define TIME_PATTERN \
 	"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-]00:00)$"
 #define ADDRESS_PATTERN "^[0-9A-Fa-f:.]{2,45}$"
+#define BACKEND_PATTERN "^[0-9A-Fa-f:.]{2,45}(/-[0-9]{1,3})?$"
+#define DAY             "([Mm][Oo][Nn]|[Tt][Uu][Ee]|[Ww][Ee][Dd]|[Tt][Hh][Uu]|[Ff][Rr][Ii]|[Ss][Aa][Tt]|[Ss][Uu][Nn])"
+#define DAYS            DAY "(-" DAY ")?"
+#define HOURS           "[0-9]{1,2}:[0-9]{2}"
+#define WINDOW          " *(" DAYS "(, *" DAYS ")*|[Dd][Aa][Ii][Ll][Yy]) +" HOURS "-" HOURS " *"
+#define WINDOWS_PATTERN "^" WINDOW "(," WINDOW "){0,15}$"
 #define PREFIX_PATTERN  "^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$"
 
 static json_t *type_of(const char *type)
@@ -88,6 +94,10 @@ static json_t *value_schema(const struct field *field)
 			json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", LIST_MAX));
 	case FIELD_ADDRESS:
 		return pattern_of(ADDRESS_PATTERN);
+	case FIELD_BACKEND:
+		return pattern_of(BACKEND_PATTERN);
+	case FIELD_SCHEDULE:
+		return pattern_of(WINDOWS_PATTERN);
 	case FIELD_NAMES:
 		return list_of(field, text_of(NAME_PATTERN, 1, NAME_MAX_BYTES));
 	case FIELD_DEVICES:

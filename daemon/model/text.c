@@ -67,6 +67,56 @@ const char *comment_fault(const char *text, size_t length)
 	return NULL;
 }
 
+/* --- host suffixes: the last bits of an IPv6 address --- */
+
+static const char suffix_fault[] =
+	"must be an IPv6 suffix such as \"::1:2:3:4/-64\": the address ends with its last "
+	"64 bits";
+
+const char *suffix_parse(const char *text, struct ip *ret_suffix, uint8_t *ret_bits)
+{
+	const char *slash = strchr(text, '/');
+	size_t length = slash ? (size_t)(slash - text) : 0, digits;
+	char address[IP_TEXT_MAX];
+	unsigned long bits;
+	struct prefix rest;
+	struct ip ip;
+
+	if (!slash || slash[1] != '-' || length >= sizeof(address))
+		return suffix_fault;
+	memcpy(address, text, length);
+	address[length] = '\0';
+	digits = strspn(slash + 2, "0123456789");
+	if (digits == 0 || digits > 3 || slash[2] == '0' || slash[2 + digits] || ip_parse(address, &ip) < 0 ||
+	    ip.family != AF_INET6)
+		return suffix_fault;
+	bits = strtoul(slash + 2, NULL, 10);
+	if (bits > 127)
+		return "must end with -1 to -127: how many of the last bits are kept";
+	rest = prefix_of(&ip, (uint8_t)(128 - bits));
+	if (!ip_is_unspecified(&rest.address))
+		return "must have zeros before the bits that are kept: the prefix stands there";
+	if (ip_is_unspecified(&ip))
+		return "must not be all zeros: that is no host's address";
+	*ret_suffix = ip;
+	*ret_bits = (uint8_t)bits;
+	return NULL;
+}
+
+/* inet_ntop() takes a suffix of two groups for an IPv4 address. */
+const char *suffix_format(const struct ip *suffix, uint8_t bits, char text[SUFFIX_TEXT_MAX])
+{
+	const uint8_t *bytes = suffix->bytes;
+	char address[IP_TEXT_MAX];
+
+	ip_format(suffix, address);
+	if (strchr(address, '.'))
+		snprintf(address, sizeof(address), "::%s%x:%x", bytes[10] ? "ffff:" : "",
+			 (unsigned)bytes[12] << 8 | bytes[13], (unsigned)bytes[14] << 8 | bytes[15]);
+	snprintf(text, SUFFIX_TEXT_MAX, "%s/-%u", address, bits);
+	return text;
+}
+
 /* --- ports --- */
 
 static bool is_digit(char c)
@@ -109,8 +159,6 @@ static const struct port_range *find_overlap(const struct ports *ports, const st
 
 static int ports_fill(const char *text, struct ports *ports, const char *path, struct err *err)
 {
-	unsigned total = 0;
-
 	for (;;) {
 		struct port_range range;
 
@@ -133,9 +181,6 @@ static int ports_fill(const char *text, struct ports *ports, const char *path, s
 		}
 		if (ports->count == LIST_MAX)
 			return err_field(err, path, "must have at most %d ports and ranges", LIST_MAX);
-		total += 1u + range.last - range.first;
-		if (total > FORWARD_PORTS_MAX)
-			return err_field(err, path, "must be at most %d ports together", FORWARD_PORTS_MAX);
 		ports->items[ports->count++] = range;
 		if (*text == '\0')
 			return 0;

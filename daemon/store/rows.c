@@ -163,9 +163,11 @@ static bool is_json(const struct field *field)
 	case FIELD_COMMENT:
 	case FIELD_NEED:
 	case FIELD_ADDRESS:
+	case FIELD_BACKEND:
 	case FIELD_CHOICE:
 	case FIELD_PROTOCOL:
 	case FIELD_PORTS:
+	case FIELD_SCHEDULE:
 	case FIELD_OBSERVED:
 		return false;
 	}

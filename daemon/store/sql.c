@@ -16,8 +16,10 @@
 
 EMBED(store_sql_schema, "db/schema.sql");
 
-/* EMBED(store_sql_0002, "db/migrations/0002_....sql"), and its name here. */
+EMBED(store_sql_0002, "db/migrations/0002_forward_fields.sql");
+
 static const char *const migrations[] = {
+	store_sql_0002,
 	NULL,
 };
 

@@ -68,14 +68,31 @@ static json_t *forward_addresses(const struct engine *engine, const struct forwa
 	return addresses;
 }
 
+static json_t *forward_backend_list(const struct engine *engine, const struct forward *forward)
+{
+	struct ip backends[BACKENDS_MAX];
+	unsigned count = forward_backends(engine_config(engine), forward, engine_links(engine), backends);
+	json_t *list = json_array();
+
+	/* A translation leads to one address, whatever prefixes there are; a pinhole is open to each. */
+	for (unsigned i = 0; i < count && (i == 0 || forward->pinhole); i++)
+		json_array_append_new(list, json_ip(&backends[i]));
+	return list;
+}
+
 static json_t *forward_state(const struct engine *engine, const struct forward *forward)
 {
+	json_t *backends = forward_backend_list(engine, forward), *addresses;
 	struct forward_live live;
 
 	forward_resolve(engine_config(engine), forward, engine_links(engine), engine_environment(engine),
 			&live);
-	return json_pack("{s:b, s:o, s:o}", "live", live.live, "reason", json_word(live.why_not), "addresses",
-			 live.live ? forward_addresses(engine, forward) : json_array());
+	if (!live.live)
+		addresses = json_array();
+	else
+		addresses = forward->pinhole ? json_deep_copy(backends) : forward_addresses(engine, forward);
+	return json_pack("{s:b, s:o, s:o, s:o}", "live", live.live, "reason", json_word(live.why_not),
+			 "addresses", addresses, "backends", backends);
 }
 
 /* --- networks --- */

@@ -175,7 +175,8 @@ def test_warnings(api):
                                      "uplinks": ["none"]}).expect(201)
     assert forward["warnings"][0]["path"] == "/uplinks/0"
     assert "warnings" not in api.get(f"/forwards/{forward['id']}").expect(200)
-    assert forward["state"] == {"live": False, "reason": "uplink-unknown", "addresses": []}
+    assert forward["state"] == {"live": False, "reason": "uplink-unknown", "addresses": [],
+                                "backends": ["192.168.1.2"]}
     api.post("/uplinks", {"name": "none", "device": "eth0"}).expect(201)
     assert "warnings" not in api.patch(f"/forwards/{forward['id']}", {"comment": "x"}).expect(200)
 
@@ -196,10 +197,10 @@ def test_states(api):
 
     forward = api.post("/forwards", {"name": "web", "external_ports": 80, "internal_address": "192.168.1.2"}).expect(201)
     assert forward["external_ports"] == "80"
-    assert forward["state"] == {"live": True, "reason": None, "addresses": ["192.0.2.1"]}
+    assert forward["state"] == {"live": True, "reason": None, "addresses": ["192.0.2.1"], "backends": ["192.168.1.2"]}
     assert forward["counters"]["connections"] >= 0
     forward = api.patch(f"/forwards/{forward['id']}", {"uplinks": ["isp2"]}).expect(200)
-    assert forward["state"] == {"live": False, "reason": "uplink-down", "addresses": []}
+    assert forward["state"] == {"live": False, "reason": "uplink-down", "addresses": [], "backends": ["192.168.1.2"]}
     forward = api.patch(f"/forwards/{forward['id']}", {"expires_at": "2001-01-01T00:00:00Z"}).expect(200)
     assert forward["state"]["reason"] == "expired"
 

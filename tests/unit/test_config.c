@@ -15,7 +15,7 @@
 
 static struct err err;
 
-/* A valid object of each kind with every writable field given, none at its default. */
+/* A valid object of each kind with every writable field given, none at its default but what `pinhole` has. */
 static const char *const full[KIND_COUNT] = {
 	[KIND_SETTINGS] = "{'firewall': 'beside', 'manage_sysctls': false, 'admin_from_uplinks': true,"
 			  " 'history_length': 10, 'language': 'zh', 'route_table_base': 30000,"
@@ -35,12 +35,17 @@ static const char *const full[KIND_COUNT] = {
 		" 'external_ports': '443,80,8000-8100', 'internal_address': '2001:db8::2',"
 		" 'internal_ports': '1443,1080,9000-9100', 'sources': ['2001:db8:1::/48', '2001:db8:2::7'],"
 		" 'hairpin': false, 'backend_sees': 'router', 'comment': 'two\\nlines',"
-		" 'expires_at': '2030-02-28T23:59:59Z'}",
+		" 'expires_at': '2030-02-28T23:59:59Z', 'schedule': 'mon-fri 08:00-22:00, sat,sun 10:00-24:00',"
+		" 'log': true, 'internal_network': null, 'pinhole': false}",
 	[KIND_REDIRECT] = "{'id': 7, 'name': 'proxy', 'enabled': false, 'network': 'lan', 'protocol': 'udp',"
 			  " 'port': 80, 'to_port': 8888, 'except': ['192.168.0.9']}",
 	[KIND_SOURCE_NAT] = "{'id': 7, 'name': 'vpn', 'enabled': false, 'sources': ['10.8.0.0/24'],"
 			    " 'uplink': 'isp1', 'address': '192.0.2.9'}",
 };
+
+static const char pinhole[] =
+	"{'id': 7, 'name': 'open', 'internal_address': '::1:2:3:4/-64', 'pinhole': true,"
+	" 'internal_network': 'lan', 'external_ports': '1-65535'}";
 
 /* JSON with ' for ", which C's quotes make hard to read. */
 static json_t *parse(const char *text)
@@ -189,37 +194,61 @@ static void test_table(void **state)
 	}
 }
 
-/* Each field differs from its default in `full`, so equality must see each of them. */
+static size_t field_size(const struct field *field)
+{
+	switch (field->type) {
+	case FIELD_PREFIXES:
+	case FIELD_PORTS:
+	case FIELD_PROTOCOLS:
+	case FIELD_SCHEDULE:
+	case FIELD_NAMES:
+	case FIELD_DEVICES:
+		return sizeof(struct names);
+	case FIELD_OBJECT:
+	case FIELD_COMMENT:
+	case FIELD_NAME:
+		return sizeof(void *);
+	default:
+		return 1;
+	}
+}
+
+/* Whether the object differs from itself with the field at its default. */
+static bool sees(enum kind kind, const char *text, const struct field *field)
+{
+	struct object *object = make(kind, text), *other = make(kind, text);
+	bool seen;
+
+	field_free(field, other);
+	memset((char *)other + field->offset, 0, field_size(field));
+	assert_int_equal(field_decode_default(field, other), 0);
+	seen = !object_equal(object, other);
+	object_unref(other);
+	object_unref(object);
+	return seen;
+}
+
+/* An object in which the field has no default. */
+static const char *example(enum kind kind, const struct field *field)
+{
+	bool of_pinhole = strcmp(field->name, "pinhole") == 0 || strcmp(field->name, "internal_network") == 0;
+
+	return kind == KIND_FORWARD && of_pinhole ? pinhole : full[kind];
+}
+
+/* Each field differs from its default in its example, so equality must see each of them. */
 static void test_equality_sees_every_field(void **state)
 {
 	(void)state;
 	for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
 		const struct fields *fields = &schema_of(kind)->fields;
-		struct object *object = make(kind, full[kind]);
 
 		for (unsigned i = 0; i < fields->count; i++) {
-			struct object *other = make(kind, full[kind]);
 			const struct field *field = &fields->items[i];
 
-			if (field_is_kept(field) && field->absent) {
-				size_t size = field->type == FIELD_PREFIXES || field->type == FIELD_PORTS ||
-							      field->type == FIELD_PROTOCOLS ||
-							      field->type == FIELD_NAMES ||
-							      field->type == FIELD_DEVICES ?
-						      sizeof(struct names) :
-						      1;
-
-				field_free(field, other);
-				if (field->type == FIELD_OBJECT || field->type == FIELD_COMMENT)
-					size = sizeof(void *);
-				memset((char *)other + field->offset, 0, size);
-				assert_int_equal(field_decode_default(field, other), 0);
-				if (object_equal(object, other))
-					fail_msg("%s: %s is not compared", kind_name(kind), field->name);
-			}
-			object_unref(other);
+			if (field_is_kept(field) && field->absent && !sees(kind, example(kind, field), field))
+				fail_msg("%s: %s is not compared", kind_name(kind), field->name);
 		}
-		object_unref(object);
 	}
 }
 
@@ -240,7 +269,7 @@ static void test_wrong_types(void **state)
 			if (!field_is_kept(field))
 				continue;
 			for (unsigned t = 0; t < sizeof(wrong_types) / sizeof(wrong_types[0]); t++) {
-				json_t *json = parse(full[kind]);
+				json_t *json = parse(example(kind, field));
 				char path[ERR_PATH_MAX];
 				struct object *object;
 
@@ -313,7 +342,8 @@ static void test_defaults_and_required(void **state)
 	want = parse(
 		"{'id': 0, 'name': 'web', 'enabled': true, 'family': 'ipv4', 'protocols': ['tcp'], 'uplinks': [],"
 		" 'external_ports': '80', 'internal_address': '192.168.0.2', 'internal_ports': null,"
-		" 'sources': [], 'hairpin': true, 'backend_sees': 'client', 'comment': '', 'expires_at': null}");
+		" 'sources': [], 'hairpin': true, 'backend_sees': 'client', 'comment': '', 'expires_at': null,"
+		" 'schedule': null, 'log': false, 'internal_network': null, 'pinhole': false}");
 	assert_true(json_equal(json, want));
 	json_decref(json);
 	json_decref(want);
@@ -360,8 +390,8 @@ static void test_read_only_and_unknown(void **state)
 
 	wrong_value(KIND_NETWORK, "counters", "{}", "/counters", "no such field");
 	wrong_value(KIND_NETWORK, "a/b~c", "1", "/a~1b~0c", "no such field");
-	wrong_value(KIND_UPLINK, "id", "128", "/id", "from 1 to 127");
-	wrong_value(KIND_UPLINK, "id", "0", "/id", "from 1 to 127");
+	wrong_value(KIND_UPLINK, "id", "127", "/id", "from 1 to 126");
+	wrong_value(KIND_UPLINK, "id", "0", "/id", "from 1 to 126");
 	wrong_value(KIND_FORWARD, "id", "'1'", "/id", "whole number");
 	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'x': 1}", "/health/x",
 		    "no such field");
@@ -463,7 +493,7 @@ static void test_names(void **state)
 	for (unsigned i = 0; i < UPLINKS_MAX + 1; i++)
 		json_array_append_new(many, json_sprintf("u%u", i));
 	json_object_set_new(json, "uplinks", many);
-	wrong_json(KIND_FORWARD, json, "/uplinks", "at most 127 entries");
+	wrong_json(KIND_FORWARD, json, "/uplinks", "at most 126 entries");
 	json_decref(json);
 }
 
@@ -512,8 +542,6 @@ static void test_ports(void **state)
 		{ "'80-90,85'", "port 85 is there twice" },
 		{ "'85,80-90'", "port 85 is there twice" },
 		{ "'80-90,90-95'", "port 90 is there twice" },
-		{ "'1-4097'", "at most 4096 ports" },
-		{ "'1-4000,5000-5096'", "at most 4096 ports" },
 	};
 	char many[LIST_MAX * 8] = "'";
 
@@ -537,7 +565,7 @@ static void test_ports(void **state)
 		{ "' 443 , 80 - 82 '", "'443,80-82'" },
 		{ "'443,80,8000-8100'", "'443,80,8000-8100'" },
 		{ "'80,81'", "'80,81'" },
-		{ "'1-4096'", "'1-4096'" },
+		{ "'1-65535'", "'1-65535'" },
 	};
 
 	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -630,7 +658,6 @@ static void test_addresses(void **state)
 		{ "'192.0.2.1\\u0000'", "must be an address" },
 		{ "7", "must be an address" },
 		{ "'192.0.2.0/24'", "without a prefix length" },
-		{ "'::1:2:3:4/-64'", "not in this version" },
 		{ "'fe80::1%eth0'", "without a zone" },
 		{ "'0.0.0.0'", "unspecified" },
 		{ "'::'", "unspecified" },

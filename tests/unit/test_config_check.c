@@ -152,14 +152,14 @@ static void test_full(void **state)
 	(void)state;
 	for (unsigned i = 0; i < UPLINKS_MAX; i++)
 		put(config, KIND_UPLINK, parse("{'name': 'u%u', 'device': 'd%u'}", i, i));
-	assert_int_equal(config->lists[KIND_UPLINK].items[UPLINKS_MAX - 1]->id, 127);
+	assert_int_equal(config->lists[KIND_UPLINK].items[UPLINKS_MAX - 1]->id, 126);
 	err_clear(&err);
 	assert_int_equal(config_put(config, object(KIND_UPLINK, parse("{'name': 'u', 'device': 'd'}")), &err),
 			 -ENOSPC);
 	assert_int_equal(err.kind, ERR_CONFLICT);
-	assert_non_null(strstr(err.detail, "127"));
+	assert_non_null(strstr(err.detail, "126"));
 	/* One that is there can still be replaced. */
-	put(config, KIND_UPLINK, parse("{'id': 127, 'name': 'u', 'device': 'd'}"));
+	put(config, KIND_UPLINK, parse("{'id': 126, 'name': 'u', 'device': 'd'}"));
 	check_good(config, NULL);
 	config_unref(config);
 }
@@ -616,16 +616,35 @@ static void test_total(void **state)
 	struct object *made = NULL;
 
 	(void)state;
-	/* 32 forwards of 4096 ports are 131072. */
-	for (unsigned i = 0; i < 33; i++)
+	/* 16 forwards of 4096 ports that lead to others, for two protocols, are 131072. */
+	for (unsigned i = 0; i < 17; i++)
 		made = put(
 			config, KIND_FORWARD,
 			parse("{'name': 'f%u', 'internal_address': '192.168.0.%u', 'external_ports': '%u-%u',"
-			      " 'uplinks': ['u%u']}",
-			      i, i + 1, 1, i < 32 ? 4096 : 1, i));
-	check_bad(config, made, ERR_INVALID, "/external_ports", "at most 131072 ports");
-	check_bad(config, NULL, ERR_INVALID, "/forwards/32/external_ports", "at most 131072 ports");
+			      " 'internal_ports': '%u-%u', 'uplinks': ['u%u'], 'protocols': ['tcp', 'udp']}",
+			      i, i + 1, 1, i < 16 ? 4096 : 1, 2, i < 16 ? 4097 : 2, i));
+	check_bad(config, made, ERR_INVALID, "/external_ports", "at most 131072 ports and ranges");
+	check_bad(config, NULL, ERR_INVALID, "/forwards/16/external_ports",
+		  "at most 131072 ports and ranges");
 	config_remove(config, KIND_FORWARD, made->id);
+	check_good(config, NULL);
+	/* Each uplink has a list of its own. */
+	put(config, KIND_FORWARD,
+	    parse("{'id': 1, 'name': 'f0', 'internal_address': '192.168.0.1', 'external_ports': '1-2048',"
+		  " 'internal_ports': '2-2049', 'uplinks': ['u0', 'v0'], 'protocols': ['tcp', 'udp']}"));
+	check_good(config, NULL);
+	made = put(
+		config, KIND_FORWARD,
+		parse("{'id': 1, 'name': 'f0', 'internal_address': '192.168.0.1', 'external_ports': '1-2049',"
+		      " 'internal_ports': '2-2050', 'uplinks': ['u0', 'v0'], 'protocols': ['tcp', 'udp']}"));
+	check_bad(config, made, ERR_INVALID, "/external_ports", "at most 131072");
+	/* A range that keeps its ports is one, however long. */
+	for (unsigned i = 0; i < 17; i++)
+		made = put(
+			config, KIND_FORWARD,
+			parse("{'id': %u, 'name': 'f%u', 'internal_address': '192.168.0.%u',"
+			      " 'external_ports': '1-65535', 'uplinks': ['u%u'], 'protocols': ['tcp', 'udp']}",
+			      i + 1, i, i + 1, i));
 	check_good(config, NULL);
 	config_unref(config);
 }

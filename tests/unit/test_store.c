@@ -149,8 +149,9 @@ static const char sample[] =
 	" 'forwards': [{'id': 1, 'name': 'web', 'enabled': false, 'protocols': ['tcp', 'udp'], 'uplinks': ['isp1', 'x'],"
 	"  'external_ports': '80,8000-8100', 'internal_address': '192.168.0.2', 'internal_ports': '81,9000-9100',"
 	"  'sources': ['198.51.100.0/24'], 'hairpin': false, 'backend_sees': 'router', 'comment': 'a \\u00e9\\n',"
-	"  'expires_at': '2030-02-28T23:59:59Z'},"
-	"  {'id': 40, 'name': 'vpn', 'protocols': ['gre'], 'external_ports': null, 'internal_address': '2001:db8::2'}],"
+	"  'expires_at': '2030-02-28T23:59:59Z', 'schedule': 'mon-fri 08:00-22:00, sat,sun 10:00-24:00', 'log': true},"
+	"  {'id': 40, 'name': 'vpn', 'protocols': ['gre'], 'external_ports': null, 'pinhole': true,"
+	"  'internal_address': '::1:2:3:4/-64', 'internal_network': 'lan'}],"
 	" 'redirects': [{'name': 'proxy', 'network': 'lan', 'protocol': 'udp', 'port': 80, 'to_port': 8888,"
 	"  'except': ['192.168.0.9']}],"
 	" 'source_nats': [{'name': 'snat', 'enabled': false, 'sources': ['10.8.0.0/24'], 'uplink': 'isp1',"
@@ -233,7 +234,7 @@ static void test_new(void **state)
 	path[strlen(path)] = '/';
 	store_close(store);
 	store_close(NULL);
-	assert_int_equal(ask(path, "PRAGMA user_version"), 1);
+	assert_int_equal(ask(path, "PRAGMA user_version"), 2);
 	assert_int_equal(ask(path, "PRAGMA application_id"), STORE_APPLICATION_ID);
 	assert_int_equal(store_check(path, &err), 0);
 }
@@ -743,7 +744,12 @@ static void test_wrong_rows(void **state)
 	wrong_row("UPDATE settings SET language = 'xx'", "table \"settings\", row 1, \"language\"");
 	wrong_row("UPDATE settings SET id = 2", "\"settings\", row 2, \"id\"");
 	wrong_row("UPDATE uplinks SET id = 128 WHERE id = 3",
-		  "row 128, \"id\": must be a whole number from 1 to 127");
+		  "row 128, \"id\": must be a whole number from 1 to 126");
+	wrong_row("UPDATE forwards SET schedule = 'mon' WHERE id = 1",
+		  "\"schedule\": must be days and hours");
+	wrong_row("UPDATE forwards SET internal_address = '192.0.2.1' WHERE id = 40", "\"internal_address\"");
+	wrong_row("UPDATE forwards SET internal_network = 'x' WHERE id = 40",
+		  "there is no network named \"x\"");
 	wrong_row("UPDATE uplinks SET id = -1 WHERE id = 3", "row -1, \"id\"");
 	wrong_row("UPDATE uplinks SET device = 'ppp0'", "ppp0 is a device of uplink");
 	wrong_row("DELETE FROM uplinks WHERE id = 3", "there is no uplink named \"isp1\"");
@@ -758,7 +764,7 @@ static void test_strange_files(void **state)
 	sql("PRAGMA application_id = 7");
 	refused("not one of Portico's");
 	sql("PRAGMA application_id = 1349804911; PRAGMA user_version = 9");
-	refused("is of version 9, made by a newer Portico; this one knows versions up to 1");
+	refused("is of version 9, made by a newer Portico; this one knows versions up to 2");
 	unlink(path);
 	unlink(good);
 	file = fopen(path, "w");
@@ -895,7 +901,7 @@ static void test_good_copy(void **state)
 	assert_int_equal(stat(good, &first), 0);
 	assert_int_equal(first.st_mode & 07777, 0600);
 	assert_int_equal(ask(good, "SELECT count(*) FROM forwards"), 2);
-	assert_int_equal(ask(good, "PRAGMA user_version"), 1);
+	assert_int_equal(ask(good, "PRAGMA user_version"), 2);
 	assert_int_equal(ask(good, "PRAGMA application_id"), STORE_APPLICATION_ID);
 	start_and_stop();
 	assert_int_equal(stat(good, &second), 0);
@@ -942,9 +948,9 @@ static void test_good_copy(void **state)
 
 /* --- migrations --- */
 
-static const char second_version[] = "ALTER TABLE networks ADD COLUMN colour TEXT NOT NULL DEFAULT 'green';"
-				     "UPDATE networks SET colour = 'blue';";
-static const char third_version[] =
+static const char next_version[] = "ALTER TABLE networks ADD COLUMN colour TEXT NOT NULL DEFAULT 'green';"
+				   "UPDATE networks SET colour = 'blue';";
+static const char last_version[] =
 	"CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT; INSERT INTO more VALUES (17);";
 static const char broken_version[] =
 	"CREATE TABLE half (id INTEGER PRIMARY KEY) STRICT; DELETE FROM networks;"
@@ -952,8 +958,8 @@ static const char broken_version[] =
 
 static void test_migrations(void **state)
 {
-	const char *const later[] = { second_version, third_version, NULL };
-	const char *const broken[] = { second_version, broken_version, NULL };
+	const char *const later[] = { store_scripts.migrations[0], next_version, last_version, NULL };
+	const char *const broken[] = { store_scripts.migrations[0], next_version, broken_version, NULL };
 	struct scripts scripts = { store_scripts.schema, broken };
 	struct config *config = make_sample(), *read;
 	struct store *store = NULL;
@@ -962,13 +968,13 @@ static void test_migrations(void **state)
 	/* A broken step leaves the database at the last version that was reached, whole. */
 	err_clear(&err);
 	assert_true(store_open_scripts(path, &scripts, &store, &err) < 0);
-	assert_non_null(strstr(err.detail, "to version 3"));
+	assert_non_null(strstr(err.detail, "to version 4"));
 	assert_non_null(strstr(err.detail, "nowhere"));
-	assert_int_equal(ask(path, "PRAGMA user_version"), 2);
+	assert_int_equal(ask(path, "PRAGMA user_version"), 3);
 	assert_int_equal(ask(path, "SELECT count(*) FROM networks WHERE colour = 'blue'"), 1);
 	assert_int_equal(ask(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"), 0);
 	/* The copy is of the time before. */
-	assert_int_equal(ask(good, "PRAGMA user_version"), 1);
+	assert_int_equal(ask(good, "PRAGMA user_version"), 2);
 
 	scripts.migrations = later;
 	err_clear(&err);
@@ -977,7 +983,7 @@ static void test_migrations(void **state)
 	assert_same(config, read);
 	config_unref(read);
 	store_close(store);
-	assert_int_equal(ask(path, "PRAGMA user_version"), 3);
+	assert_int_equal(ask(path, "PRAGMA user_version"), 4);
 	assert_int_equal(ask(path, "SELECT id FROM more"), 17);
 	/* Once only. */
 	assert_int_equal(store_open_scripts(path, &scripts, &store, &err), 0);
@@ -992,6 +998,67 @@ static void test_migrations(void **state)
 	assert_int_equal(store_open_scripts(path, &scripts, &store, &err), 0);
 	store_close(store);
 	assert_int_equal(ask(path, "SELECT id FROM more"), 17);
+}
+
+__asm__(".pushsection .rodata\n"
+	"version_1: .incbin \"tests/unit/version-1.sql\"\n"
+	".byte 0\n"
+	".popsection\n");
+extern const char version_1[] __asm__("version_1");
+
+/* A database that the first version's daemon left: everything in it stays, and what is new is not in use. */
+static void test_version_1(void **state)
+{
+	struct config *config, *again, *read;
+	const struct forward *web, *tunnel;
+	struct store *store;
+
+	(void)state;
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(mkdir(path, 0700), 0);
+	path[strlen(path)] = '/';
+	sql(version_1);
+	assert_int_equal(ask(path, "PRAGMA user_version"), 1);
+	err_clear(&err);
+	assert_int_equal(store_check(path, &err), 0);
+	assert_int_equal(ask(path, "PRAGMA user_version"), 1);
+	store = open_store();
+	assert_int_equal(ask(good, "PRAGMA user_version"), 1); /* to go back to */
+	config = load(store, 8);
+	web = (const struct forward *)config_find(config, KIND_FORWARD, 1);
+	tunnel = (const struct forward *)config_find(config, KIND_FORWARD, 2);
+	assert_string_equal(web->object.name, "web");
+	assert_int_equal(web->expires_at, 4105080000);
+	assert_int_equal(web->external_ports.count, 2);
+	assert_int_equal(web->protocols.count, 2);
+	assert_string_equal(web->comment, "a \"note\"");
+	assert_int_equal(tunnel->sources.count, 1);
+	for (unsigned id = 1; id <= 2; id++) {
+		const struct forward *forward = (const struct forward *)config_find(config, KIND_FORWARD, id);
+
+		assert_int_equal(forward->suffix_bits, 0);
+		assert_null(forward->internal_network);
+		assert_int_equal(forward->schedule.count, 0);
+		assert_false(forward->pinhole);
+		assert_false(forward->log);
+	}
+	/* A number that marks have no room for any more; names still lead to the uplink. */
+	assert_string_equal(config_find_name(config, KIND_UPLINK, "isp2")->name, "isp2");
+	assert_int_equal(config_find_name(config, KIND_UPLINK, "isp2")->id, 2);
+	assert_string_equal(((const struct source_nat *)config_find(config, KIND_SOURCE_NAT, 1))->uplink,
+			    "isp2");
+
+	/* What comes back from the first version can be written with what is new. */
+	again = parse(sample);
+	commit(store, config, again);
+	store_close(store);
+	store = open_store();
+	read = load(store, 9);
+	assert_same(again, read);
+	store_close(store);
+	config_unref(config);
+	config_unref(again);
+	config_unref(read);
 }
 
 /* --- the world outside --- */
@@ -1191,14 +1258,15 @@ int main(void)
 		STORE_TEST(test_any_page),
 		STORE_TEST(test_good_copy),
 		STORE_TEST(test_migrations),
+		STORE_TEST(test_version_1),
 		STORE_TEST(test_permissions),
 		STORE_TEST(test_full_disk),
 		STORE_TEST(test_one_owner),
+		STORE_TEST(test_ten_thousand),
 		STORE_TEST(test_killed_unsettled),
 		STORE_TEST(test_settled),
 		STORE_TEST(test_taken_over),
 		STORE_TEST(test_cost),
-		STORE_TEST(test_ten_thousand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

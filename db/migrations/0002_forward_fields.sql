@@ -1,0 +1,15 @@
+-- SPDX-License-Identifier: GPL-2.0-or-later
+--
+-- What a forward learned: weekly hours, a log of its connections, pinholes, and backends given
+-- as a host suffix, which follows the prefixes of a network. Its internal_address may now read '::1:2:3:4/-64'.
+
+ALTER TABLE forwards ADD COLUMN internal_network TEXT; -- a network's name, or NULL: any
+ALTER TABLE forwards ADD COLUMN pinhole INTEGER NOT NULL DEFAULT 0 CHECK (pinhole IN (0, 1));
+ALTER TABLE forwards ADD COLUMN schedule TEXT; -- 'mon-fri 08:00-22:00', or NULL: always
+ALTER TABLE forwards ADD COLUMN log INTEGER NOT NULL DEFAULT 0 CHECK (log IN (0, 1));
+
+-- Number 127 means something else in marks from now on: an uplink that has it gets the lowest free one.
+UPDATE uplinks SET id = (
+	WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 126)
+	SELECT min(n) FROM numbers WHERE n NOT IN (SELECT id FROM uplinks)
+) WHERE id = 127;
