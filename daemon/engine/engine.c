@@ -11,11 +11,6 @@
 #include "engine/private.h"
 #include "model/compile.h"
 
-enum { RETRY_FIRST_S = 1, RETRY_LAST_S = 60 };
-enum { WATCH_EVERY_MS = 2000 };
-/* See rest(). */
-enum { QUICK_MS = 10, QUARREL_FIRST_MS = 16, QUARREL_LAST_MS = 2048, CALM_MS = 10000 };
-
 int64_t engine_now(void)
 {
 	return (int64_t)time(NULL);
@@ -41,6 +36,11 @@ static void set_observed(struct engine *engine, struct kstate *observed)
 	if (engine->observed != engine->desired && engine->observed != observed)
 		state_free(engine->observed);
 	engine->observed = observed;
+}
+
+void engine_forget_observed(struct engine *engine)
+{
+	set_observed(engine, NULL);
 }
 
 static void set_desired(struct engine *engine, struct kstate *desired)
@@ -70,7 +70,7 @@ static void note_uplinks(struct engine *engine)
 	}
 }
 
-static int read_links(struct engine *engine)
+int engine_read_links(struct engine *engine)
 {
 	struct links links = { 0 };
 	int r = engine->kernel->ops->read_links(engine->kernel, &links);
@@ -79,6 +79,7 @@ static int read_links(struct engine *engine)
 		return r;
 	links_done(&engine->links);
 	engine->links = links;
+	note_uplinks(engine);
 	return 0;
 }
 
@@ -171,19 +172,6 @@ static int take_result(struct engine *engine, const struct apply_result *result,
 	return blamed;
 }
 
-static void schedule_retry(struct engine *engine)
-{
-	if (!engine->refusal_count && !engine->unread) {
-		engine->retry_s = RETRY_FIRST_S;
-		timer_stop(engine->retry);
-	} else if (!timer_running(engine->retry)) {
-		timer_start(engine->retry, engine->retry_s * 1000u);
-		if (engine->retry_s < RETRY_LAST_S)
-			engine->retry_s = engine->retry_s * 2 < RETRY_LAST_S ? engine->retry_s * 2 :
-									       RETRY_LAST_S;
-	}
-}
-
 /*
  * True if what was observed says of every sysctl that is desired what it is. Only those that were
  * desired then were read, so a configuration that wants others has the kernel read again.
@@ -201,8 +189,7 @@ static bool sysctls_observed(const struct kstate *observed, const struct kstate 
 	return true;
 }
 
-/* The kernel could not even be asked: shown like a refusal, and tried again like one. */
-static int not_asked(struct engine *engine, const char *step, int error, struct err *err)
+int engine_not_asked(struct engine *engine, const char *step, int error, struct err *err)
 {
 	struct refusal refusal;
 
@@ -213,150 +200,71 @@ static int not_asked(struct engine *engine, const char *step, int error, struct 
 	engine->refusals[0] = refusal;
 	engine->refusal_count = 1;
 	set_observed(engine, NULL);
-	schedule_retry(engine);
+	mend_retry_later(engine);
 	return err_set(err, ERR_KERNEL, "%s: %s", refusal.step, refusal.text);
 }
 
-/*
- * The one way to the kernel: compiles `config`, compares, sends the difference.
- * `ret_steps` (may be NULL): how many there were. Returns a failure that the
- * caller should know of, with `err` set; the kernel may then have a part.
- */
-static int bring_about(struct engine *engine, const struct config *config, unsigned *ret_steps,
+static bool table_taken(const struct apply_result *result)
+{
+	for (unsigned i = 0; i < result->count; i++)
+		if (hinders(&result->failures[i]))
+			return false;
+	return true;
+}
+
+/* What of our last work was found undone, among the differences that `result` says are mended. */
+static void note_found(const struct engine *engine, bool refused_before, const struct apply_result *result,
+		       struct work *work)
+{
+	enum found_scope scope = refused_before || result->count ? FOUND_TABLE :
+				 work->links                     ? FOUND_NOT_OF_DEVICES :
+								   FOUND_ALL;
+	struct plan plan;
+
+	if (!engine->table_held || !table_taken(result) ||
+	    plan_make(engine->desired, engine->observed, &plan) < 0)
+		return;
+	found_describe(&plan, engine->observed, scope, &work->found);
+	plan_done(&plan);
+}
+
+int engine_bring_about(struct engine *engine, const struct config *config, struct work *ret_work,
 		       struct err *err)
 {
+	bool refused_before = engine->refusal_count;
 	struct apply_result result = { 0 };
 	struct kstate *desired, *observed;
 	struct plan plan;
 	int r = make_desired(engine, config, &desired);
 
 	if (r < 0)
-		return not_asked(engine, "computing the kernel's state", r, err);
+		return engine_not_asked(engine, "computing the kernel's state", r, err);
 	if (!engine->observed || !sysctls_observed(engine->observed, desired)) {
 		r = read_observed(engine, desired, &observed);
 		if (r < 0) {
 			state_free(desired);
-			return not_asked(engine, "reading the kernel's state", r, err);
+			return engine_not_asked(engine, "reading the kernel's state", r, err);
 		}
 		set_observed(engine, observed);
 	}
 	r = plan_make(desired, engine->observed, &plan);
 	if (r < 0) {
 		state_free(desired);
-		return not_asked(engine, "comparing with the kernel's state", r, err);
+		return engine_not_asked(engine, "comparing with the kernel's state", r, err);
 	}
 	if (plan.count)
 		engine->kernel->ops->apply(engine->kernel, &plan, &result);
-	if (ret_steps)
-		*ret_steps = plan.count;
 	r = take_result(engine, &result, err);
+	if (ret_work)
+		ret_work->steps = plan.count;
+	if (ret_work && plan.count && engine->observed != engine->desired)
+		note_found(engine, refused_before, &result, ret_work);
+	engine->table_held = table_taken(&result);
 	plan_done(&plan);
 	set_desired(engine, desired);
 	set_observed(engine, result.count ? NULL : desired);
-	schedule_retry(engine);
+	mend_retry_later(engine);
 	return r;
-}
-
-/* --- reacting --- */
-
-/*
- * How long news of the kernel may gather before they are looked at again. Usually not at all; but a
- * comparison that took long is not made all the time, and one who undoes what we mend is not answered
- * faster and faster.
- */
-static void rest(struct engine *engine, uint64_t began_ms, bool mended)
-{
-	uint64_t now_ms = loop_now_ms(), took_ms = now_ms - began_ms;
-	uint64_t rest_ms = took_ms < QUICK_MS ? 0 : 2 * took_ms;
-
-	if (mended) {
-		if (!engine->mended_at_ms || now_ms - engine->mended_at_ms > CALM_MS)
-			engine->quarrel_ms = 0;
-		else if (engine->quarrel_ms < QUARREL_LAST_MS)
-			engine->quarrel_ms = engine->quarrel_ms ? engine->quarrel_ms * 2 : QUARREL_FIRST_MS;
-		engine->mended_at_ms = now_ms;
-		if (rest_ms < engine->quarrel_ms)
-			rest_ms = engine->quarrel_ms;
-	}
-	engine->rest_until_ms = now_ms + rest_ms;
-}
-
-static void reconcile(struct engine *engine)
-{
-	unsigned what = engine->dirty | engine->unread, steps = 0;
-	uint64_t began_ms = loop_now_ms();
-	bool mended = false;
-	struct err err;
-
-	engine->dirty = engine->unread = 0;
-	err_clear(&err);
-	if (what & KERNEL_LINKS) {
-		int r = read_links(engine);
-
-		if (r < 0) { /* nothing is done upon what may be wrong */
-			engine->unread = what;
-			not_asked(engine, "reading devices and addresses", r, &err);
-			rest(engine, began_ms, false);
-			return;
-		}
-		note_uplinks(engine);
-	}
-	if (what & KERNEL_TABLE)
-		engine->environment.fw4 = engine->kernel->ops->has_table(engine->kernel, "fw4");
-	if (what & (KERNEL_TABLE | KERNEL_ROUTES | KERNEL_SYSCTL))
-		set_observed(engine, NULL);
-	bring_about(engine, engine->config, &steps, &err);
-	if (steps && what && !(what & KERNEL_LINKS)) {
-		mended = true;
-		engine->mended++;
-		engine->last_mended = engine_now();
-		log_warning("somebody changed what is ours in the kernel; mended with %u steps", steps);
-	}
-	if (steps || (what & KERNEL_LINKS))
-		flows_search(engine);
-	schedule_next(engine);
-	rest(engine, began_ms, mended);
-}
-
-static void before_sleep(void *arg)
-{
-	struct engine *engine = arg;
-	uint64_t now_ms = loop_now_ms();
-
-	if (!engine->dirty)
-		return;
-	if (now_ms >= engine->rest_until_ms)
-		reconcile(engine);
-	else if (!timer_running(engine->resting))
-		timer_start(engine->resting, engine->rest_until_ms - now_ms);
-}
-
-static void on_kernel_changed(void *arg, unsigned what)
-{
-	struct engine *engine = arg;
-
-	engine->dirty |= what;
-}
-
-/* After a refusal, and when a forward expires: nothing is known to have changed, so nothing counts as mended. */
-static void on_timer(void *arg)
-{
-	reconcile(arg);
-}
-
-static void on_rested(void *arg)
-{
-	(void)arg; /* before_sleep() comes next */
-}
-
-static void on_watching(void *arg)
-{
-	struct engine *engine = arg;
-
-	/* While something is refused, only the retries try again. */
-	if (engine->observed && !engine->kernel->ops->sysctls_hold(engine->kernel, engine->observed))
-		engine->dirty |= KERNEL_SYSCTL;
-	timer_start(engine->watching, WATCH_EVERY_MS);
 }
 
 /* --- life --- */
@@ -365,13 +273,12 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 	       struct engine **ret_engine, struct err *err)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
-	const struct kernel_events events = { .changed = on_kernel_changed, .arg = engine };
+	const struct kernel_events events = { .changed = mend_news, .arg = engine };
 
 	if (!engine)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	engine->loop = loop;
 	engine->store = store;
-	engine->retry_s = RETRY_FIRST_S;
 	engine->environment.admin_port_count = options->admin_port_count;
 	memcpy(engine->environment.admin_ports, options->admin_ports, sizeof(options->admin_ports));
 
@@ -385,17 +292,10 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 	if (options->kernel)
 		engine->kernel = options->kernel(options->kernel_arg, &events);
 	r = -ENOMEM;
-	if (timer_new(loop, on_timer, engine, &engine->retry) < 0 ||
-	    timer_new(loop, on_rested, engine, &engine->resting) < 0 ||
-	    timer_new(loop, on_watching, engine, &engine->watching) < 0 || flows_start(engine) < 0 ||
-	    schedule_start(engine, on_timer) < 0 || counters_start(engine) < 0 ||
-	    loop_add_step(loop, before_sleep, engine) < 0) {
+	if (flows_start(engine) < 0 || counters_start(engine) < 0 || mend_start(engine) < 0) {
 		err_set(err, ERR_INTERNAL, "out of memory");
 		goto fail;
 	}
-	engine->dirty = KERNEL_LINKS | KERNEL_TABLE;
-	reconcile(engine);
-	timer_start(engine->watching, WATCH_EVERY_MS);
 	*ret_engine = engine;
 	return 0;
 fail:
@@ -412,9 +312,7 @@ void engine_free(struct engine *engine)
 	counters_stop(engine);
 	flows_stop(engine);
 	schedule_stop(engine);
-	timer_free(engine->retry);
-	timer_free(engine->resting);
-	timer_free(engine->watching);
+	mend_stop(engine);
 	set_observed(engine, NULL);
 	set_desired(engine, NULL);
 	links_done(&engine->links);
@@ -424,7 +322,7 @@ void engine_free(struct engine *engine)
 
 void engine_recheck(struct engine *engine)
 {
-	engine->dirty = KERNEL_LINKS | KERNEL_TABLE | KERNEL_ROUTES | KERNEL_SYSCTL;
+	mend_news(engine, KERNEL_LINKS | KERNEL_TABLE | KERNEL_ROUTES | KERNEL_SYSCTL);
 }
 
 const struct config *engine_config(const struct engine *engine)
@@ -455,7 +353,7 @@ static void go_back(struct engine *engine)
 	struct err ignored;
 
 	err_clear(&ignored);
-	bring_about(engine, engine->config, NULL, &ignored);
+	engine_bring_about(engine, engine->config, NULL, &ignored);
 }
 
 static void forget_uplinks(struct engine *engine)
@@ -482,7 +380,7 @@ static int commit(struct engine *engine, struct config *next, const struct chang
 
 	if (r < 0)
 		return r;
-	r = bring_about(engine, next, NULL, err);
+	r = engine_bring_about(engine, next, NULL, err);
 	if (r < 0) {
 		store_undo(engine->store);
 		go_back(engine);
@@ -508,7 +406,7 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 	if (r < 0)
 		return r;
 	if (engine->dirty || engine->unread) /* the comparison below is with the present, not with what was */
-		reconcile(engine);
+		mend_now(engine);
 	if (engine->unread)
 		return err_set(err, ERR_KERNEL, "%s: %s", engine->refusals[0].step, engine->refusals[0].text);
 	if (config_diff(engine->config, next, &changes) < 0)

@@ -3,6 +3,7 @@
 #define PORTICO_ENGINE_PRIVATE_H
 
 #include "engine/engine.h"
+#include "model/found.h"
 
 enum { STEP_TEXT_MAX = 512 };
 
@@ -40,22 +41,27 @@ struct engine {
 	 */
 	struct kstate *desired, *observed;
 
+	struct fw4 fw4;
+
 	unsigned dirty;      /* KERNEL_* bits that came since the last comparison */
 	unsigned unread;     /* those that could not be looked at; the next retry does */
 	struct timer *retry; /* after a refusal, with growing pauses */
 	unsigned retry_s;
+	uint64_t retry_at_ms;
 	struct timer *expiry;   /* the next expires_at */
 	struct timer *watching; /* sysctls of which the kernel does not tell */
 	struct timer *sweep_again;
 	unsigned stale_flows;  /* found since the last search for them began */
 	unsigned sweeps;       /* repeated ones since something changed */
 	struct timer *resting; /* until rest_until_ms, while something is dirty; see rest() */
-	uint64_t rest_until_ms, mended_at_ms, quarrel_ms;
+	uint64_t rest_until_ms, dirty_at_ms, contested_at_ms, quarrel_ms;
 
 	unsigned refusal_count;
 	struct refusal refusals[STEP_FAILURES_MAX];
+	bool table_held; /* the kernel took the table as it was desired last */
 	uint64_t mended;
 	int64_t last_mended;
+	struct found last_found;
 	struct uplink_memory uplinks[UPLINKS_MAX + 1]; /* by id */
 
 	struct timer *counting;
@@ -65,6 +71,39 @@ struct engine {
 };
 
 int64_t engine_now(void); /* seconds since the epoch */
+
+/* --- engine.c --- */
+
+/* What bring_about() did. */
+struct work {
+	bool links; /* given: devices or addresses may have changed */
+	unsigned steps;
+	struct found found; /* otherwise than it had been left, and mended */
+};
+
+/*
+ * The one way to the kernel: compiles `config`, compares, sends the difference. `ret_work` may be NULL.
+ * Returns a failure that the caller should know of, with `err` set; the kernel may then have a part.
+ */
+int engine_bring_about(struct engine *engine, const struct config *config, struct work *ret_work,
+		       struct err *err);
+int engine_read_links(struct engine *engine);
+void engine_forget_observed(struct engine *engine); /* it is read before the next comparison */
+/* The kernel could not even be asked: shown like a refusal, and tried again like one. */
+int engine_not_asked(struct engine *engine, const char *step, int error, struct err *err);
+
+/* --- mend.c --- */
+
+int mend_start(struct engine *engine); /* also makes the first comparison */
+void mend_stop(struct engine *engine);
+/* kernel_events.changed(), and whoever else knows of something that must be looked at. */
+void mend_news(void *engine, unsigned what);
+/* Looks at the news now. */
+void mend_now(struct engine *engine);
+/* After each attempt: starts, goes on with or ends the retries. */
+void mend_retry_later(struct engine *engine);
+/* When the kernel is asked again what it refused, or news are looked at that must wait; -1: there is neither. */
+int64_t mend_retry_in_ms(const struct engine *engine);
 
 /* flows.c: stale connections are searched for, and deleted, a piece per turn of the loop. */
 int flows_start(struct engine *engine);

@@ -98,12 +98,17 @@ static void on_route_event(void *arg, uint32_t events)
 	report(real);
 }
 
+static unsigned netfilter_event(struct nlmsghdr *hdr)
+{
+	return nft_event(hdr) | nft_fw4_event(hdr);
+}
+
 static void on_netfilter_event(void *arg, uint32_t events)
 {
 	struct real *real = arg;
 
 	(void)events;
-	real->changed |= read_events(&real->netfilter_events, real->netfilter.port, nft_event,
+	real->changed |= read_events(&real->netfilter_events, real->netfilter.port, netfilter_event,
 				     EVENT_PIECES_PER_TURN);
 	report(real);
 }
@@ -182,9 +187,13 @@ static int read_state(struct kernel *kernel, const struct kstate *desired, struc
 	return r;
 }
 
-static bool has_table(struct kernel *kernel, const char *name)
+static int read_fw4(struct kernel *kernel, struct fw4 *ret_fw4)
 {
-	return nft_has_table(&real_of(kernel)->netfilter, name) == 1;
+	int r = -EAGAIN;
+
+	for (unsigned i = 0; r == -EAGAIN && i < READ_TRIES; i++)
+		r = nft_read_fw4(&real_of(kernel)->netfilter, ret_fw4);
+	return r;
 }
 
 void apply_result_add(struct apply_result *result, const struct step *step, int error, const char *text)
@@ -307,7 +316,7 @@ static const struct kernel_ops real_ops = {
 	.read_links = read_links,
 	.read_state = read_state,
 	.sysctls_hold = sysctls_hold,
-	.has_table = has_table,
+	.read_fw4 = read_fw4,
 	.apply = apply,
 	.read_counters = read_counters,
 	.sweep_flows = sweep_flows,

@@ -23,6 +23,13 @@ enum {
 	KERNEL_TABLE = 1 << 1,  /* our nf_tables table, or tables came or went (fw4) */
 	KERNEL_ROUTES = 1 << 2, /* our routes or rules */
 	KERNEL_SYSCTL = 1 << 3, /* forwarding or rp_filter of some device */
+	KERNEL_FW4 = 1 << 4,    /* the rules of OpenWrt's firewall */
+};
+
+/* OpenWrt's firewall: whether its table is there, and lets in what a forward let in (init/portico.nft). */
+struct fw4 {
+	bool there;
+	bool input, forward; /* its chains of these names do */
 };
 
 struct kernel_events {
@@ -62,8 +69,7 @@ struct kernel_ops {
 	 * the kernel tells of some changes (KERNEL_SYSCTL), but not of net.bridge's.
 	 */
 	bool (*sysctls_hold)(struct kernel *kernel, const struct kstate *desired);
-	/* Whether a table of this family ("inet") and name is there: fw4 detection. */
-	bool (*has_table)(struct kernel *kernel, const char *name);
+	int (*read_fw4)(struct kernel *kernel, struct fw4 *ret_fw4);
 	/*
 	 * Carries out the steps in order. The nf_tables steps are one
 	 * transaction: all or nothing. A failed rtnetlink or sysctl step does not keep the

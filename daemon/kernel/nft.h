@@ -121,6 +121,13 @@ int nft_apply(struct netlink *nl, const struct step *steps, unsigned count, stru
 /* KERNEL_TABLE if the event is about our table, or a table that came or went; else 0. */
 unsigned nft_event(struct nlmsghdr *hdr);
 
+/* --- nft_include.c --- */
+
+/* -EAGAIN: it changed meanwhile. */
+int nft_read_fw4(struct netlink *nl, struct fw4 *ret_fw4);
+/* KERNEL_FW4 if the event is about a rule of fw4's; else 0. */
+unsigned nft_fw4_event(struct nlmsghdr *hdr);
+
 /* --- kernel.c --- */
 
 /* Records a failure; `text` of the kernel or "" for words of our own about `error`. */

@@ -520,6 +520,17 @@ static enum flow_fate is_swept(void *arg, const struct flow *flow)
 	return ip_compare(&flow->destination, &swept) == 0 ? FLOW_IS_DELETED : FLOW_STAYS;
 }
 
+static void print_fw4(void)
+{
+	struct fw4 fw4;
+
+	if (kernel->ops->read_fw4(kernel, &fw4) < 0)
+		puts("failed");
+	else
+		printf("%s%s%s\n", fw4.there ? "there" : "not there", fw4.input ? ", input" : "",
+		       fw4.forward ? ", forward" : "");
+}
+
 static void sweep(const char *address)
 {
 	swept = ip(address);
@@ -547,8 +558,8 @@ static void run(char *line)
 		print_counters(argument);
 	else if (strcmp(command, "sweep") == 0)
 		sweep(argument);
-	else if (strcmp(command, "table") == 0)
-		puts(kernel->ops->has_table(kernel, argument) ? "yes" : "no");
+	else if (strcmp(command, "fw4") == 0)
+		print_fw4();
 	else
 		puts("unknown command");
 	puts(".");

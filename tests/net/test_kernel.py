@@ -190,8 +190,41 @@ def test_leaves_nothing_and_touches_nothing_else(lab, driver):
     assert "proto 80" not in lab.router.ip("rule show") + lab.router.ip("-6 rule show")
     assert lab.router.ip("route show table all proto 80") + lab.router.ip("-6 route show table all proto 80") == ""
     assert lab.router.run("nft list table inet portico", check=False).returncode != 0
-    assert driver.ask("table other") == ["yes"]
-    assert driver.ask("table portico") == ["no"]
+
+
+@pytest.mark.parametrize("rules,seen", [
+    ("", "there"),
+    ("add rule inet fw4 forward ct mark & 0x80000000 == 0x80000000 accept", "there, forward"),
+    ("add rule inet fw4 input ct mark & 0x80000000 != 0 counter accept comment \"x\"", "there, input"),
+    ("add rule inet fw4 forward meta mark & 0x80000000 == 0x80000000 accept", "there"),
+    ("add rule inet fw4 forward ct mark & 0xc0000000 == 0x80000000 accept", "there"),
+    ("add rule inet fw4 forward ct mark & 0x80000000 == 0 accept", "there"),
+    ("add rule inet fw4 forward ct mark & 0x80000000 == 0x80000000 drop", "there"),
+    ("add rule inet fw4 forward tcp dport 80 ct mark & 0x80000000 == 0x80000000 accept", "there"),
+    ("add rule inet fw4 forward drop\n"
+     "add rule inet fw4 forward ct mark & 0x80000000 == 0x80000000 accept", "there"),
+    ("add rule inet fw4 forward tcp dport 80 drop\nadd rule inet fw4 forward ip saddr 192.0.2.9 reject\n"
+     "add rule inet fw4 forward ct state vmap { established : accept, invalid : drop }\n"
+     "add rule inet fw4 forward ct mark & 0x80000000 == 0x80000000 accept", "there, forward"),
+    ("add rule inet fw4 forward iifname { \"a\", \"b\" } jump other\n"
+     "add rule inet fw4 other ct mark & 0x80000000 == 0x80000000 accept", "there, forward"),
+    ("add rule inet fw4 forward iifname \"a\" jump other\nadd rule inet fw4 other drop\n"
+     "add rule inet fw4 forward ct mark & 0x80000000 == 0x80000000 accept", "there, forward"),
+    ("add rule inet fw4 forward jump other\nadd rule inet fw4 other drop\n"
+     "add rule inet fw4 forward ct mark & 0x80000000 == 0x80000000 accept", "there"),
+    ("add rule inet fw4 forward jump other\nadd rule inet fw4 other return\nadd rule inet fw4 other drop\n"
+     "add rule inet fw4 forward ct mark & 0x80000000 == 0x80000000 accept", "there, forward"),
+], ids=range(14))
+def test_the_include_of_fw4(lab, driver, rules, seen):
+    lab.router.nft("table inet fw4 {\n"
+                   "chain input { type filter hook input priority 0; policy drop; }\n"
+                   "chain forward { type filter hook forward priority 0; policy drop; }\n"
+                   "chain other { }\n}\n" + rules)
+    try:
+        assert driver.ask("fw4") == [seen]
+    finally:
+        lab.router.run("nft delete table inet fw4")
+    assert driver.ask("fw4") == ["not there"]
 
 
 @pytest.mark.parametrize("harm,what", [

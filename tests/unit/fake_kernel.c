@@ -38,9 +38,13 @@ static bool sysctls_hold(struct kernel *kernel, const struct kstate *desired)
 	return !(fake(kernel)->sysctls_changed && desired->sysctl_count);
 }
 
-static bool has_table(struct kernel *kernel, const char *name)
+static int read_fw4(struct kernel *kernel, struct fw4 *ret_fw4)
 {
-	return fake(kernel)->fw4 && strcmp(name, "fw4") == 0;
+	fake(kernel)->fw4_reads++;
+	if (fake(kernel)->unreadable_fw4)
+		return -EIO;
+	*ret_fw4 = fake(kernel)->fw4;
+	return 0;
 }
 
 static void refuse(struct apply_result *result, const struct step *step, const char *text)
@@ -106,7 +110,7 @@ struct kernel *fake_kernel_open(void *arg, const struct kernel_events *events)
 		.read_links = read_links,
 		.read_state = read_state,
 		.sysctls_hold = sysctls_hold,
-		.has_table = has_table,
+		.read_fw4 = read_fw4,
 		.apply = apply,
 		.read_counters = read_counters,
 		.sweep_flows = sweep_flows,

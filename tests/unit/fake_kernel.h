@@ -9,7 +9,7 @@ struct fake_kernel {
 	struct kernel kernel;
 	struct kernel_events events;
 	const char *links; /* JSON of links_from_json() */
-	bool fw4;
+	struct fw4 fw4;
 	unsigned applies;     /* calls of apply() */
 	unsigned steps;       /* steps of the last one */
 	unsigned elems;       /* elements in them */
@@ -18,10 +18,12 @@ struct fake_kernel {
 	bool refuse_nft_step; /* the batch, for its first step */
 	bool unreadable;      /* devices cannot be read */
 	bool unreadable_state;
+	bool unreadable_fw4;
 	bool refuse_routes;   /* every ROUTE_SET */
 	bool sysctls_changed; /* behind our back, and the kernel did not tell */
 	unsigned sweeps;
 	unsigned link_reads;
+	unsigned fw4_reads;
 };
 
 /* For engine_options.kernel; `arg` is a struct fake_kernel with links set. */

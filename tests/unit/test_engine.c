@@ -277,10 +277,34 @@ static void fw4_is_noticed(void **state)
 
 	put(f, KIND_UPLINK, uplink);
 	assert_false(engine_environment(f->engine)->fw4);
-	f->kernel.fw4 = true;
+	f->kernel.fw4.there = true;
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
 	turn(f, 0);
 	assert_true(engine_environment(f->engine)->fw4);
+}
+
+/* Not knowing is not knowing that it is not there: our own filter would be put up beside fw4's. */
+static void fw4_that_cannot_be_read_is_read_later(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	f->kernel.fw4.there = true;
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+	turn(f, 0);
+	f->kernel.unreadable_fw4 = true;
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+	turn(f, 50);
+	assert_true(engine_environment(f->engine)->fw4);
+	assert_false(in_sync(f));
+	unsigned reads = f->kernel.fw4_reads;
+
+	f->kernel.unreadable_fw4 = false;
+	f->kernel.fw4.there = false;
+	turn(f, 1500);
+	assert_int_equal(f->kernel.fw4_reads, reads + 1);
+	assert_false(engine_environment(f->engine)->fw4);
+	assert_true(in_sync(f));
 }
 
 /* What was not desired was not read either: it must not pass for known. */
@@ -449,6 +473,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_new_address_is_few_elements, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_old_refusal_hinders_nobody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(fw4_is_noticed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(fw4_that_cannot_be_read_is_read_later, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sysctls_wanted_again_are_set, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sysctls_are_watched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(counters_add_up, set_up, tear_down),
