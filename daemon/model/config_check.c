@@ -71,43 +71,61 @@ void checker_invalid(struct checker *checker, const struct culprit *culprit, con
 
 /* --- names --- */
 
-static int compare_culprit_names(const void *a, const void *b)
+/* FNV-1a, 32 bits. */
+static uint32_t hash_name(const char *name)
 {
-	const struct culprit *x = a, *y = b;
-	int order = strcmp(x->object->name, y->object->name);
+	uint32_t hash = 0x811c9dc5;
 
-	return order ? order : x->index < y->index ? -1 : x->index > y->index;
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 0x01000193;
+	return hash;
 }
 
-/* All objects of a kind, sorted by name; free(). NULL when out of memory. */
-static struct culprit *sort_by_name(const struct object_list *list)
-{
-	struct culprit *sorted = calloc(list->count + 1, sizeof(*sorted));
+/* A hash table of the names so far; at most half full. */
+struct name_slot {
+	uint32_t hash;
+	uint32_t number; /* 1 + the index of the object; 0: free */
+};
 
-	if (!sorted)
-		return NULL;
-	for (unsigned i = 0; i < list->count; i++)
-		sorted[i] = (struct culprit){ list->items[i], i };
-	qsort(sorted, list->count, sizeof(*sorted), compare_culprit_names);
-	return sorted;
+/* The slot that holds the name, or the free one where it belongs. */
+static struct name_slot *find_name(struct name_slot *slots, uint32_t mask, const struct object_list *list,
+				   const char *name)
+{
+	uint32_t hash = hash_name(name), at = hash & mask;
+
+	for (; slots[at].number; at = (at + 1) & mask)
+		if (slots[at].hash == hash && strcmp(list->items[slots[at].number - 1]->name, name) == 0)
+			return &slots[at];
+	slots[at].hash = hash;
+	return &slots[at];
 }
 
 static int check_names(struct checker *checker, enum kind kind)
 {
 	const struct object_list *list = &checker->config->lists[kind];
-	struct culprit *sorted = sort_by_name(list);
+	uint32_t size = 16;
+	struct name_slot *slots;
 
-	if (!sorted)
+	while (size < 2 * list->count)
+		size *= 2;
+	slots = calloc(size, sizeof(*slots));
+	if (!slots)
 		return -ENOMEM;
-	for (unsigned i = 1; i < list->count; i++) {
-		const struct culprit *a = &sorted[i], *b = &sorted[i - 1];
+	for (unsigned i = 0; i < list->count; i++) {
+		const struct culprit this = { list->items[i], i };
+		struct name_slot *slot = find_name(slots, size - 1, list, this.object->name);
 
-		if (strcmp(a->object->name, b->object->name) == 0)
-			checker_conflict(checker, checker_blames_first(checker, b, a) ? b : a, "/name",
-					 "there is a %s named \"%s\" already", schema_of(kind)->noun,
-					 a->object->name);
+		if (slot->number) {
+			const struct culprit other = { list->items[slot->number - 1], slot->number - 1 };
+
+			checker_conflict(checker,
+					 checker_blames_first(checker, &other, &this) ? &other : &this,
+					 "/name", "there is a %s named \"%s\" already", schema_of(kind)->noun,
+					 this.object->name);
+		}
+		slot->number = i + 1;
 	}
-	free(sorted);
+	free(slots);
 	return 0;
 }
 
