@@ -462,7 +462,11 @@ static int take_elem(struct nft_elems *elems, const struct raw_elem *elem)
 	}
 	if (elems->set->interval)
 		return keep_bound(elems, elem);
-	return kset_add(elems->state, elems->set, elem->key, NULL, elem->data, elem->comment, 0);
+	const char *comment = arena_strdup(elems->state->arena, elem->comment);
+
+	if (elem->comment && !comment)
+		return -ENOMEM;
+	return kset_add(elems->state, elems->set, elem->key, NULL, elem->data, comment, 0);
 }
 
 int nft_elems_decode(void *arg, struct nlmsghdr *hdr)

@@ -166,6 +166,7 @@ int compile(const struct config *config, const struct links *links, const struct
 	if (!c)
 		return -ENOMEM;
 	kstate_init(&state);
+	state.config = config_ref((struct config *)config);
 	state.table = true;
 	c->config = config;
 	c->links = links;

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sort.h"
+#include "model/config.h"
+
 static const struct {
 	const char *name;
 	unsigned size;
@@ -76,6 +79,7 @@ void kstate_done(struct kstate *state)
 	free(state->routes);
 	free(state->rules);
 	free(state->sysctls);
+	config_unref(state->config);
 	arena_free(state->arena);
 	*state = (struct kstate){ 0 };
 }
@@ -163,9 +167,9 @@ int kset_add(struct kstate *state, struct kset *set, const void *key, const void
 	}
 	if (set->data_size)
 		memcpy(bytes, data, set->data_size);
-	elem->comment = keep(state, arena_strdup(state->arena, comment), comment);
+	elem->comment = comment;
 	elem->owner = owner;
-	return state->failed ? -ENOMEM : 0;
+	return 0;
 }
 
 struct kchain *kstate_add_chain(struct kstate *state, const char *name, const char *comment)
@@ -341,18 +345,83 @@ static unsigned unique(void *items, unsigned count, size_t size, int (*compare)(
 	return kept;
 }
 
-static void finish_set(struct kset *set)
+/* What comes first in memcmp()'s order, as a number: for one of the forward maps it is the whole key. */
+static uint64_t sort_key(const uint8_t *bytes, unsigned size)
+{
+	uint64_t key = 0;
+
+	for (unsigned i = 0; i < sizeof(key); i++)
+		key = key << 8 | (i < size ? bytes[i] : 0);
+	return key;
+}
+
+/* In the order of the keys, and where those are equal, by the bytes behind. */
+static int reorder(struct kset *set, const struct sort_key *keys)
+{
+	struct kelem *elems = malloc(set->count * sizeof(*elems));
+	unsigned size = kelem_size(set);
+
+	if (!elems)
+		return -ENOMEM;
+	for (unsigned i = 0; i < set->count; i++)
+		elems[i] = set->elems[keys[i].index];
+	free(set->elems);
+	set->elems = elems;
+	set->size = set->count;
+	for (unsigned i = 0, end; i < set->count; i = end) {
+		for (end = i + 1; end < set->count && keys[end].key == keys[i].key; end++)
+			;
+		if (end > i + 1)
+			qsort_r(elems + i, end - i, sizeof(*elems), compare_elems, &size);
+	}
+	return 0;
+}
+
+static int sort_set(struct kset *set)
+{
+	struct sort_key *keys = malloc(set->count * sizeof(*keys));
+	unsigned size = kelem_size(set);
+	int r = keys ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; keys && i < set->count; i++)
+		keys[i] = (struct sort_key){ sort_key(set->elems[i].bytes, size), i };
+	if (!r)
+		r = sort_keys(keys, set->count);
+	if (!r)
+		r = reorder(set, keys);
+	free(keys);
+	return r;
+}
+
+static bool set_is_sorted(const struct kset *set)
+{
+	unsigned size = kelem_size(set);
+
+	for (unsigned i = 1; i < set->count; i++)
+		if (memcmp(set->elems[i - 1].bytes, set->elems[i].bytes, size) > 0)
+			return false;
+	return true;
+}
+
+static int finish_set(struct kset *set)
 {
 	unsigned size = kelem_size(set), kept = 0;
 
-	if (set->count > 1)
-		qsort_r(set->elems, set->count, sizeof(*set->elems), compare_elems, &size);
+	if (!set_is_sorted(set) && sort_set(set) < 0)
+		return -ENOMEM;
 	for (unsigned i = 0; i < set->count; i++) {
 		if (kept && memcmp(set->elems[kept - 1].bytes, set->elems[i].bytes, size) == 0)
 			continue;
 		set->elems[kept++] = set->elems[i];
 	}
 	set->count = kept;
+	if (set->size > kept) { /* it stays as it is from now on */
+		struct kelem *fitting = reallocarray(set->elems, kept, sizeof(*fitting));
+
+		set->elems = fitting ? fitting : set->elems;
+		set->size = kept;
+	}
+	return 0;
 }
 
 /* FNV-1a, 64 bits. */
@@ -370,7 +439,7 @@ int kstate_finish(struct kstate *state)
 	if (state->failed)
 		return -ENOMEM;
 	for (unsigned i = 0; i < state->set_count; i++)
-		finish_set(&state->sets[i]);
+		state->failed |= finish_set(&state->sets[i]) < 0;
 	for (unsigned i = 0; i < state->chain_count; i++) {
 		struct kchain *chain = &state->chains[i];
 

@@ -170,10 +170,15 @@ struct ksysctl {
 	int value;
 };
 
+struct config;
+
 struct kstate {
-	struct arena *arena; /* owns every string, statement and element below; arrays are malloc()ed */
-	bool failed;         /* out of memory somewhere: kstate_finish() tells */
-	bool table;          /* the table is there */
+	struct arena
+		*arena; /* owns every statement and element below, and most strings; arrays are malloc()ed */
+	struct config
+		*config; /* a reference, for the names in it that are comments of elements; NULL: none */
+	bool failed;     /* out of memory somewhere: kstate_finish() tells */
+	bool table;      /* the table is there */
 	/* The table is there but not as we want it: something in it is unknown to us (observed only). */
 	bool alien;
 	unsigned set_count, set_size;
@@ -198,7 +203,10 @@ void kstate_done(struct kstate *state);
  */
 struct kset *kstate_add_set(struct kstate *state, const char *name, const enum ktype *key,
 			    const enum ktype *data, bool interval, bool counter, const char *comment);
-/* `key_end` only for interval sets, `data` only for maps (key_size and data_size bytes each). */
+/*
+ * `key_end` only for interval sets, `data` only for maps (key_size and data_size bytes each). The comment is not
+ * copied, as there are so many of them: it is a name in `state->config`, or the arena's.
+ */
 int kset_add(struct kstate *state, struct kset *set, const void *key, const void *key_end, const void *data,
 	     const char *comment, uint32_t owner);
 struct kchain *kstate_add_chain(struct kstate *state, const char *name, const char *comment);
