@@ -263,6 +263,8 @@ int engine_bring_about(struct engine *engine, const struct config *config, struc
 	plan_done(&plan);
 	set_desired(engine, desired);
 	set_observed(engine, result.count ? NULL : desired);
+	if (!result.count && engine->kernel->ops->watch_sysctls(engine->kernel, desired) < 0)
+		log_error("out of memory: changes of sysctls are noticed no more");
 	mend_retry_later(engine);
 	return r;
 }

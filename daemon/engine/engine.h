@@ -59,8 +59,9 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 /* Checks `next` likewise; {"changes": [...], "kernel": ["nft ...", "ip ..."]}; changes nothing. */
 int engine_plan(struct engine *engine, const struct config *next, json_t **ret_json, struct err *err);
 
-/* {"in_sync", "last_error", "mended", "last_mended", "failures": [...]}: part of GET /status. */
+/* Parts of GET /status. */
 json_t *engine_kernel_status(const struct engine *engine);
+json_t *engine_firewall_status(const struct engine *engine);
 
 struct forward_counters {
 	uint64_t connections;

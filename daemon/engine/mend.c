@@ -10,7 +10,6 @@
 #include "engine/private.h"
 
 enum { RETRY_FIRST_S = 1, RETRY_LAST_S = 60 };
-enum { WATCH_EVERY_MS = 2000 };
 /* See rest(). */
 enum { QUICK_MS = 10, QUARREL_FIRST_MS = 16, QUARREL_LAST_MS = 2048, CALM_MS = 1000 };
 
@@ -161,27 +160,15 @@ static void on_rested(void *arg)
 	(void)arg; /* before_sleep() comes next */
 }
 
-static void on_watching(void *arg)
-{
-	struct engine *engine = arg;
-
-	/* While something is refused, only the retries try again. */
-	if (engine->observed && !engine->kernel->ops->sysctls_hold(engine->kernel, engine->observed))
-		mend_news(engine, KERNEL_SYSCTL);
-	timer_start(engine->watching, WATCH_EVERY_MS);
-}
-
 int mend_start(struct engine *engine)
 {
 	engine->retry_s = RETRY_FIRST_S;
 	if (timer_new(engine->loop, on_retry, engine, &engine->retry) < 0 ||
 	    timer_new(engine->loop, on_rested, engine, &engine->resting) < 0 ||
-	    timer_new(engine->loop, on_watching, engine, &engine->watching) < 0 ||
 	    schedule_start(engine, on_retry) < 0 || loop_add_step(engine->loop, before_sleep, engine) < 0)
 		return -ENOMEM;
 	engine->dirty = KERNEL_LINKS | KERNEL_TABLE;
 	mend_now(engine);
-	timer_start(engine->watching, WATCH_EVERY_MS);
 	return 0;
 }
 
@@ -189,5 +176,4 @@ void mend_stop(struct engine *engine)
 {
 	timer_free(engine->retry);
 	timer_free(engine->resting);
-	timer_free(engine->watching);
 }

@@ -48,8 +48,7 @@ struct engine {
 	struct timer *retry; /* after a refusal, with growing pauses */
 	unsigned retry_s;
 	uint64_t retry_at_ms;
-	struct timer *expiry;   /* the next expires_at */
-	struct timer *watching; /* sysctls of which the kernel does not tell */
+	struct timer *expiry; /* the next expires_at */
 	struct timer *sweep_again;
 	unsigned stale_flows;  /* found since the last search for them began */
 	unsigned sweeps;       /* repeated ones since something changed */

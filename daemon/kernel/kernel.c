@@ -36,6 +36,7 @@ struct real {
 	struct netlink route, netfilter; /* commands */
 	struct netlink route_events, netfilter_events;
 	struct watch *route_watch, *netfilter_watch;
+	struct sysctl_watch *sysctls;
 	struct timer *report;
 	unsigned changed; /* not told yet */
 	struct sweep *sweep;
@@ -113,6 +114,14 @@ static void on_netfilter_event(void *arg, uint32_t events)
 	report(real);
 }
 
+static void on_sysctl(void *arg)
+{
+	struct real *real = arg;
+
+	real->changed |= KERNEL_SYSCTL;
+	report(real);
+}
+
 static unsigned event_but_sysctl(struct nlmsghdr *hdr)
 {
 	return hdr->nlmsg_type == RTM_NEWNETCONF ? 0 : rtnl_event(hdr);
@@ -144,16 +153,9 @@ static int read_sysctls(const struct kstate *desired, struct kstate *state)
 	return 0;
 }
 
-static bool sysctls_hold(struct kernel *kernel, const struct kstate *desired)
+static int watch_sysctls(struct kernel *kernel, const struct kstate *state)
 {
-	(void)kernel;
-	for (unsigned i = 0; i < desired->sysctl_count; i++) {
-		int value;
-
-		if (sysctl_read(desired->sysctls[i].path, &value) == 0 && value != desired->sysctls[i].value)
-			return false;
-	}
-	return true;
+	return sysctl_watch_set(real_of(kernel)->sysctls, state);
 }
 
 static int read_state_once(struct real *real, const struct kstate *desired, struct kstate *ret_state)
@@ -303,6 +305,7 @@ static void free_real(struct kernel *kernel)
 
 	sweep_free(real->sweep);
 	timer_free(real->report);
+	sysctl_watch_free(real->sysctls);
 	watch_free(real->route_watch);
 	watch_free(real->netfilter_watch);
 	netlink_close(&real->route_events);
@@ -315,7 +318,7 @@ static void free_real(struct kernel *kernel)
 static const struct kernel_ops real_ops = {
 	.read_links = read_links,
 	.read_state = read_state,
-	.sysctls_hold = sysctls_hold,
+	.watch_sysctls = watch_sysctls,
 	.read_fw4 = read_fw4,
 	.apply = apply,
 	.read_counters = read_counters,
@@ -353,6 +356,8 @@ static int open_sockets(struct loop *loop, struct real *real)
 		netlink_set_receive_buffer(&real->netfilter, ANSWER_BUFFER);
 		r = timer_new(loop, report, real, &real->report);
 	}
+	if (!r)
+		r = sysctl_watch_new(loop, on_sysctl, real, &real->sysctls);
 	if (!r)
 		r = sweep_new(loop, &real->sweep);
 	if (!r)

@@ -22,7 +22,7 @@ enum {
 	KERNEL_LINKS = 1 << 0,  /* devices, addresses, main default routes */
 	KERNEL_TABLE = 1 << 1,  /* our nf_tables table, or tables came or went (fw4) */
 	KERNEL_ROUTES = 1 << 2, /* our routes or rules */
-	KERNEL_SYSCTL = 1 << 3, /* forwarding or rp_filter of some device */
+	KERNEL_SYSCTL = 1 << 3, /* a sysctl that is watched, forwarding or rp_filter of some device */
 	KERNEL_FW4 = 1 << 4,    /* the rules of OpenWrt's firewall */
 };
 
@@ -64,11 +64,8 @@ struct kernel_ops {
 	 * number, and those sysctls that `desired` names. Finished.
 	 */
 	int (*read_state)(struct kernel *kernel, const struct kstate *desired, struct kstate *ret_state);
-	/*
-	 * True if every sysctl of `desired` that the kernel has is as desired. For asking now and then:
-	 * the kernel tells of some changes (KERNEL_SYSCTL), but not of net.bridge's.
-	 */
-	bool (*sysctls_hold)(struct kernel *kernel, const struct kstate *desired);
+	/* From now on, another value of a sysctl of `state`, which is what is there, is told as KERNEL_SYSCTL. */
+	int (*watch_sysctls)(struct kernel *kernel, const struct kstate *state);
 	int (*read_fw4)(struct kernel *kernel, struct fw4 *ret_fw4);
 	/*
 	 * Carries out the steps in order. The nf_tables steps are one

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SYSCTL_PATH_MAX = 256 };
-
 /* Names of devices become part of a path: nothing may lead out of /proc/sys. */
 static int open_sysctl(const char *path, int flags)
 {

@@ -4,8 +4,23 @@
 
 /* Numbers below /proc/sys, of the network namespace of the calling thread. */
 
+#include "base/loop.h"
+#include "model/kstate.h"
+
+enum { SYSCTL_PATH_MAX = 256 };
+
 /* 0, -ENOENT if there is no such file, or another negative errno. */
 int sysctl_read(const char *path, int *ret_value);
 int sysctl_write(const char *path, int value);
+
+/* Tells when sysctls get another value. */
+struct sysctl_watch;
+
+int sysctl_watch_new(struct loop *loop, void (*changed)(void *arg), void *arg,
+		     struct sysctl_watch **ret_watch);
+void sysctl_watch_free(struct sysctl_watch *watch); /* takes NULL */
+
+/* From now on the sysctls of `state`, and no others, are watched; they had these values when last looked at. */
+int sysctl_watch_set(struct sysctl_watch *watch, const struct kstate *state);
 
 #endif

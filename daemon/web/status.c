@@ -48,18 +48,16 @@ static json_t *hostname(void)
 int status_get(struct request *request, struct err *err)
 {
 	const struct engine *engine = request->web->engine;
-	const struct environment *environment = engine_environment(engine);
 	uint64_t uptime_ms = loop_now_ms() - request->web->started_ms;
 
 	(void)err;
 	request->answer.json = json_pack(
-		"{s:s, s:I, s:I, s:o, s:o, s:{s:s, s:b}, s:o, s:o, s:[s, s, s, s, s]}", "version",
-		PORTICO_VERSION, "revision", (json_int_t)engine_revision(engine), "uptime_s",
-		(json_int_t)(uptime_ms / 1000), "hostname", hostname(), "kernel",
-		engine_kernel_status(engine), "firewall", "mode",
-		filter_is_ours(engine_config(engine), environment) ? "own" : "beside", "fw4",
-		environment->fw4, "uplinks", status_uplinks(engine), "forwards", status_forwards(engine),
-		"features", "forwards", "hairpin", "source-nat", "redirects", "uplink-replies");
+		"{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:[s, s, s, s, s]}", "version", PORTICO_VERSION,
+		"revision", (json_int_t)engine_revision(engine), "uptime_s", (json_int_t)(uptime_ms / 1000),
+		"hostname", hostname(), "kernel", engine_kernel_status(engine), "firewall",
+		engine_firewall_status(engine), "uplinks", status_uplinks(engine), "forwards",
+		status_forwards(engine), "features", "forwards", "hairpin", "source-nat", "redirects",
+		"uplink-replies");
 	return 0;
 }
 

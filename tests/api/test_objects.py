@@ -208,7 +208,7 @@ def test_states(api):
     assert [u["name"] for u in status["uplinks"]] == ["isp1", "isp2"]
     assert status["forwards"] == {"total": 1, "live": 0}
     assert status["kernel"]["in_sync"] is True
-    assert status["firewall"] == {"mode": "own", "fw4": False}
+    assert status["firewall"] == {"mode": "own", "fw4": False, "include": None}
 
 
 def test_settings(api):

@@ -72,7 +72,7 @@ def firewall(router):
 
 
 def test_it_is_noticed(router):
-    assert firewall(router) == {"mode": "beside", "fw4": True}
+    assert firewall(router) == {"mode": "beside", "fw4": True, "include": True}
 
 
 def test_forwards_on_both_uplinks(router, protocol):
@@ -121,7 +121,7 @@ def test_stop_of_fw4_deletes_every_table(router):
     lab = router.lab
     router.forward()
     lab.router.run("nft flush ruleset")
-    wait_for(lambda: firewall(router) == {"mode": "own", "fw4": False})
+    wait_for(lambda: firewall(router) == {"mode": "own", "fw4": False, "include": None})
     wait_for(lambda: outcome(lab.internet, "192.0.2.1", 80) == "answer")
     lab.isp1.ip("route add 192.168.0.0/24 via 192.0.2.1")
     try:
@@ -129,5 +129,5 @@ def test_stop_of_fw4_deletes_every_table(router):
     finally:
         lab.isp1.ip("route del 192.168.0.0/24")
     load_fw4(lab.router)
-    wait_for(lambda: firewall(router) == {"mode": "beside", "fw4": True})
+    wait_for(lambda: firewall(router) == {"mode": "beside", "fw4": True, "include": True})
     assert lab.internet.ask("192.0.2.1", 80).server == "backend"

@@ -33,9 +33,10 @@ static int read_state(struct kernel *kernel, const struct kstate *desired, struc
 	return kstate_finish(ret_state);
 }
 
-static bool sysctls_hold(struct kernel *kernel, const struct kstate *desired)
+static int watch_sysctls(struct kernel *kernel, const struct kstate *state)
 {
-	return !(fake(kernel)->sysctls_changed && desired->sysctl_count);
+	fake(kernel)->sysctls_watched = state->sysctl_count;
+	return 0;
 }
 
 static int read_fw4(struct kernel *kernel, struct fw4 *ret_fw4)
@@ -109,7 +110,7 @@ struct kernel *fake_kernel_open(void *arg, const struct kernel_events *events)
 	static const struct kernel_ops ops = {
 		.read_links = read_links,
 		.read_state = read_state,
-		.sysctls_hold = sysctls_hold,
+		.watch_sysctls = watch_sysctls,
 		.read_fw4 = read_fw4,
 		.apply = apply,
 		.read_counters = read_counters,

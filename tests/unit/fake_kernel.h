@@ -20,7 +20,7 @@ struct fake_kernel {
 	bool unreadable_state;
 	bool unreadable_fw4;
 	bool refuse_routes;   /* every ROUTE_SET */
-	bool sysctls_changed; /* behind our back, and the kernel did not tell */
+	unsigned sysctls_watched;
 	unsigned sweeps;
 	unsigned link_reads;
 	unsigned fw4_reads;

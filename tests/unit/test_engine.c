@@ -322,9 +322,11 @@ static void sysctls_are_watched(void **state)
 {
 	struct fixture *f = *state;
 
+	assert_int_equal(f->kernel.sysctls_watched, 0);
 	put(f, KIND_UPLINK, uplink);
-	f->kernel.sysctls_changed = true;
-	turn(f, 2500);
+	assert_in_range(f->kernel.sysctls_watched, 3, 10);
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_SYSCTL);
+	turn(f, 0);
 	assert_true(f->kernel.sysctls > 0);
 	assert_int_equal(mended(f), 1);
 }

@@ -94,9 +94,11 @@ export interface Status {
 		last_error: string | null;
 		mended: number;
 		last_mended: string | null;
+		last_found: string[];
+		retry_in_s: number | null;
 		failures: { step: string; message: string }[];
 	};
-	firewall: { mode: "own" | "beside"; fw4: boolean };
+	firewall: { mode: "own" | "beside"; fw4: boolean; include: boolean | null };
 	uplinks: ({ name: string; id: number } & UplinkState)[];
 	forwards: { total: number; live: number };
 	features: string[];
