@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/memory.h"
 #include "base/privilege.h"
 #include "edge/edge.h"
 #include "edge/listen.h"
@@ -437,6 +438,7 @@ int main(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	log_set_name("porticod");
+	memory_init();
 	switch (options.mode) {
 	case MODE_RUN:
 		return run(&options);

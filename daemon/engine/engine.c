@@ -294,7 +294,8 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 	if (options->kernel)
 		engine->kernel = options->kernel(options->kernel_arg, &events);
 	r = -ENOMEM;
-	if (flows_start(engine) < 0 || counters_start(engine) < 0 || mend_start(engine) < 0) {
+	if (flows_start(engine) < 0 || counters_start(engine) < 0 || settle_start(engine) < 0 ||
+	    mend_start(engine) < 0) {
 		err_set(err, ERR_INTERNAL, "out of memory");
 		goto fail;
 	}
@@ -315,6 +316,7 @@ void engine_free(struct engine *engine)
 	flows_stop(engine);
 	schedule_stop(engine);
 	mend_stop(engine);
+	settle_stop(engine);
 	set_observed(engine, NULL);
 	set_desired(engine, NULL);
 	links_done(&engine->links);
@@ -393,6 +395,7 @@ static int commit(struct engine *engine, struct config *next, const struct chang
 		go_back(engine);
 		return r;
 	}
+	settle_later(engine);
 	config_unref(engine->config);
 	engine->config = config_ref(next);
 	engine->revision = revision;

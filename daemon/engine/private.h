@@ -63,6 +63,7 @@ struct engine {
 	struct found last_found;
 	struct uplink_memory uplinks[UPLINKS_MAX + 1]; /* by id */
 
+	struct timer *settling; /* see settle.c */
 	struct timer *counting;
 	uint64_t counters_at_ms; /* loop_now_ms() of the last reading; 0: never */
 	unsigned counter_count;
@@ -113,6 +114,11 @@ void flows_search(struct engine *engine);
 int schedule_start(struct engine *engine, void (*due)(void *arg));
 void schedule_stop(struct engine *engine);
 void schedule_next(struct engine *engine); /* after each change of the configuration */
+
+/* settle.c: what waits for a quiet moment. */
+int settle_start(struct engine *engine);
+void settle_stop(struct engine *engine);
+void settle_later(struct engine *engine); /* after each commit */
 
 /* status.c */
 int counters_start(struct engine *engine);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "web/assets.h"
 #include "web/request.h"
 
@@ -19,6 +20,7 @@ enum {
 	CONNECTION_IDLE_S = 60,
 	RUNS_PER_TURN = 32, /* then others have their turn */
 	ACCEPTS_PER_TURN = 16,
+	LARGE = 256 * 1024, /* as text; its JSON takes ten times as much */
 };
 
 /* --- the loop --- */
@@ -178,8 +180,13 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **st
 	(void)arg;
 	(void)connection;
 	(void)why;
-	if (*state)
+	if (*state) {
+		bool large = ((const struct request *)*state)->large;
+
 		request_free(*state);
+		if (large)
+			memory_give_back();
+	}
 	*state = NULL;
 }
 
@@ -211,13 +218,15 @@ static void add_answer_headers(const struct request *request, struct MHD_Respons
 		MHD_add_response_header(response, "WWW-Authenticate", "Session");
 }
 
-static struct MHD_Response *json_response(const json_t *json, const char *content_type)
+static struct MHD_Response *json_response(struct request *request, const json_t *json,
+					  const char *content_type)
 {
 	struct MHD_Response *response;
 	char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : strdup("");
 
 	if (!text)
 		return NULL;
+	request->large = request->body_length > LARGE || strlen(text) > LARGE;
 	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		free(text);
@@ -243,7 +252,7 @@ static enum MHD_Result request_send(struct request *request)
 	} else if (answer->status == 0) {
 		answer->status = request->route->status;
 	}
-	response = json_response(answer->json,
+	response = json_response(request, answer->json,
 				 request->failed ? "application/problem+json" : "application/json");
 	if (!response)
 		return MHD_NO;

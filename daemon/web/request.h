@@ -97,6 +97,7 @@ struct request {
 	struct buf body;
 	uint64_t body_length; /* as received; the part beyond the limit is not kept */
 	json_t *json;         /* the decoded body */
+	bool large;           /* it took much memory for a short time */
 	struct answer answer;
 	struct err err;
 	bool failed;   /* err holds the answer */

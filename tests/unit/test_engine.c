@@ -199,6 +199,22 @@ static void survives_a_restart(void **state)
 	config_unref(before);
 }
 
+/* Somebody may copy the one file at any time. */
+static void at_rest_the_file_is_whole(void **state)
+{
+	struct fixture *f = *state;
+	char log[96];
+	struct stat st;
+
+	put(f, KIND_UPLINK, uplink);
+	snprintf(log, sizeof(log), "%s-wal", f->db);
+	assert_int_equal(stat(log, &st), 0);
+	assert_true(st.st_size > 0);
+	turn(f, STORE_SETTLE_MS + 200);
+	assert_int_equal(stat(log, &st), 0);
+	assert_int_equal(st.st_size, 0);
+}
+
 static void a_clash_is_refused_before_anything(void **state)
 {
 	struct fixture *f = *state;
@@ -470,6 +486,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(same_again_is_no_revision, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refusal_keeps_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_a_restart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(at_rest_the_file_is_whole, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_clash_is_refused_before_anything, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_flush_is_mended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_address_is_few_elements, set_up, tear_down),
