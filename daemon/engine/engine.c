@@ -295,7 +295,7 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 		engine->kernel = options->kernel(options->kernel_arg, &events);
 	r = -ENOMEM;
 	if (flows_start(engine) < 0 || counters_start(engine) < 0 || settle_start(engine) < 0 ||
-	    mend_start(engine) < 0) {
+	    events_start(engine) < 0 || mend_start(engine) < 0) {
 		err_set(err, ERR_INTERNAL, "out of memory");
 		goto fail;
 	}
@@ -315,6 +315,7 @@ void engine_free(struct engine *engine)
 	counters_stop(engine);
 	flows_stop(engine);
 	schedule_stop(engine);
+	events_stop(engine);
 	mend_stop(engine);
 	settle_stop(engine);
 	set_observed(engine, NULL);
@@ -416,6 +417,8 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 		return err_set(err, ERR_KERNEL, "%s: %s", engine->refusals[0].step, engine->refusals[0].text);
 	if (config_diff(engine->config, next, &changes) < 0)
 		return err_set(err, ERR_INTERNAL, "out of memory");
+	struct config *old = config_ref(engine->config); /* the changes point into it */
+
 	if (changes.count)
 		r = commit(engine, next, &changes, request, err);
 	if (changes.count && r == 0) {
@@ -425,8 +428,10 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 		note_uplinks(engine);
 		flows_search(engine);
 		schedule_next(engine);
+		events_committed(engine, request, &changes);
 	}
 	changes_done(&changes);
+	config_unref(old);
 	return r;
 }
 

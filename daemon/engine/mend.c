@@ -105,6 +105,7 @@ void mend_now(struct engine *engine)
 	struct err err;
 
 	engine->dirty = engine->unread = 0;
+	events_look(engine);
 	err_clear(&err);
 	if (read_anew(engine, what, &fw4_changed, &err) < 0) {
 		engine->unread = what; /* nothing is done upon what may be wrong */

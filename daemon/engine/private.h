@@ -64,6 +64,8 @@ struct engine {
 	struct uplink_memory uplinks[UPLINKS_MAX + 1]; /* by id */
 
 	struct timer *settling; /* see settle.c */
+	struct engine_events *events; /* see events.c */
+
 	struct timer *counting;
 	uint64_t counters_at_ms; /* loop_now_ms() of the last reading; 0: never */
 	unsigned counter_count;
@@ -119,6 +121,13 @@ void schedule_next(struct engine *engine); /* after each change of the configura
 int settle_start(struct engine *engine);
 void settle_stop(struct engine *engine);
 void settle_later(struct engine *engine); /* after each commit */
+
+/* events.c: who listens to the engine; see engine/events.h. */
+int events_start(struct engine *engine);
+void events_stop(struct engine *engine); /* also when it was not started */
+void events_look(struct engine *engine); /* after whatever may have changed something */
+void events_committed(struct engine *engine, const struct change_request *request,
+		      const struct changes *changes);
 
 /* status.c */
 int counters_start(struct engine *engine);

@@ -99,6 +99,8 @@ static enum MHD_Result refuse_parameter(void *arg, enum MHD_ValueKind kind, cons
 
 	(void)kind;
 	(void)value;
+	if ((request->route->flags & ROUTE_STREAM) && strcmp(name, "last_event_id") == 0)
+		return MHD_YES;
 	snprintf(path, sizeof(path), "?%.64s", name);
 	if ((request->route->flags & ROUTE_CHANGES) && strcmp(name, "confirm_within_s") == 0) {
 		err_field(&request->err, path, "changes on trial are not in this version");

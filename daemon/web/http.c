@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "web/assets.h"
+#include "web/events.h"
 #include "web/request.h"
 
 enum {
@@ -25,11 +26,8 @@ enum {
 
 /* --- the loop --- */
 
-/*
- * Lets MHD do all that it can do now, then tells the loop when to come back. Called after everything that touched
- * MHD: a resume, for one, is not in the timeout of version 0.9.75.
- */
-static void web_run(struct web *web)
+/* A resume, for one, is not in the timeout of version 0.9.75, so there is no other way to come back for it. */
+void web_run(struct web *web)
 {
 	MHD_UNSIGNED_LONG_LONG timeout_ms;
 
@@ -165,6 +163,7 @@ static void request_free(struct request *request)
 	if (request->body.data)
 		secret_wipe(request->body.data, request->body.length); /* it may hold a password */
 	buf_done(&request->body);
+	stream_free(request->stream);
 	json_decref(request->json);
 	json_decref(request->answer.json);
 	if (request->data)
@@ -252,8 +251,11 @@ static enum MHD_Result request_send(struct request *request)
 	} else if (answer->status == 0) {
 		answer->status = request->route->status;
 	}
-	response = json_response(request, answer->json,
-				 request->failed ? "application/problem+json" : "application/json");
+	if (request->stream && !request->failed)
+		response = stream_response(request->stream);
+	else
+		response = json_response(request, answer->json,
+					 request->failed ? "application/problem+json" : "application/json");
 	if (!response)
 		return MHD_NO;
 	add_answer_headers(request, response);
@@ -267,7 +269,8 @@ static void request_conclude(struct request *request, int rc)
 {
 	if (rc == REQUEST_PENDING)
 		return;
-	if (rc == 0 && request->route && request->route->response && !request->answer.json)
+	if (rc == 0 && request->route && request->route->response && !request->answer.json &&
+	    !request->stream)
 		rc = -ENOMEM; /* the JSON could not be made */
 	request->failed = rc < 0;
 	if (request->failed && request->err.kind == ERR_NONE)
@@ -531,6 +534,8 @@ int web_new(struct loop *loop, struct engine *engine, struct store *store, struc
 	if (rc == 0)
 		rc = timer_new(loop, on_timer, web, &web->timer);
 	if (rc == 0)
+		rc = events_new(web, &web->events);
+	if (rc == 0)
 		rc = mhd_start(web);
 	if (rc < 0)
 		goto fail;
@@ -554,8 +559,10 @@ void web_free(struct web *web)
 		request_conclude(request, -ECANCELED);
 		MHD_resume_connection(request->connection); /* MHD stops with none suspended only */
 	}
+	events_end(web->events);
 	if (web->mhd)
 		MHD_stop_daemon(web->mhd);
+	events_free(web->events);
 	timer_free(web->timer);
 	auth_done(&web->auth);
 	json_decref(web->openapi);

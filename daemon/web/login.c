@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "web/request.h"
+#include "web/events.h"
 
 /* What the worker thread gets, and gives back. */
 struct password_job {
@@ -224,6 +224,7 @@ int session_delete(struct request *request, struct err *err)
 	session = access_session(request);
 	if (session)
 		auth_close_session(session);
+	events_check_sessions(request->web->events);
 	set_cookie(request, "", "; Max-Age=0");
 	return 0;
 }

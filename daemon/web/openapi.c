@@ -191,13 +191,14 @@ static void add_header(json_t *response, const char *name)
 
 static json_t *success_response(const struct route *route, enum kind kind)
 {
+	const char *type = route->flags & ROUTE_STREAM ? "text/event-stream" : "application/json";
 	bool session = strcmp(route->path, "/session") == 0;
 	json_t *response = json_pack("{s:s}", "description", route->status == 204 ? "Done" : "As asked");
 
 	if (route->response)
-		json_object_set_new(response, "content",
-				    json_pack("{s:{s:o}}", "application/json", "schema",
-					      schema_reference(route->response, kind)));
+		json_object_set_new(
+			response, "content",
+			json_pack("{s:{s:o}}", type, "schema", schema_reference(route->response, kind)));
 	if (route->flags & ROUTE_REVISION)
 		add_header(response, "ETag");
 	if (route->status == 201 && (route->flags & ROUTE_CHANGES))
@@ -223,8 +224,9 @@ static bool may_fail_with(const struct route *route, unsigned status)
 	case 422:
 		return route->request || (status == 422 && (route->flags & ROUTE_CHANGES));
 	case 409:
-	case 503:
 		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED);
+	case 503:
+		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED | ROUTE_STREAM);
 	case 412:
 	case 502:
 		return (route->flags & ROUTE_CHANGES);
@@ -282,6 +284,10 @@ static json_t *operation_new(const struct route *route, enum kind kind)
 		json_array_append_new(parameters, reference("parameters", "id", kind));
 	if ((route->flags & ROUTE_CHANGES))
 		json_array_append_new(parameters, reference("parameters", "ifMatch", kind));
+	if ((route->flags & ROUTE_STREAM)) {
+		json_array_append_new(parameters, reference("parameters", "lastEventId", kind));
+		json_array_append_new(parameters, reference("parameters", "last_event_id", kind));
+	}
 	if (route->request)
 		json_object_set_new(operation, "requestBody", operation_body(route, kind));
 	return operation;

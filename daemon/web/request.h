@@ -31,6 +31,8 @@ enum {
 
 struct request;
 struct asset;
+struct events;
+struct stream;
 
 /*
  * Answers the request (request->answer) and returns 0, or returns a negative errno with `err` set,
@@ -71,6 +73,7 @@ enum {
 	ROUTE_REVISION = 1 << 0,  /* the answer carries the revision, as ETag */
 	ROUTE_CHANGES = 1 << 1,   /* takes If-Match, may meet conflicts and the kernel's refusal */
 	ROUTE_THROTTLED = 1 << 2, /* a try at a secret */
+	ROUTE_STREAM = 1 << 3,    /* answers with events, without end */
 };
 
 extern const struct route routes[];
@@ -89,6 +92,7 @@ struct request {
 	struct MHD_Connection *connection;
 	const struct route *route; /* NULL: refused, or a file of the page */
 	const struct asset *asset;
+	struct stream *stream; /* the answer, for ROUTE_STREAM */
 	enum method method;
 	char path[PATH_MAX_BYTES];
 	enum kind kind; /* of {collection} */
@@ -126,7 +130,14 @@ struct web {
 	int unix_fd;
 	struct watch *unix_watch;
 	struct request *pending; /* suspended ones */
+	struct events *events;
 };
+
+/*
+ * Lets MHD do all that it can do now, then tells the loop when to come back. To be called after everything that
+ * touched MHD, but not from inside of it.
+ */
+void web_run(struct web *web);
 
 static inline bool request_is_local(const struct request *request)
 {
@@ -184,6 +195,12 @@ json_t *merge_patch(const struct fields *fields, const json_t *target, const jso
 json_t *object_state(const struct engine *engine, const struct object *object);
 json_t *uplink_state(const struct engine *engine, const struct uplink *uplink);
 
+/* --- status.c --- */
+
+/* The uplink as it stands in the status: its name, id and state. */
+json_t *uplink_status(const struct engine *engine, const struct uplink *uplink);
+json_t *uplinks_status(const struct engine *engine);
+
 /* --- page.c --- */
 
 /* Finds the file that request->path asks for, and whether the client can have it. */
@@ -200,7 +217,7 @@ json_t *openapi_new(void);
 /* --- handlers --- */
 
 handler_fn setup_get, setup_post, session_get, session_post, session_delete;
-handler_fn status_get, links_get, openapi_get;
+handler_fn status_get, links_get, events_get, openapi_get;
 handler_fn object_list, object_get, object_post, object_put, object_patch, object_delete;
 handler_fn settings_get, settings_patch, config_get, config_put_all, config_plan;
 

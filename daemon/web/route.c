@@ -27,6 +27,10 @@ const struct route routes[] = {
 	{ METHOD_GET, "/links", WHO_ADMIN, links_get, .name = "listLinks", .response = "LinkList",
 	  .status = 200, .summary = "The router's network devices" },
 
+	{ METHOD_GET, "/events", WHO_ADMIN, events_get, .name = "followEvents", .response = "Event",
+	  .status = 200, .flags = ROUTE_STREAM,
+	  .summary = "What happens, as it happens: server-sent events, without end" },
+
 	{ METHOD_GET, "/settings", WHO_ADMIN, settings_get, .name = "getSettings", .response = "Settings",
 	  .status = 200, .flags = ROUTE_REVISION, .summary = "The settings" },
 	{ METHOD_PATCH, "/settings", WHO_ADMIN, settings_patch, .name = "changeSettings",

@@ -4,20 +4,24 @@
 
 #include "web/request.h"
 
-static json_t *status_uplinks(const struct engine *engine)
+json_t *uplink_status(const struct engine *engine, const struct uplink *uplink)
+{
+	json_t *item = json_pack("{s:s, s:I}", "name", uplink->object.name, "id",
+				 (json_int_t)uplink->object.id);
+	json_t *state = uplink_state(engine, uplink);
+
+	json_object_update(item, state);
+	json_decref(state);
+	return item;
+}
+
+json_t *uplinks_status(const struct engine *engine)
 {
 	const struct object_list *list = &engine_config(engine)->lists[KIND_UPLINK];
 	json_t *items = json_array();
 
-	for (unsigned i = 0; i < list->count; i++) {
-		json_t *item = json_pack("{s:s, s:I}", "name", list->items[i]->name, "id",
-					 (json_int_t)list->items[i]->id);
-		json_t *state = uplink_state(engine, (const struct uplink *)list->items[i]);
-
-		json_object_update(item, state);
-		json_decref(state);
-		json_array_append_new(items, item);
-	}
+	for (unsigned i = 0; i < list->count; i++)
+		json_array_append_new(items, uplink_status(engine, (const struct uplink *)list->items[i]));
 	return items;
 }
 
@@ -55,7 +59,7 @@ int status_get(struct request *request, struct err *err)
 		"{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:[s, s, s, s, s]}", "version", PORTICO_VERSION,
 		"revision", (json_int_t)engine_revision(engine), "uptime_s", (json_int_t)(uptime_ms / 1000),
 		"hostname", hostname(), "kernel", engine_kernel_status(engine), "firewall",
-		engine_firewall_status(engine), "uplinks", status_uplinks(engine), "forwards",
+		engine_firewall_status(engine), "uplinks", uplinks_status(engine), "forwards",
 		status_forwards(engine), "features", "forwards", "hairpin", "source-nat", "redirects",
 		"uplink-replies");
 	return 0;
