@@ -4,6 +4,8 @@
  * those that arrive behind it. On veth devices the send call itself carries a packet all the way to the
  * receiving socket, so the time of the calls is the time of the whole way, on one processor.
  *
+ * With -e all packets are of one flow that has been answered: what an established flow costs per packet.
+ *
  * Prints one line: packets sent, packets received, packets received without waiting, nanoseconds of the
  * clock, nanoseconds of the processor.
  */
@@ -49,6 +51,7 @@ struct job {
 	uint8_t mac[6];
 	struct address source, target, sink;
 	unsigned first_port, last_port, sink_port, count;
+	bool established;
 };
 
 struct frame {
@@ -247,7 +250,8 @@ static void send_flows(const struct job *job, struct frame *frame, int fd, unsig
 	uint32_t random = 1;
 
 	for (unsigned i = 0; i < count; i++) {
-		unsigned source = FIRST_PORT + first + i, target = job->first_port + (random >> 8) % ports;
+		unsigned source = FIRST_PORT + (job->established ? 0 : first + i);
+		unsigned target = job->first_port + (random >> 8) % ports;
 
 		random = random * 1664525 + 1013904223;
 		put_16(frame->udp, source);
@@ -259,12 +263,27 @@ static void send_flows(const struct job *job, struct frame *frame, int fd, unsig
 	}
 }
 
+/* The backend answers one packet: only then is a flow established. */
+static void answer_once(const struct job *job, struct frame *frame, int sender, int sink)
+{
+	struct pollfd ready = { .fd = sink, .events = POLLIN };
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer);
+	uint8_t packet[64];
+
+	send_flows(job, frame, sender, 0, 1);
+	if (poll(&ready, 1, PATIENCE_MS) != 1 ||
+	    recvfrom(sink, packet, sizeof(packet), 0, (struct sockaddr *)&peer, &size) < 0 ||
+	    sendto(sink, packet, 1, 0, (struct sockaddr *)&peer, size) < 0)
+		errx(1, "no packet to answer");
+}
+
 static struct job parse(int argc, char **argv)
 {
 	struct job job = { 0 };
 	int option;
 
-	while ((option = getopt(argc, argv, "f:d:m:t:x:s:a:p:q:b:l:n:")) != -1) {
+	while ((option = getopt(argc, argv, "f:d:m:t:x:s:a:p:q:b:l:n:e")) != -1) {
 		switch (option) {
 		case 'f':
 			job.from = optarg;
@@ -302,6 +321,9 @@ static struct job parse(int argc, char **argv)
 		case 'n':
 			job.count = parse_number(optarg, COUNT_MAX - COUNT_MAX / 10);
 			break;
+		case 'e':
+			job.established = true;
+			break;
 		default:
 			exit(2);
 		}
@@ -313,7 +335,7 @@ static struct job parse(int argc, char **argv)
 	    !job.sink_port || !job.count)
 		errx(2,
 		     "usage: flows -f FROM -d DEVICE -m MAC -t TO -x FLUSH -s SOURCE -a TARGET -p PORT [-q LAST] "
-		     "-b SINK -l PORT -n COUNT");
+		     "-b SINK -l PORT -n COUNT [-e]");
 	return job;
 }
 
@@ -334,6 +356,8 @@ int main(int argc, char **argv)
 	int sink = open_sink(&job), sender = open_sender(&job);
 
 	build_frame(&job, &frame);
+	if (job.established)
+		answer_once(&job, &frame, sender, sink);
 	send_flows(&job, &frame, sender, 0, warm_up);
 	drain_until(sink, warm_up);
 

@@ -39,16 +39,18 @@ def in_turn(runs, rounds):
 
 
 class Flows:
-    """Runs of `flows`: nanoseconds per new flow through a router."""
+    """Runs of `flows`: nanoseconds per new flow through a router, or per packet of an established one."""
 
     RUN_NS = 10_000_000
     COUNT_MIN, COUNT_MAX = 40, 4000
 
-    def __init__(self, program, router, way):
+    def __init__(self, program, router, way, established=False):
         lab = router.lab
         self._argv = [str(program), "-f", lab[way.host].netns, "-d", "eth0", "-m", router.macs[way.device],
                       "-t", lab[way.to].netns, "-x", lab.router.netns, "-s", way.source, "-a", way.target,
                       "-p", str(way.first_port), "-q", str(way.last_port), "-b", way.sink, "-l", str(way.sink_port)]
+        if established:
+            self._argv.append("-e")
         self._count = self.COUNT_MIN
         first = self()
         self._count = int(min(max(self.RUN_NS / first, self.COUNT_MIN), self.COUNT_MAX))

@@ -44,6 +44,7 @@ class Router:
     """A lab with a router that has no rules. `load` gives it forwards, as the API has them."""
 
     name = "plain routing, no NAT, no tracking"
+    translates = False  # whether its own address leads to the backend
 
     def __init__(self):
         self._stack = contextlib.ExitStack()
@@ -62,6 +63,7 @@ class Router:
 
 class Portico(Router):
     name = "Portico"
+    translates = True
 
     def __init__(self, forwards=()):
         super().__init__()
@@ -80,6 +82,7 @@ class Firewall4(Router):
     """One rule per forward and two for its hairpin, in the order and the words of OpenWrt's firewall4."""
 
     name = "nft, as firewall4 writes it"
+    translates = True
 
     def load(self, forwards):
         self.lab.router.nft(firewall4(forwards))
@@ -89,6 +92,7 @@ class IptablesNft(Router):
     """One rule per forward; hairpin and filter are one rule for all, which is the best that a script can do."""
 
     name = "iptables-nft"
+    translates = True
 
     def load(self, forwards):
         self.lab.router.run(f"{self.name}-restore", stdin=iptables(forwards))
