@@ -5,16 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "engine/private.h"
 #include "model/compile.h"
-
-int64_t engine_now(void)
-{
-	return (int64_t)time(NULL);
-}
 
 /* --- states --- */
 
@@ -99,15 +93,15 @@ static int read_observed(struct engine *engine, const struct kstate *desired, st
 	return 0;
 }
 
-/* The desired state of a configuration as things are now. */
-static int make_desired(struct engine *engine, const struct config *config, struct kstate **ret_state)
+/* The desired state of a configuration as things are now, by the clock of `environment`. */
+static int make_desired(const struct engine *engine, const struct config *config,
+			const struct environment *environment, struct kstate **ret_state)
 {
 	struct kstate *state = state_new();
 
 	if (!state)
 		return -ENOMEM;
-	engine->environment.now = engine_now();
-	int r = compile(config, &engine->links, &engine->environment, state);
+	int r = compile(config, &engine->links, environment, state);
 
 	if (r < 0) {
 		free(state);
@@ -235,8 +229,10 @@ int engine_bring_about(struct engine *engine, const struct config *config, struc
 	struct apply_result result = { 0 };
 	struct kstate *desired, *observed;
 	struct plan plan;
-	int r = make_desired(engine, config, &desired);
+	int r;
 
+	schedule_read_clock(&engine->environment);
+	r = make_desired(engine, config, &engine->environment, &desired);
 	if (r < 0)
 		return engine_not_asked(engine, "computing the kernel's state", r, err);
 	if (!engine->observed || !sysctls_observed(engine->observed, desired)) {
@@ -458,6 +454,7 @@ static int plan_against_kernel(struct engine *engine, const struct kstate *desir
 
 int engine_plan(struct engine *engine, const struct config *next, json_t **ret_json, struct err *err)
 {
+	struct environment environment = engine->environment;
 	json_t *kernel = NULL;
 	struct kstate *desired;
 	struct changes changes;
@@ -465,7 +462,8 @@ int engine_plan(struct engine *engine, const struct config *next, json_t **ret_j
 
 	if (r < 0)
 		return r;
-	r = make_desired(engine, next, &desired);
+	schedule_read_clock(&environment);
+	r = make_desired(engine, next, &environment, &desired);
 	if (r < 0)
 		return err_set(err, ERR_INTERNAL, "the kernel state cannot be computed: %s", strerror(-r));
 	r = plan_against_kernel(engine, desired, &kernel, err);

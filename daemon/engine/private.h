@@ -48,7 +48,8 @@ struct engine {
 	struct timer *retry; /* after a refusal, with growing pauses */
 	unsigned retry_s;
 	uint64_t retry_at_ms;
-	struct timer *expiry; /* the next expires_at */
+	struct timer *clock; /* the next moment at which a forward may begin or end */
+	void (*clock_due)(void *arg);
 	struct timer *sweep_again;
 	unsigned stale_flows;  /* found since the last search for them began */
 	unsigned sweeps;       /* repeated ones since something changed */
@@ -115,7 +116,8 @@ void flows_search(struct engine *engine);
 /* schedule.c: `due` is called, with the engine, when a forward begins or ends by the clock. */
 int schedule_start(struct engine *engine, void (*due)(void *arg));
 void schedule_stop(struct engine *engine);
-void schedule_next(struct engine *engine); /* after each change of the configuration */
+void schedule_next(struct engine *engine);                 /* after each change of the configuration */
+void schedule_read_clock(struct environment *environment); /* sets now and week_minute */
 
 /* settle.c: what waits for a quiet moment. */
 int settle_start(struct engine *engine);
