@@ -18,6 +18,7 @@
 
 enum {
 	UDATA_DIGEST = 200, /* nft(8) has types 0 and 1, and skips what it does not know */
+	FLAGS_OFFSET = 13,  /* in the header of TCP, RFC 9293 */
 	PORT_OFFSET = 2,    /* destination port in the headers of TCP, UDP, SCTP, DCCP and UDP-Lite */
 };
 
@@ -147,8 +148,9 @@ static void compare(struct encoder *encoder, bool equal, uint32_t reg, const voi
 	set_bytes(encoder, expr, NFTNL_EXPR_CMP_DATA, data, size);
 }
 
-/* reg = reg & mask ^ bits */
-static void mask_bits(struct encoder *encoder, uint32_t reg, uint32_t mask, uint32_t bits)
+/* reg = reg & mask ^ bits, each of `size` bytes */
+static void mask_bytes(struct encoder *encoder, uint32_t reg, const void *mask, const void *bits,
+		       uint32_t size)
 {
 	struct nftnl_expr *expr = append(encoder, "bitwise");
 
@@ -157,9 +159,14 @@ static void mask_bits(struct encoder *encoder, uint32_t reg, uint32_t mask, uint
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, reg);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, reg);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, sizeof(mask));
-	set_bytes(encoder, expr, NFTNL_EXPR_BITWISE_MASK, &mask, sizeof(mask));
-	set_bytes(encoder, expr, NFTNL_EXPR_BITWISE_XOR, &bits, sizeof(bits));
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, size);
+	set_bytes(encoder, expr, NFTNL_EXPR_BITWISE_MASK, mask, size);
+	set_bytes(encoder, expr, NFTNL_EXPR_BITWISE_XOR, bits, size);
+}
+
+static void mask_bits(struct encoder *encoder, uint32_t reg, uint32_t mask, uint32_t bits)
+{
+	mask_bytes(encoder, reg, &mask, &bits, sizeof(mask));
 }
 
 static struct nftnl_expr *lookup(struct encoder *encoder, const char *set, uint32_t reg)
@@ -276,6 +283,7 @@ static uint8_t family_of(enum kfield field)
 	case KFIELD_FIB_SADDR_TYPE:
 	case KFIELD_FIB_DADDR_TYPE:
 	case KFIELD_NFPROTO:
+	case KFIELD_TCP_FLAGS:
 	case KFIELD_COUNT:
 		break;
 	}
@@ -327,6 +335,9 @@ static void load_field(struct encoder *encoder, enum kfield field, uint32_t reg)
 	case KFIELD_NFPROTO:
 		load_meta(encoder, NFT_META_NFPROTO, reg);
 		break;
+	case KFIELD_TCP_FLAGS:
+		load_payload(encoder, NFT_PAYLOAD_TRANSPORT_HEADER, FLAGS_OFFSET, 1, reg);
+		break;
 	case KFIELD_COUNT:
 		break;
 	}
@@ -355,16 +366,10 @@ static void load_fields(struct encoder *encoder, const struct kstmt *stmt)
 		load_field(encoder, stmt->fields[i], register_at(words));
 		words += (kfield_size(stmt->fields[i]) + 3) / 4;
 	}
-	if (stmt->mask)
+	if (stmt->mask && kfield_size(stmt->fields[0]) == 1)
+		mask_bytes(encoder, NFT_REG_1, &(uint8_t){ (uint8_t)stmt->mask }, &(uint8_t){ 0 }, 1);
+	else if (stmt->mask)
 		mask_bits(encoder, NFT_REG_1, stmt->mask, 0);
-}
-
-static bool has_field(const struct kstmt *stmt, enum kfield field)
-{
-	for (unsigned i = 0; i < stmt->field_count; i++)
-		if (stmt->fields[i] == field)
-			return true;
-	return false;
 }
 
 /* --- statements --- */
@@ -374,10 +379,10 @@ static void encode_match(struct encoder *encoder, const struct kstmt *stmt)
 	enum kfield field = stmt->fields[0];
 
 	load_fields(encoder, stmt);
-	if (field == KFIELD_CT_STATE && stmt->mask) {
+	if ((field == KFIELD_CT_STATE || field == KFIELD_TCP_FLAGS) && stmt->mask) {
 		uint32_t none = 0;
 
-		compare(encoder, stmt->invert, NFT_REG_1, &none, sizeof(none));
+		compare(encoder, stmt->invert, NFT_REG_1, &none, kfield_size(field));
 		return;
 	}
 	compare(encoder, !stmt->invert, NFT_REG_1, stmt->value, kfield_size(field));
@@ -403,14 +408,15 @@ static uint32_t port_register(uint8_t family)
 	return register_at(ip_size(family) / 4);
 }
 
-/* A map that is looked up by port answers with a port, too. */
+/* A map that is looked up by protocol and port answers with a port, too; one by port alone leaves the port as it is. */
 static void encode_dnat_map(struct encoder *encoder, const struct kstmt *stmt)
 {
 	uint8_t family = stmt->address.family;
 
 	load_fields(encoder, stmt);
 	lookup_map(encoder, stmt->set, NFT_REG_1, NFT_REG_1);
-	nat(encoder, NFT_NAT_DNAT, family, has_field(stmt, KFIELD_TH_DPORT) ? port_register(family) : 0);
+	nat(encoder, NFT_NAT_DNAT, family,
+	    stmt->field_count > 1 && stmt->fields[1] == KFIELD_TH_DPORT ? port_register(family) : 0);
 }
 
 static void encode_nat(struct encoder *encoder, const struct kstmt *stmt)
@@ -439,6 +445,39 @@ static void encode_redirect(struct encoder *encoder, const struct kstmt *stmt)
 
 	immediate(encoder, NFT_REG_1, &port, sizeof(port));
 	redirect(encoder, NFT_REG_1);
+}
+
+static void limit(struct encoder *encoder, uint64_t per_second, uint32_t burst)
+{
+	struct nftnl_expr *expr = append(encoder, "limit");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_RATE, per_second);
+	nftnl_expr_set_u64(expr, NFTNL_EXPR_LIMIT_UNIT, 1); /* seconds */
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_BURST, burst);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_LIMIT_FLAGS, 0);
+}
+
+static void encode_log(struct encoder *encoder, const struct kstmt *stmt)
+{
+	limit(encoder, KLOG_RATE, KLOG_BURST);
+
+	struct nftnl_expr *expr = append(encoder, "log");
+
+	if (expr)
+		set_text(encoder, expr, NFTNL_EXPR_LOG_PREFIX, stmt->prefix);
+}
+
+static void encode_reject_reset(struct encoder *encoder)
+{
+	struct nftnl_expr *expr = append(encoder, "reject");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
+	nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, 0);
 }
 
 static void encode_stmt(struct encoder *encoder, const struct kstmt *stmt)
@@ -477,6 +516,12 @@ static void encode_stmt(struct encoder *encoder, const struct kstmt *stmt)
 		break;
 	case KSTMT_VERDICT:
 		verdict(encoder, stmt->verdict, stmt->chain);
+		break;
+	case KSTMT_LOG:
+		encode_log(encoder, stmt);
+		break;
+	case KSTMT_REJECT_RESET:
+		encode_reject_reset(encoder);
 		break;
 	}
 }

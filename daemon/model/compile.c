@@ -3,7 +3,8 @@
  * The shape of the table (see also the tour in README.md):
  *
  *   mark_in, mark_out    which uplink a connection belongs to, and its mark put back on every packet
- *   destination_nat*     address of an uplink -> translate4_<n> -> forwards4: one lookup, however many forwards
+ *   destination_nat*     address of an uplink -> translate4_<n> -> forwards4: one lookup, however many forwards;
+ *                        then, if it came by an uplink, pinholes4
  *   source_nat           hairpin, "backend sees the router", then what each uplink asks for
  *   filter_*             closed from uplinks
  *
@@ -20,6 +21,7 @@
 #include "model/compiler.h"
 
 enum { CT_STATE_ESTABLISHED = 2, CT_STATE_RELATED = 4, CT_STATE_NEW = 8 };
+enum { TCP_FLAG_RESET = 4 };
 
 static void device_key(uint8_t key[16], const char *device)
 {
@@ -62,6 +64,23 @@ static void add_leave_chain(struct compiler *c, const struct uplink *uplink)
 	}
 }
 
+/*
+ * Connections that must end. Their entries stay for a while: without one, the backend's next segment would
+ * make an entry the other way round (nf_conntrack_tcp_loose), and the connection would go on.
+ */
+static void add_ended_chain(struct compiler *c)
+{
+	struct kchain *chain = kstate_add_chain(c->state, "ended", NULL);
+
+	RULE(c, chain, "a reset ends it as well", kstmt_match_byte(KFIELD_L4PROTO, IPPROTO_TCP),
+	     kstmt_match_bits(KFIELD_TCP_FLAGS, TCP_FLAG_RESET), kstmt_verdict(KVERDICT_RETURN));
+	RULE(c, chain, NULL, kstmt_match_byte(KFIELD_L4PROTO, IPPROTO_TCP),
+	     (struct kstmt){ .type = KSTMT_REJECT_RESET });
+	RULE(c, chain, NULL, kstmt_verdict(KVERDICT_DROP));
+	compiler_add_jump(c, compiler_find_set(c, "uplink_marks"), &(uint32_t){ MARK_ENDED }, NULL, "ended",
+			  "connections that must end");
+}
+
 /* Chains and map entries by which connections learn their uplink, and packets their mark. */
 static void compile_uplinks(struct compiler *c)
 {
@@ -70,6 +89,7 @@ static void compile_uplinks(struct compiler *c)
 	compiler_add_map(c, "uplink_arrive", KTYPE_IFNAME, KTYPE_VERDICT);
 	compiler_add_map(c, "uplink_leave", KTYPE_IFNAME, KTYPE_VERDICT);
 	compiler_add_map(c, "uplink_marks", KTYPE_MARK, KTYPE_VERDICT);
+	add_ended_chain(c);
 	for (unsigned i = 0; i < c->uplink_count; i++) {
 		const struct uplink *uplink = c->uplinks[i].uplink;
 		uint32_t id = uplink->object.id, mark = MARK_UPLINK(id);
@@ -85,15 +105,16 @@ static void compile_uplinks(struct compiler *c)
 		snprintf(chain, sizeof(chain), "arrive_%u", id);
 		RULE(c, kstate_add_chain(c->state, chain, NULL), uplink->object.name,
 		     kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_UPLINK_MASK, mark));
-		compiler_add_jump(c, compiler_find_set(c, "uplink_arrive"), device, chain,
+		compiler_add_jump(c, compiler_find_set(c, "uplink_arrive"), device, NULL, chain,
 				  uplink->object.name);
 		snprintf(chain, sizeof(chain), "restore_%u", id);
 		RULE(c, kstate_add_chain(c->state, chain, NULL), uplink->object.name,
 		     kstmt_set_mark(KSTMT_SET_META_MARK, ~MARK_UPLINK_MASK, mark));
-		compiler_add_jump(c, compiler_find_set(c, "uplink_marks"), &mark, chain, uplink->object.name);
+		compiler_add_jump(c, compiler_find_set(c, "uplink_marks"), &mark, NULL, chain,
+				  uplink->object.name);
 		snprintf(chain, sizeof(chain), "leave_%u", id);
 		add_leave_chain(c, uplink);
-		compiler_add_jump(c, compiler_find_set(c, "uplink_leave"), device, chain,
+		compiler_add_jump(c, compiler_find_set(c, "uplink_leave"), device, NULL, chain,
 				  uplink->object.name);
 	}
 }

@@ -53,13 +53,13 @@ struct kset *compiler_add_set(struct compiler *c, const char *name, enum ktype k
 	return kstate_add_set(c->state, name, (enum ktype[KFIELDS_MAX]){ key }, NULL, interval, false, NULL);
 }
 
-void compiler_add_jump(struct compiler *c, struct kset *map, const void *key, const char *chain,
-		       const char *comment)
+void compiler_add_jump(struct compiler *c, struct kset *map, const void *key, const void *key_end,
+		       const char *chain, const char *comment)
 {
 	uint8_t data[KDATA_MAX] = { KVERDICT_JUMP };
 
 	memcpy(data + 1, chain, strlen(chain));
-	kset_add(c->state, map, key, NULL, data, comment, 0);
+	kset_add(c->state, map, key, key_end, data, comment, 0);
 }
 
 static int compare_prefixes(const void *a, const void *b)

@@ -119,8 +119,8 @@ static bool is_stale(const struct config *config, const struct links *links, con
 	if (left_behind(&judge, flow) || shadows_from_inside(&judge, flow))
 		return true;
 	if (!would_go(&judge, flow, &destination))
-		return (flow->mark & MARK_LET_IN) && flow->destination_nat;
-	return !flow->destination_nat || ip_compare(&flow->reply_source, &destination.address) != 0 ||
+		return flow->mark & MARK_LET_IN;
+	return ip_compare(&flow->reply_source, &destination.address) != 0 ||
 	       (destination.port && flow->reply_source_port != destination.port);
 }
 

@@ -40,6 +40,7 @@ static const struct {
 	[KFIELD_FIB_SADDR_TYPE] = { "fib saddr type", 4 },
 	[KFIELD_FIB_DADDR_TYPE] = { "fib daddr type", 4 },
 	[KFIELD_NFPROTO] = { "meta nfproto", 1 },
+	[KFIELD_TCP_FLAGS] = { "tcp flags", 1 },
 };
 
 unsigned ktype_size(enum ktype type)

@@ -22,11 +22,12 @@
 #include "base/ip.h"
 
 enum {
-	KNAME_MAX = 32,  /* names of chains and sets, with the zero */
+	KNAME_MAX =
+		68, /* names of chains and sets, with the zero: "pinhole_guards6_126_udplite_" and an address */
 	KSTMT_MAX = 8,   /* statements of one rule */
 	KFIELDS_MAX = 4, /* fields of one concatenation */
 	KKEY_MAX = 32,   /* bytes of a set's key: proto . address . port of IPv6 is 24 */
-	KDATA_MAX = 36,  /* bytes of a map's data: a verdict and its chain are the longest */
+	KDATA_MAX = 72,  /* bytes of a map's data: a verdict and its chain are the longest */
 };
 
 #define KTABLE_NAME "portico" /* family inet */
@@ -46,7 +47,8 @@ enum kfield {
 	KFIELD_CT_STATE,       /* 4, host order, bits */
 	KFIELD_FIB_SADDR_TYPE, /* 4, host order: RTN_LOCAL ... */
 	KFIELD_FIB_DADDR_TYPE,
-	KFIELD_NFPROTO, /* meta nfproto, 1 */
+	KFIELD_NFPROTO,   /* meta nfproto, 1 */
+	KFIELD_TCP_FLAGS, /* 1, bits */
 	KFIELD_COUNT,
 };
 
@@ -71,29 +73,36 @@ enum kstmt_type {
 	KSTMT_VMAP,        /* fields [& mask] vmap @set */
 	KSTMT_SET_CT_MARK, /* ct mark set ct mark & mask | bits */
 	KSTMT_SET_META_MARK,
-	/* Whether the map's data has a port follows from the fields: it does if TH_DPORT is among them. */
+	/* Whether the map's data has a port follows from the fields: it does if L4PROTO and TH_DPORT are among them. */
 	KSTMT_DNAT_MAP,      /* dnat ip|ip6 to fields map @set (data: address, or address . port) */
 	KSTMT_DNAT,          /* dnat ip|ip6 to address[:port] */
 	KSTMT_SNAT,          /* snat ip|ip6 to address */
 	KSTMT_SNAT_ORIGINAL, /* snat ip|ip6 to ct original ip|ip6 daddr */
 	KSTMT_MASQUERADE,
-	KSTMT_REDIRECT, /* redirect to :port */
-	KSTMT_VERDICT,  /* accept, drop, return, jump, goto */
+	KSTMT_REDIRECT,     /* redirect to :port */
+	KSTMT_VERDICT,      /* accept, drop, return, jump, goto */
+	KSTMT_LOG,          /* limit rate 10/second burst 20 packets log prefix prefix */
+	KSTMT_REJECT_RESET, /* reject with tcp reset */
 };
+
+enum { KLOG_RATE = 10, KLOG_BURST = 20 }; /* of one KSTMT_LOG: packets a second, and at once */
 
 struct kstmt {
 	enum kstmt_type type;
 	uint8_t field_count;
 	enum kfield fields[KFIELDS_MAX];
 	bool invert;
-	uint32_t mask;     /* MATCH, VMAP on marks and ct state: 0 is none */
+	uint32_t mask;     /* MATCH, VMAP on marks, MATCH on bits (any of them): 0 is none */
 	uint32_t bits;     /* SET_*_MARK */
 	uint8_t value[16]; /* MATCH: as the field is stored */
-	char set[KNAME_MAX];
-	struct ip address; /* DNAT, SNAT; its family also for DNAT_MAP, SNAT_ORIGINAL */
-	uint16_t port;     /* host order; 0 is none */
+	union {
+		char set[KNAME_MAX];   /* LOOKUP, VMAP, DNAT_MAP */
+		char chain[KNAME_MAX]; /* VERDICT */
+	};
+	const char *prefix; /* LOG: at most 127 bytes; the state's arena has it */
+	struct ip address;  /* DNAT, SNAT; its family also for DNAT_MAP, SNAT_ORIGINAL */
+	uint16_t port;      /* host order; 0 is none */
 	enum kverdict_code verdict;
-	char chain[KNAME_MAX];
 };
 
 struct krule {

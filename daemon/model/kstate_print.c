@@ -57,29 +57,32 @@ static void print_verdict(enum kverdict_code code, const char *chain, struct buf
 		buf_puts(buf, chain);
 }
 
-static void print_ct_state(uint32_t bits, struct buf *buf)
+/* In nft's words: NF_CT_STATE_BIT() of linux/netfilter/nf_conntrack_common.h, and the flags of RFC 9293. */
+static const char *const ct_states[8] = { "invalid", "established", "related", "new", [6] = "untracked" };
+static const char *const tcp_flags[8] = { "fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr" };
+
+static void print_bits(uint32_t bits, const char *const names[8], struct buf *buf)
 {
-	/* NF_CT_STATE_BIT() of linux/netfilter/nf_conntrack_common.h, in nft's words. */
-	static const struct {
-		uint32_t bit;
-		const char *name;
-	} states[] = {
-		{ 1, "invalid" }, { 2, "established" }, { 4, "related" }, { 8, "new" }, { 64, "untracked" }
-	};
 	const char *comma = "";
 
-	for (unsigned i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-		if (!(bits & states[i].bit))
+	for (unsigned i = 0; i < 8; i++) {
+		if (!(bits >> i & 1) || !names[i])
 			continue;
-		buf_printf(buf, "%s%s", comma, states[i].name);
+		buf_printf(buf, "%s%s", comma, names[i]);
 		comma = ",";
 	}
 }
 
-static void print_fields(const struct kstmt *stmt, struct buf *buf)
+/* `protocol`: the transport protocol that the rule has asked for just before, by whose name nft then calls the port. */
+static void print_fields(const struct kstmt *stmt, const char *protocol, struct buf *buf)
 {
-	for (unsigned i = 0; i < stmt->field_count; i++)
-		buf_printf(buf, "%s%s", i ? " . " : "", kfield_name(stmt->fields[i]));
+	for (unsigned i = 0; i < stmt->field_count; i++) {
+		buf_puts(buf, i ? " . " : "");
+		if (protocol && stmt->fields[i] == KFIELD_TH_DPORT)
+			buf_printf(buf, "%s dport", protocol);
+		else
+			buf_puts(buf, kfield_name(stmt->fields[i]));
+	}
 }
 
 /* A mask of leading ones is written as nft does, like a prefix length. */
@@ -102,12 +105,12 @@ static void print_marked(const struct kstmt *stmt, struct buf *buf)
 			   stmt->invert ? "!=" : "==", value);
 }
 
-static void print_match(const struct kstmt *stmt, struct buf *buf)
+static void print_match(const struct kstmt *stmt, const char *protocol, struct buf *buf)
 {
 	enum kfield field = stmt->fields[0];
 	char name[17] = "";
 
-	buf_puts(buf, kfield_name(field));
+	print_fields(stmt, protocol, buf);
 	if (field == KFIELD_META_MARK || field == KFIELD_CT_MARK) {
 		print_marked(stmt, buf);
 		return;
@@ -143,7 +146,10 @@ static void print_match(const struct kstmt *stmt, struct buf *buf)
 		buf_printf(buf, "%u", stmt->value[0] << 8 | stmt->value[1]);
 		break;
 	case KFIELD_CT_STATE:
-		print_ct_state(stmt->mask, buf);
+		print_bits(stmt->mask, ct_states, buf);
+		break;
+	case KFIELD_TCP_FLAGS:
+		print_bits(stmt->mask, tcp_flags, buf);
 		break;
 	case KFIELD_FIB_SADDR_TYPE:
 	case KFIELD_FIB_DADDR_TYPE:
@@ -175,14 +181,14 @@ static const char *family_word(uint8_t family)
 	return family == AF_INET6 ? "ip6" : "ip";
 }
 
-static void print_nat(const struct kstmt *stmt, struct buf *buf)
+static void print_nat(const struct kstmt *stmt, const char *protocol, struct buf *buf)
 {
 	const char *family = family_word(stmt->address.family);
 
 	switch (stmt->type) {
 	case KSTMT_DNAT_MAP:
 		buf_printf(buf, "dnat %s to ", family);
-		print_fields(stmt, buf);
+		print_fields(stmt, protocol, buf);
 		buf_printf(buf, " map @%s", stmt->set);
 		break;
 	case KSTMT_SNAT_ORIGINAL:
@@ -205,18 +211,18 @@ static void print_nat(const struct kstmt *stmt, struct buf *buf)
 	}
 }
 
-static void print_stmt(const struct kstmt *stmt, struct buf *buf)
+static void print_stmt(const struct kstmt *stmt, const char *protocol, struct buf *buf)
 {
 	switch (stmt->type) {
 	case KSTMT_MATCH:
-		print_match(stmt, buf);
+		print_match(stmt, protocol, buf);
 		break;
 	case KSTMT_LOOKUP:
-		print_fields(stmt, buf);
+		print_fields(stmt, protocol, buf);
 		buf_printf(buf, " %s@%s", stmt->invert ? "!= " : "", stmt->set);
 		break;
 	case KSTMT_VMAP:
-		print_fields(stmt, buf);
+		print_fields(stmt, protocol, buf);
 		if (stmt->mask)
 			buf_printf(buf, " & 0x%08" PRIx32, stmt->mask);
 		buf_printf(buf, " vmap @%s", stmt->set);
@@ -231,7 +237,7 @@ static void print_stmt(const struct kstmt *stmt, struct buf *buf)
 	case KSTMT_DNAT:
 	case KSTMT_SNAT:
 	case KSTMT_SNAT_ORIGINAL:
-		print_nat(stmt, buf);
+		print_nat(stmt, protocol, buf);
 		break;
 	case KSTMT_MASQUERADE:
 		buf_puts(buf, "masquerade");
@@ -242,12 +248,26 @@ static void print_stmt(const struct kstmt *stmt, struct buf *buf)
 	case KSTMT_VERDICT:
 		print_verdict(stmt->verdict, stmt->chain, buf);
 		break;
+	case KSTMT_LOG:
+		buf_printf(buf, "limit rate %d/second burst %d packets log prefix \"%s\"", KLOG_RATE,
+			   KLOG_BURST, stmt->prefix);
+		break;
+	case KSTMT_REJECT_RESET:
+		buf_puts(buf, "reject with tcp reset");
+		break;
 	}
 }
 
 static bool is_match_on(const struct kstmt *stmt, enum kfield field)
 {
 	return stmt->type == KSTMT_MATCH && stmt->fields[0] == field && !stmt->invert;
+}
+
+/* Looks into headers of the protocol that was asked for: nft leaves the question out then, and names the protocol. */
+static bool implies_protocol(const struct kstmt *stmt)
+{
+	return stmt->field_count == 1 &&
+	       (stmt->fields[0] == KFIELD_TH_DPORT || stmt->fields[0] == KFIELD_TCP_FLAGS);
 }
 
 void krule_print(const struct krule *rule, struct buf *buf)
@@ -258,20 +278,16 @@ void krule_print(const struct krule *rule, struct buf *buf)
 	}
 	for (unsigned i = 0; i < rule->count; i++) {
 		const struct kstmt *stmt = &rule->stmts[i];
+		const char *protocol = NULL;
+		char text[8];
 
 		if (i)
 			buf_puts(buf, " ");
-		/* nft writes a protocol and its port as one: "tcp dport 80". */
-		if (i + 1 < rule->count && is_match_on(stmt, KFIELD_L4PROTO) &&
-		    is_match_on(stmt + 1, KFIELD_TH_DPORT)) {
-			const uint8_t *port = stmt[1].value;
-
-			print_protocol(stmt->value[0], buf);
-			buf_printf(buf, " dport %u", port[0] << 8 | port[1]);
-			i++;
-			continue;
+		if (i + 1 < rule->count && is_match_on(stmt, KFIELD_L4PROTO) && implies_protocol(stmt + 1)) {
+			protocol = protocol_name(stmt->value[0], text);
+			stmt = &rule->stmts[++i];
 		}
-		print_stmt(stmt, buf);
+		print_stmt(stmt, protocol, buf);
 	}
 	if (rule->comment) {
 		buf_puts(buf, " comment ");
@@ -324,8 +340,8 @@ static void print_values(const enum ktype *types, unsigned max, const uint8_t *b
 	}
 }
 
-/* "192.168.0.0/24" where first and last are those of a prefix, else "first-last". */
-static void print_interval(const struct kset *set, const struct kelem *elem, struct buf *buf)
+/* True, and printed as one, if first and last are those of a prefix. */
+static bool print_as_prefix(const struct kset *set, const struct kelem *elem, struct buf *buf)
 {
 	uint8_t family = set->key[0] == KTYPE_IPV6_ADDR ? AF_INET6 : AF_INET;
 	struct ip first = ip_from(family, elem->bytes), last = ip_from(family, kelem_key_end(set, elem));
@@ -338,11 +354,23 @@ static void print_interval(const struct kset *set, const struct kelem *elem, str
 		if (ip_compare(&prefix.address, &first) || ip_compare(&prefix_end, &last))
 			continue;
 		buf_puts(buf, prefix_format(&prefix, text));
-		return;
+		return true;
 	}
-	print_ip(&first, buf);
+	return false;
+}
+
+static void print_interval(const struct kset *set, const struct kelem *elem, struct buf *buf)
+{
+	bool addresses = set->key[0] == KTYPE_IPV4_ADDR || set->key[0] == KTYPE_IPV6_ADDR;
+	const uint8_t *last = kelem_key_end(set, elem);
+
+	if (addresses && print_as_prefix(set, elem, buf))
+		return;
+	print_value(set->key[0], elem->bytes, buf);
+	if (memcmp(elem->bytes, last, set->key_size) == 0)
+		return;
 	buf_puts(buf, "-");
-	print_ip(&last, buf);
+	print_value(set->key[0], last, buf);
 }
 
 void kelem_print(const struct kset *set, const struct kelem *elem, struct buf *buf)

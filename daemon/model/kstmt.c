@@ -36,6 +36,19 @@ struct kstmt kstmt_match_port(uint16_t port)
 			       .value = { (uint8_t)(port >> 8), (uint8_t)port } };
 }
 
+struct kstmt kstmt_match_bits(enum kfield field, uint32_t bits)
+{
+	return kstmt_match_word(field, bits, 0, false);
+}
+
+struct kstmt kstmt_not_device(enum kfield field, const char *device)
+{
+	struct kstmt stmt = { .type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .invert = true };
+
+	memcpy(stmt.value, device, strnlen(device, sizeof(stmt.value) - 1));
+	return stmt;
+}
+
 struct kstmt kstmt_let_in(void)
 {
 	return kstmt_match_word(KFIELD_CT_MARK, MARK_LET_IN, MARK_LET_IN, false);

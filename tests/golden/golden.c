@@ -5,7 +5,7 @@
  * that must come out:
  *
  *   {"config": as in PUT /config, "links": as links_from_json() reads them,
- *    "environment": {"now", "fw4", "admin_ports"},
+ *    "environment": {"now", "week_minute", "fw4", "admin_ports"},
  *    "then": {"config", "links", "environment"}}    what changes afterwards, if anything
  *
  * Without "then" the text is the whole desired kernel state; with it, the
@@ -55,6 +55,7 @@ static void read_environment(const json_t *json, struct environment *environment
 	const json_t *ports = json_object_get(json, "admin_ports");
 
 	environment->now = json_integer_value(json_object_get(json, "now"));
+	environment->week_minute = (unsigned)json_integer_value(json_object_get(json, "week_minute"));
 	environment->fw4 = json_is_true(json_object_get(json, "fw4"));
 	for (size_t i = 0; i < json_array_size(ports) && i < 8; i++)
 		environment->admin_ports[environment->admin_port_count++] = (uint16_t)json_integer_value(
