@@ -93,27 +93,58 @@ static int lanes_init(struct lanes *lanes, const struct object_list *forwards)
 
 /* --- external ports: no uplink's port is claimed twice --- */
 
+/*
+ * What two forwards must share to clash: ports of a protocol on an uplink's addresses, or, of pinholes, on
+ * the backend's own. A translation and a pinhole never do.
+ */
 struct claim {
+	const struct forward *pinhole; /* NULL: a translation */
 	uint8_t family, protocol;
 	struct port_range range;
 	unsigned index; /* of the forward */
 };
 
-/* The claim that reaches furthest on one uplink, among those of one family and protocol seen so far. */
+/* The claim that reaches furthest on one uplink, among those of one place seen so far. */
 struct reach {
-	unsigned group; /* which family and protocol; another: nothing yet */
+	unsigned group; /* which place; another: nothing yet */
 	uint16_t last;
 	unsigned index;
 };
 
+/*
+ * Hosts given by suffixes are the same if the suffixes are. Where prefixes make one of different ones, or
+ * of a suffix and an address, nothing is wrong with the configuration, and the compiler lets the first have it.
+ */
+static int compare_hosts(const struct forward *a, const struct forward *b)
+{
+	int order = (int)a->suffix_bits - (int)b->suffix_bits;
+
+	if (order == 0)
+		order = ip_compare(&a->internal_address, &b->internal_address);
+	if (order == 0 && a->internal_network && b->internal_network)
+		return strcmp(a->internal_network, b->internal_network);
+	return order ? order : (a->internal_network != NULL) - (b->internal_network != NULL);
+}
+
+/* By family, pinholes last, host, protocol. */
+static int compare_places(const struct claim *a, const struct claim *b)
+{
+	int order = (int)a->family - (int)b->family;
+
+	if (order == 0)
+		order = (a->pinhole != NULL) - (b->pinhole != NULL);
+	if (order == 0 && a->pinhole)
+		order = compare_hosts(a->pinhole, b->pinhole);
+	return order ? order : (int)a->protocol - (int)b->protocol;
+}
+
 static int compare_claims(const void *a, const void *b)
 {
 	const struct claim *x = a, *y = b;
+	int order = compare_places(x, y);
 
-	if (x->family != y->family)
-		return x->family < y->family ? -1 : 1;
-	if (x->protocol != y->protocol)
-		return x->protocol < y->protocol ? -1 : 1;
+	if (order)
+		return order;
 	if (x->range.first != y->range.first)
 		return x->range.first < y->range.first ? -1 : 1;
 	return x->index < y->index ? -1 : x->index > y->index;
@@ -138,6 +169,7 @@ static struct claim *collect_claims(const struct object_list *forwards, unsigned
 		for (unsigned p = 0; p < forward->protocols.count; p++)
 			for (unsigned r = 0; r < range_count(&forward->external_ports); r++)
 				claims[count++] = (struct claim){
+					.pinhole = forward->pinhole ? forward : NULL,
 					.family = (uint8_t)forward->family,
 					.protocol = forward->protocols.items[p],
 					.range = range_at(&forward->external_ports, r),
@@ -190,8 +222,8 @@ static void report_clash(struct sweep *sweep, const struct claim *claim, const s
 		snprintf(on, sizeof(on), " on %s", sweep->lanes->names[lane]);
 	checker_conflict(
 		sweep->checker, blame_a ? &a : &b, claim->range.first ? "/external_ports" : "/protocols",
-		"%s%s%s is already taken by forward \"%s\"", protocol_name(claim->protocol, protocol), port,
-		on, blame_a ? b.object->name : a.object->name);
+		"%s%s%s%s is already taken by forward \"%s\"", protocol_name(claim->protocol, protocol), port,
+		claim->pinhole ? " of this host" : "", on, blame_a ? b.object->name : a.object->name);
 }
 
 /* On which uplink a forward for all meets the one that is in its way: the other's first. */
@@ -245,8 +277,7 @@ static int check_claims(struct checker *checker, const struct object_list *forwa
 	sweep.uplinks = calloc(lanes.name_count + 1, sizeof(*sweep.uplinks));
 	if (claims && sweep.uplinks) {
 		for (unsigned i = 0; i < count; i++) {
-			if (i == 0 || claims[i].family != claims[i - 1].family ||
-			    claims[i].protocol != claims[i - 1].protocol)
+			if (i == 0 || compare_places(&claims[i], &claims[i - 1]) != 0)
 				sweep.group++;
 			sweep_claim(&sweep, &claims[i]);
 		}
@@ -261,7 +292,7 @@ static int check_claims(struct checker *checker, const struct object_list *forwa
 /* --- backends: one port of a backend sees one kind of source --- */
 
 struct target {
-	const struct ip *address;
+	const struct forward *forward;
 	uint8_t protocol;
 	struct port_range range;
 	unsigned index;
@@ -269,7 +300,7 @@ struct target {
 
 static int compare_backends(const struct target *a, const struct target *b)
 {
-	int order = ip_compare(a->address, b->address);
+	int order = compare_hosts(a->forward, b->forward);
 
 	return order ? order : (int)a->protocol - (int)b->protocol;
 }
@@ -305,7 +336,7 @@ static struct target *collect_targets(const struct object_list *forwards, unsign
 		for (unsigned p = 0; p < forward->protocols.count; p++)
 			for (unsigned r = 0; r < range_count(forward_internal_ports(forward)); r++)
 				targets[count++] = (struct target){
-					.address = &forward->internal_address,
+					.forward = forward,
 					.protocol = forward->protocols.items[p],
 					.range = range_at(forward_internal_ports(forward), r),
 					.index = i,
@@ -321,8 +352,17 @@ static void report_backend(struct checker *checker, const struct object_list *fo
 {
 	struct culprit a = { forwards->items[a_index], a_index }, b = { forwards->items[b_index], b_index };
 	bool blame_a = checker_blames_first(checker, &a, &b);
+	const struct forward *blamed = (const struct forward *)(blame_a ? a.object : b.object);
 	const struct forward *other = (const struct forward *)(blame_a ? b.object : a.object);
 
+	if (blamed->pinhole) {
+		checker_conflict(
+			checker, blame_a ? &a : &b, "/pinhole",
+			"must be false: forward \"%s\", which leads to the same backend and port, has it "
+			"see the router",
+			other->object.name);
+		return;
+	}
 	checker_conflict(checker, blame_a ? &a : &b, "/backend_sees",
 			 "must be \"%s\", as for forward \"%s\", which leads to the same backend and port",
 			 other->backend_sees == BACKEND_SEES_CLIENT ? "client" : "router",

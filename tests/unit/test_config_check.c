@@ -511,16 +511,17 @@ static void test_claims_without_ports(void **state)
 	config_unref(config);
 }
 
-/* An oracle without cleverness: every port of every uplink in a table. */
+/* An oracle without cleverness: every port of every uplink in a table; for pinholes one for each of two hosts. */
 static bool oracle_clash(const struct config *config)
 {
 	static const char *const uplinks[] = { "u0", "u1", "u2", "u3", "not there" };
-	static bool taken[5][2][200];
+	static bool taken[3][5][2][200];
 	const struct object_list *list = &config->lists[KIND_FORWARD];
 
 	memset(taken, 0, sizeof(taken));
 	for (unsigned i = 0; i < list->count; i++) {
 		const struct forward *f = (const struct forward *)list->items[i];
+		unsigned place = f->pinhole ? f->internal_address.bytes[3] - 1u : 0;
 
 		if (!f->enabled)
 			continue;
@@ -529,8 +530,8 @@ static bool oracle_clash(const struct config *config)
 				for (unsigned r = 0; r < f->external_ports.count; r++)
 					for (unsigned port = f->external_ports.items[r].first;
 					     port <= f->external_ports.items[r].last; port++) {
-						bool *at =
-							&taken[u][f->protocols.items[p] == IPPROTO_UDP][port];
+						bool *at = &taken[place][u]
+								 [f->protocols.items[p] == IPPROTO_UDP][port];
 
 						if (*at)
 							return true;
@@ -564,9 +565,9 @@ static void test_claims_against_an_oracle(void **state)
 					sprintf(uplinks + strlen(uplinks), "%s'u%u'", *uplinks ? ", " : "",
 						u);
 			put(config, KIND_FORWARD,
-			    parse("{'name': '%s', 'internal_address': '192.168.0.2', 'external_ports': '%s',"
-				  " 'protocols': [%s], 'uplinks': [%s], 'enabled': %s}",
-				  name, ports,
+			    parse("{'name': '%s', 'internal_address': '192.168.0.%u', 'external_ports': '%s',"
+				  " 'pinhole': %s, 'protocols': [%s], 'uplinks': [%s], 'enabled': %s}",
+				  name, 2 + (unsigned)rand() % 2, ports, rand() % 4 ? "false" : "true",
 				  rand() % 3 ? "'tcp'" :
 				  rand() % 2 ? "'udp'" :
 					       "'udp', 'tcp'",
@@ -581,6 +582,69 @@ static void test_claims_against_an_oracle(void **state)
 	}
 	/* Neither answer may be the rule, or this proves nothing. */
 	assert_in_range(clashes, rounds / 5, rounds - rounds / 5);
+}
+
+static const struct object *put_pinhole(struct config *config, unsigned id, const char *name,
+					const char *address, const char *ports, const char *more)
+{
+	return put(config, KIND_FORWARD,
+		   parse("{'id': %u, 'name': '%s', 'pinhole': true, 'internal_address': '%s',"
+			 " 'external_ports': '%s'%s}",
+			 id, name, address, ports, more));
+}
+
+static void test_pinholes(void **state)
+{
+	struct config *config = config_new();
+	const struct object *made;
+
+	(void)state;
+	put(config, KIND_NETWORK, parse("{'name': 'lan'}"));
+	put(config, KIND_NETWORK, parse("{'name': 'guests'}"));
+	put_pinhole(config, 1, "a", "2001:db8::2", "80,8000-8100", "");
+	put_pinhole(config, 2, "b", "2001:db8::3", "80", "");
+	put(config, KIND_FORWARD,
+	    parse("{'id': 3, 'name': 'c', 'internal_address': '2001:db8::2', 'external_ports': '80'}"));
+	put_pinhole(config, 4, "d", "2001:db8::2", "80", ", 'protocols': ['udp']");
+	check_good(config, NULL);
+	made = put_pinhole(config, 5, "e", "2001:db8::2", "8050-9000", "");
+	check_bad(config, made, ERR_CONFLICT, "/external_ports",
+		  "tcp port 8050 of this host is already taken by forward \"a\"");
+	made = put_pinhole(config, 5, "e", "2001:db8::2", "8050-9000", ", 'uplinks': ['isp1']");
+	check_bad(config, made, ERR_CONFLICT, "/external_ports", "of this host on isp1 is already taken");
+
+	/* Suffixes: of other lengths, values or networks they are other hosts. */
+	put_pinhole(config, 5, "e", "::2/-64", "80", "");
+	put_pinhole(config, 6, "f", "::2/-60", "80", "");
+	put_pinhole(config, 7, "g", "::3/-64", "80", "");
+	put_pinhole(config, 8, "h", "::2/-64", "80", ", 'internal_network': 'lan'");
+	put_pinhole(config, 9, "i", "::2/-64", "80", ", 'internal_network': 'guests'");
+	check_good(config, NULL);
+	made = put_pinhole(config, 10, "j", "::2/-64", "80", ", 'internal_network': 'lan'");
+	check_bad(config, made, ERR_CONFLICT, "/external_ports", "forward \"h\"");
+	made = put_pinhole(config, 10, "j", "::2/-64", "80", ", 'internal_network': 'nowhere'");
+	check_bad(config, made, ERR_INVALID, "/internal_network", "there is no network named \"nowhere\"");
+	config_remove(config, KIND_FORWARD, 10);
+	/* A network that is needed cannot go, and may change its name. */
+	put(config, KIND_NETWORK, parse("{'id': 1, 'name': 'home'}"));
+	check_good(config, NULL);
+	assert_string_equal(((struct forward *)config_find(config, KIND_FORWARD, 8))->internal_network,
+			    "home");
+	config_remove(config, KIND_NETWORK, 2);
+	check_bad(config, NULL, ERR_CONFLICT, "/forwards/8/internal_network",
+		  "there is no network named \"guests\"");
+	put(config, KIND_NETWORK, parse("{'id': 2, 'name': 'guests'}"));
+	check_good(config, NULL);
+
+	/* The rewriting of sources goes by where packets go, whoever let them in. */
+	made = put(
+		config, KIND_FORWARD,
+		parse("{'id': 10, 'name': 'j', 'internal_address': '2001:db8::3', 'external_ports': '8080',"
+		      " 'internal_ports': '80', 'backend_sees': 'router'}"));
+	check_bad(config, made, ERR_CONFLICT, "/backend_sees", "must be \"client\", as for forward \"b\"");
+	check_bad(config, config_find(config, KIND_FORWARD, 2), ERR_CONFLICT, "/pinhole",
+		  "forward \"j\", which leads to the same backend and port, has it see the router");
+	config_unref(config);
 }
 
 static void test_backend_sees(void **state)
@@ -757,6 +821,7 @@ int main(void)
 		cmocka_unit_test(test_claims),
 		cmocka_unit_test(test_claims_without_ports),
 		cmocka_unit_test(test_claims_against_an_oracle),
+		cmocka_unit_test(test_pinholes),
 		cmocka_unit_test(test_backend_sees),
 		cmocka_unit_test(test_total),
 		cmocka_unit_test(test_diff),
