@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "kernel/conntrack.h"
+#include "kernel/explain.h"
 #include "kernel/nft.h"
 #include "kernel/nl.h"
 #include "kernel/rtnl.h"
@@ -198,8 +199,24 @@ static int read_fw4(struct kernel *kernel, struct fw4 *ret_fw4)
 	return r;
 }
 
+static bool is_table_step(const struct step *step)
+{
+	return step && (step->type == STEP_TABLE_DELETE || step->type == STEP_TABLE_ADD);
+}
+
+/* Where the table itself is refused, what belongs into it is refused for that alone. */
+static bool goes_without_saying(const struct apply_result *result, const struct step *step)
+{
+	for (unsigned i = 0; step && step_is_nft(step) && i < result->count; i++)
+		if (is_table_step(result->failures[i].step))
+			return true;
+	return false;
+}
+
 void apply_result_add(struct apply_result *result, const struct step *step, int error, const char *text)
 {
+	if (goes_without_saying(result, step))
+		return;
 	if (result->count == STEP_FAILURES_MAX) {
 		/* That the table is refused must not go unsaid for many bad routes. */
 		if (step && !step_is_nft(step))
@@ -259,8 +276,15 @@ static void apply_step(struct real *real, const struct step *step, struct apply_
 	int r = step->type == STEP_SYSCTL ? write_sysctl(real, step->sysctl) :
 					    rtnl_apply(&real->route, step, text);
 
-	if (r)
-		apply_result_add(result, step, r, text);
+	if (!r)
+		return;
+	struct buf words;
+
+	buf_init(&words, NETLINK_TEXT_MAX - 1);
+	buf_puts(&words, text[0] ? text : strerror(-r));
+	explain_refusal(step, NULL, r, &words);
+	apply_result_add(result, step, r, buf_text(&words));
+	buf_done(&words);
 }
 
 static int apply(struct kernel *kernel, const struct plan *plan, struct apply_result *ret_result)

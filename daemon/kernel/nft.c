@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/explain.h"
+
 /* The attribute that holds the table's name is number 1 in the messages of every kind of object. */
 _Static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 && NFTA_SET_TABLE == 1 &&
 		       NFTA_SET_ELEM_LIST_TABLE == 1 && NFTA_OBJ_TABLE == 1 && NFTA_FLOWTABLE_TABLE == 1,
@@ -307,47 +309,15 @@ struct refusals {
 	struct apply_result *result;
 };
 
-static bool uses_fib(const struct krule *rule)
-{
-	for (unsigned i = 0; i < rule->count; i++)
-		if (rule->stmts[i].type == KSTMT_MATCH &&
-		    (rule->stmts[i].fields[0] == KFIELD_FIB_SADDR_TYPE ||
-		     rule->stmts[i].fields[0] == KFIELD_FIB_DADDR_TYPE))
-			return true;
-	return false;
-}
-
-static bool uses_nat(const struct krule *rule)
-{
-	for (unsigned i = 0; i < rule->count; i++)
-		if (rule->stmts[i].type >= KSTMT_DNAT_MAP && rule->stmts[i].type <= KSTMT_REDIRECT)
-			return true;
-	return false;
-}
-
-/* The kernel says "no such file" of an expression or chain type whose module is missing. */
-static const char *missing_package(const struct step *step, const struct krule *rule, int error)
-{
-	if (error != -ENOENT && error != -EOPNOTSUPP && error != -EAFNOSUPPORT)
-		return NULL;
-	if (rule && uses_fib(rule))
-		return "kmod-nft-fib";
-	if ((rule && uses_nat(rule)) || (step->chain && step->chain->type == KCHAIN_NAT))
-		return "kmod-nft-nat";
-	return NULL;
-}
-
 /* What was refused, in nft's words, and why. */
 static void describe(const struct step *step, uint32_t offset, int error, const char *text, struct buf *buf)
 {
 	const struct krule *rule = step->type == STEP_RULES_ADD && offset < step->chain->count ?
 					   &step->chain->rules[offset] :
 					   NULL;
-	const char *package = missing_package(step, rule, error);
 
 	buf_puts(buf, text[0] ? text : strerror(-error));
-	if (package)
-		buf_printf(buf, " (a module may be missing; on OpenWrt: %s)", package);
+	explain_refusal(step, rule, error, buf);
 	if (rule) {
 		buf_printf(buf, ", in chain %s: ", step->chain->name);
 		krule_print(rule, buf);
