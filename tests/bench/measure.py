@@ -18,9 +18,7 @@ class Sample:
     @property
     def spread(self):
         """Half the distance of the quartiles, as a share of the median."""
-        if len(self.values) < 4:
-            return 0.0
-        low, _, high = statistics.quantiles(self.values, n=4)
+        low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
         return (high - low) / 2 / self.median
 
     def over(self, base):

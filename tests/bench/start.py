@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What starting costs, beside nft with the same elements; and the memory that the daemon needs."""
+import contextlib
+import tempfile
+import time
+
+import mixes
+import routers
+from lab.porticod import session
+from measure import Sample, in_turn, memory_kib
+from report import Row, Table, at_most
+
+START_AIM_MS = 100   # beside half of what nft needs
+MEMORY_AIM_MIB = 12
+TABLE = "table inet portico"
+
+
+def run(options):
+    with contextlib.ExitStack() as stack:
+        nft = stack.enter_context(routers.Router())
+        portico = {n: stack.enter_context(routers.Portico(mixes.PLAIN.forwards(n))) for n in options.counts}
+        yield starts(options, portico, nft)
+        yield memory(portico)
+
+
+def starts(options, portico, nft):
+    runs = {}
+    with tempfile.TemporaryDirectory() as directory:
+        for n, router in portico.items():
+            file = f"{directory}/{n}.nft"
+            with open(file, "w", encoding="utf-8") as out:
+                out.write(router.lab.router.run(f"nft -s list {TABLE}").stdout)
+            runs["cold", n] = lambda router=router: start_ms(router, cold=True)
+            runs["warm", n] = lambda router=router: start_ms(router, cold=False)
+            runs["nft", n] = lambda file=file: nft_ms(nft, file)
+        samples = in_turn(runs, 3 if options.quick else 7)
+    columns = [f"N={n}" for n in portico]
+    most = max(portico)
+    limit = samples["nft", most].median / 2 + START_AIM_MS
+    rows = [Row(name, {c: samples[kind, n].median for c, n in zip(columns, portico)},
+                at_most(samples[kind, most].median, round(limit), " ms, half of nft's and 100") if kind == "cold" else None,
+                f"spread {100 * samples[kind, most].spread:.0f} %")
+            for kind, name in (("cold", "porticod, into an empty kernel"),
+                               ("warm", "porticod, when all is there already"),
+                               ("nft", "nft -f of the same table, into an empty kernel"))]
+    return Table("start", "From the start of the program until all is enforced, in milliseconds", columns, rows)
+
+
+def start_ms(router, cold):
+    router.daemon.stop()
+    if cold:
+        router.lab.router.run(f"nft delete {TABLE}")
+    begin = time.monotonic()
+    router.daemon.start()
+    return 1000 * (time.monotonic() - begin)
+
+
+def nft_ms(router, file):
+    begin = time.monotonic()
+    router.lab.router.run(["nft", "-f", file])
+    took = 1000 * (time.monotonic() - begin)
+    router.lab.router.run(f"nft delete {TABLE}")
+    return took
+
+
+def memory(portico):
+    """As it stands after a start, and after one change: a change makes what a start need not have."""
+    columns, started, changed, edge = [f"N={n}" for n in portico], {}, {}, {}
+    for column, (_, router) in zip(columns, portico.items()):
+        router.daemon.restart()
+        pid = router.daemon.process.pid
+        started[column] = memory_kib(pid) / 1024
+        made = router.api.post("/forwards", {**mixes.plain(0), "name": "one more", "external_ports": "50000"}).expect(201)
+        router.api.delete(f"/forwards/{made['id']}").expect(200)
+        changed[column] = memory_kib(pid) / 1024
+        edge[column] = sum(memory_kib(other) for other in session(pid) if other != pid) / 1024
+    most = columns[-1]
+    return Table("start", "Memory in use (RSS), in MiB", columns, [
+        Row("porticod, started", started, at_most(started[most], MEMORY_AIM_MIB, " MiB")),
+        Row("porticod, after a change", changed, at_most(changed[most], MEMORY_AIM_MIB, " MiB")),
+        Row("its TLS process", edge)])
