@@ -648,6 +648,200 @@ static void test_protocols(void **state)
 	assert_false(protocol_has_ports(47));
 }
 
+static void test_suffixes(void **state)
+{
+	static const char *const bad[][2] = {
+		{ "'::1/-0'", "must be an IPv6 suffix" },
+		{ "'::1/-064'", "must be an IPv6 suffix" },
+		{ "'::1/-'", "must be an IPv6 suffix" },
+		{ "'::1/-x'", "must be an IPv6 suffix" },
+		{ "'::1/-64x'", "must be an IPv6 suffix" },
+		{ "'::1/-1000'", "must be an IPv6 suffix" },
+		{ "'::1/--64'", "must be an IPv6 suffix" },
+		{ "'/-64'", "must be an IPv6 suffix" },
+		{ "'0.0.0.1/-8'", "must be an IPv6 suffix" },
+		{ "'::1%eth0/-64'", "must be an IPv6 suffix" },
+		{ "'::1/64/-64'", "must be an IPv6 suffix" },
+		{ "'::1/-128'", "-1 to -127" },
+		{ "'::/-64'", "must not be all zeros" },
+		{ "'2001:db8::1:2:3:4/-64'", "must have zeros before the bits that are kept" },
+		{ "'::1:0:0:0:0/-64'", "must have zeros before" },
+		{ "'::2/-1'", "must have zeros before" },
+	};
+	static const char *const good[][2] = {
+		{ "'::1:2:3:4/-64'", "'::1:2:3:4/-64'" },
+		{ "'0:0:0:0:1:2:3:4/-64'", "'::1:2:3:4/-64'" },
+		{ "'::1/-1'", "'::1/-1'" },
+		{ "'::1/-64'", "'::1/-64'" },
+		{ "'::1:2/-64'", "'::1:2/-64'" }, /* no IPv4 address */
+		{ "'::192.0.2.1/-32'", "'::c000:201/-32'" },
+		{ "'::ffff:1:2/-48'", "'::ffff:1:2/-48'" },
+		{ "'::2:0:0:1/-64'", "'::2:0:0:1/-64'" },
+		{ "'7FFF:ffff:ffff:ffff:ffff:ffff:ffff:ffff/-127'",
+		  "'7fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/-127'" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		wrong_value(KIND_FORWARD, "internal_address", bad[i][0], "/internal_address", bad[i][1]);
+	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		right_value(KIND_FORWARD, "internal_address", good[i][0], good[i][1]);
+	wrong_value(KIND_SOURCE_NAT, "address", "'::1/-64'", "/address", "must be a whole address");
+	wrong_value(KIND_FORWARD, "internal_network", "'lan'", "/internal_network", "must be null");
+
+	/* The family follows from a suffix, too. */
+	struct object *object = make(KIND_FORWARD, pinhole);
+
+	assert_int_equal(((struct forward *)object)->family, FAMILY_IPV6);
+	assert_int_equal(((struct forward *)object)->suffix_bits, 64);
+	object_unref(object);
+	wrong(KIND_FORWARD,
+	      "{'name': 'a', 'family': 'ipv4', 'internal_address': '::1/-64', 'external_ports': '80'}",
+	      "/internal_address", "must be an IPv4 address");
+}
+
+static void test_schedules(void **state)
+{
+	static const char *const bad[] = {
+		"''",
+		"' '",
+		"'mon'",
+		"'08:00-22:00'",
+		"'mon08:00-22:00'",
+		"'mon 08:00'",
+		"'mon 08:00-'",
+		"'mon 8-22'",
+		"'mon 08:0-22:00'",
+		"'mon 008:00-22:00'",
+		"'mon 08:60-22:00'",
+		"'mon 25:00-26:00'",
+		"'mon 08:00-24:01'",
+		"'mon 24:00-08:00'",
+		"'monday 08:00-22:00'",
+		"'mon- 08:00-22:00'",
+		"'mon-fri-sun 08:00-22:00'",
+		"'mon,, 08:00-22:00'",
+		"'mon, 08:00-22:00'",
+		"',mon 08:00-22:00'",
+		"'mon 08:00-22:00,'",
+		"'mon 08:00-22:00, '",
+		"'mon 08:00-22:00; tue 08:00-22:00'",
+		"'mon 08:00-22:00 tue 08:00-22:00'",
+		"'mo 08:00-22:00'",
+		"'daily,mon 08:00-22:00'",
+		"'mon 08:00 - 22:00'",
+		"'mon 08:00-22:00\\u0000'",
+		"'mon -8:00-22:00'",
+		"7",
+		"true",
+		"['mon 08:00-22:00']",
+	};
+	static const char *const good[][2] = {
+		{ "'mon-fri 08:00-22:00'", "'mon-fri 08:00-22:00'" },
+		{ "'MON-Fri 8:00-22:00'", "'mon-fri 08:00-22:00'" },
+		{ "'mon,tue,wed,thu,fri 08:00-22:00, sun,sat 10:00-00:00'",
+		  "'mon-fri 08:00-22:00, sat,sun 10:00-24:00'" },
+		{ "' mon  08:00-22:00 ,tue 00:00-24:00 '", "'mon 08:00-22:00, tue 00:00-24:00'" },
+		{ "'fri-mon 22:00-06:00'", "'mon,fri-sun 22:00-06:00'" },
+		{ "'mon-sun 08:00-08:00'", "'daily 08:00-08:00'" },
+		{ "'sun-sat 00:00-00:00'", "'daily 00:00-24:00'" },
+		{ "'Daily 23:59-00:01'", "'daily 23:59-00:01'" },
+		{ "'mon,wed,fri,sun 01:02-03:04'", "'mon,wed,fri,sun 01:02-03:04'" },
+		{ "'mon-tue,thu-fri 01:02-03:04'", "'mon,tue,thu,fri 01:02-03:04'" },
+		{ "'mon, wed 01:02-03:04'", "'mon,wed 01:02-03:04'" },
+		{ "'sun-sun 01:02-03:04'", "'sun 01:02-03:04'" },
+		{ "null", "null" },
+	};
+	char many[600] = "'";
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		wrong_value(KIND_FORWARD, "schedule", bad[i], "/schedule", "\"mon-fri 08:00-22:00\"");
+	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		right_value(KIND_FORWARD, "schedule", good[i][0], good[i][1]);
+		right_value(KIND_FORWARD, "schedule", good[i][1], good[i][1]);
+	}
+	for (unsigned i = 0; i < SCHEDULE_WINDOWS_MAX; i++)
+		strcat(many, i ? ", mon,wed,fri,sun 01:02-03:04" : "mon,wed,fri,sun 01:02-03:04");
+	strcat(many, "'");
+	right_value(KIND_FORWARD, "schedule", many, many);
+	many[strlen(many) - 1] = '\0';
+	strcat(many, ", mon 01:02-03:04'");
+	wrong_value(KIND_FORWARD, "schedule", many, "/schedule", "at most 16 windows");
+}
+
+static void wrong_pinhole(const char *field, const char *value, const char *path, const char *words)
+{
+	json_t *json = parse(pinhole);
+
+	json_object_set_new(json, field, parse(value));
+	wrong_json(KIND_FORWARD, json, path, words);
+	json_decref(json);
+}
+
+static void test_pinholes(void **state)
+{
+	struct object *object;
+
+	(void)state;
+	wrong_pinhole("internal_ports", "'2-65535,1'", "/internal_ports", "a pinhole translates nothing");
+	wrong_pinhole("backend_sees", "'router'", "/backend_sees", "must be \"client\"");
+	object = make(KIND_FORWARD, "{'name': 'a', 'internal_address': '203.0.113.7', 'pinhole': true,"
+				    " 'external_ports': '80-90', 'internal_ports': '80,81-90'}");
+	object_unref(object);
+	object = make(KIND_FORWARD, "{'name': 'a', 'internal_address': '2001:db8::7', 'pinhole': true,"
+				    " 'protocols': ['esp'], 'external_ports': null}");
+	object_unref(object);
+}
+
+/* What leads to other ports is one element each; the rest of a forward's ports have no limit. */
+static void test_shifted_ports(void **state)
+{
+	struct object *object;
+
+	(void)state;
+	object = make(KIND_FORWARD,
+		      "{'name': 'a', 'internal_address': '192.0.2.1', 'external_ports': '1-65535'}");
+	object_unref(object);
+	object = make(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1',"
+				    " 'external_ports': '1-10000,20000-24095',"
+				    " 'internal_ports': '1-10000,30000-34095'}");
+	object_unref(object);
+	wrong(KIND_FORWARD,
+	      "{'name': 'a', 'internal_address': '192.0.2.1', 'external_ports': '1-10000,20000-24096',"
+	      " 'internal_ports': '1-10000,30000-34096'}",
+	      "/internal_ports", "at most 4096 ports to others, not 4097");
+}
+
+static void test_pieces(void **state)
+{
+	static const struct port_piece want[] = {
+		{ 443, 443, 1 }, { 80, 81, 1 }, { 8000, 8000, 11 }, { 8011, 9000, 90 }, { 8101, 7, 1 },
+	};
+	struct object *object = make(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1',"
+						   " 'external_ports': '443,80,8000-8101',"
+						   " 'internal_ports': '443,81,8000-8010,9000-9089,7'}");
+	const struct forward *forward = (const struct forward *)object;
+	struct piece_walk walk = { 0 };
+	struct port_piece piece;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		assert_true(forward_next_piece(forward, &walk, &piece));
+		assert_int_equal(piece.external, want[i].external);
+		assert_int_equal(piece.internal, want[i].internal);
+		assert_int_equal(piece.count, want[i].count);
+	}
+	assert_false(forward_next_piece(forward, &walk, &piece));
+	object_unref(object);
+
+	walk = (struct piece_walk){ 0 };
+	object = make(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1', 'protocols': ['gre'],"
+				    " 'external_ports': null}");
+	assert_false(forward_next_piece((const struct forward *)object, &walk, &piece));
+	object_unref(object);
+}
+
 static void test_addresses(void **state)
 {
 	static const char *const bad[][2] = {
@@ -681,6 +875,8 @@ static void test_addresses(void **state)
 			    text ? bad[i][1] : "must be");
 	}
 	right_value(KIND_FORWARD, "internal_address", "'2001:DB8:0::2'", "'2001:db8::2'");
+	wrong_value(KIND_FORWARD, "internal_address", "'127.0.0.1'", "/internal_address",
+		    "the router's own address in the LAN instead");
 	wrong_value(KIND_FORWARD, "internal_address", "'192.0.2.1'", "/internal_address",
 		    "must be an IPv6 address");
 	wrong_value(KIND_FORWARD, "internal_address", "'fe80::1'", "/internal_address", "link-local");
@@ -904,6 +1100,11 @@ int main(void)
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_suffixes),
+		cmocka_unit_test(test_schedules),
+		cmocka_unit_test(test_pinholes),
+		cmocka_unit_test(test_shifted_ports),
+		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_health),
