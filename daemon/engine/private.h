@@ -50,9 +50,7 @@ struct engine {
 	uint64_t retry_at_ms;
 	struct timer *clock; /* the next moment at which a forward may begin or end */
 	void (*clock_due)(void *arg);
-	struct timer *sweep_again;
-	unsigned stale_flows;  /* found since the last search for them began */
-	unsigned sweeps;       /* repeated ones since something changed */
+	struct flows *flows;   /* flows.c's own */
 	struct timer *resting; /* until rest_until_ms, while something is dirty; see rest() */
 	uint64_t rest_until_ms, dirty_at_ms, contested_at_ms, quarrel_ms;
 
@@ -64,7 +62,7 @@ struct engine {
 	struct found last_found;
 	struct uplink_memory uplinks[UPLINKS_MAX + 1]; /* by id */
 
-	struct timer *settling; /* see settle.c */
+	struct timer *settling;       /* see settle.c */
 	struct engine_events *events; /* see events.c */
 
 	struct timer *counting;

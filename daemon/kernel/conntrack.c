@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdlib.h>
@@ -107,6 +108,9 @@ bool conntrack_parse(struct nlmsghdr *hdr, struct flow *ret_flow)
 		.mark = attr_be32(tb[CTA_MARK]),
 		.source_nat = status & IPS_SRC_NAT,
 		.destination_nat = status & IPS_DST_NAT,
+		.replied = status & IPS_SEEN_REPLY,
+		.expected = status & IPS_EXPECTED,
+		.offloaded = status & (IPS_OFFLOAD | IPS_HW_OFFLOAD),
 	};
 	return true;
 }
@@ -140,13 +144,43 @@ static int delete_entry(struct netlink *commands, struct nlmsghdr *hdr)
 	return netlink_request(commands, entry_message(IPCTNL_MSG_CT_DELETE, hdr, true), NULL);
 }
 
+/*
+ * As if it had been closed: a new connection from the same port to the same is taken for what it is. The entry
+ * nevertheless stays as long as if nothing came any more, and what still comes does not prolong that.
+ */
+static bool put_closed(struct nl_msg *msg, uint32_t status)
+{
+	const struct nf_ct_tcp_flags flags = { .flags = IP_CT_TCP_FLAG_CLOSE_INIT,
+					       .mask = IP_CT_TCP_FLAG_CLOSE_INIT };
+
+	if (nla_put_u32(msg, CTA_STATUS, htonl(status | IPS_FIXED_TIMEOUT)) < 0)
+		return false;
+	struct nlattr *info = nla_nest_start(msg, CTA_PROTOINFO);
+	struct nlattr *tcp = info ? nla_nest_start(msg, CTA_PROTOINFO_TCP) : NULL;
+
+	if (!tcp || nla_put_u8(msg, CTA_PROTOINFO_TCP_STATE, TCP_CONNTRACK_CLOSE) < 0 ||
+	    nla_put(msg, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof(flags), &flags) < 0)
+		return false;
+	nla_nest_end(msg, tcp);
+	nla_nest_end(msg, info);
+	return true;
+}
+
+static bool is_tcp(struct nlattr *info)
+{
+	return info && nla_find(nla_data(info), nla_len(info), CTA_PROTOINFO_TCP);
+}
+
 /* The table sees to the rest. The entry stays: without it the next packet would begin a connection of its own. */
 static int end_entry(struct netlink *commands, struct nlmsghdr *hdr)
 {
 	struct nl_msg *msg = entry_message(IPCTNL_MSG_CT_NEW, hdr, false);
+	struct nlattr *tb[CTA_MAX + 1];
 
-	if (msg && (nla_put_u32(msg, CTA_MARK, htonl(MARK_ENDED)) < 0 ||
-		    nla_put_u32(msg, CTA_MARK_MASK, htonl(MARK_UPLINK_MASK)) < 0)) {
+	if (msg && (nlmsg_parse(hdr, sizeof(struct nfgenmsg), tb, CTA_MAX, NULL) < 0 ||
+		    nla_put_u32(msg, CTA_MARK, htonl(MARK_ENDED)) < 0 ||
+		    nla_put_u32(msg, CTA_MARK_MASK, htonl(MARK_ENDED)) < 0 ||
+		    (is_tcp(tb[CTA_PROTOINFO]) && !put_closed(msg, attr_be32(tb[CTA_STATUS]))))) {
 		nlmsg_free(msg);
 		msg = NULL;
 	}
@@ -159,7 +193,8 @@ static void note_refusal(struct sweep *sweep, int error, unsigned *count)
 {
 	if (!error)
 		(*count)++;
-	else if (error != -ENOENT && !sweep->refused) /* it may have ended by itself */
+	/* It may have ended by itself, or just now come to its next state: then the next search finds it. */
+	else if (error != -ENOENT && error != -EBUSY && !sweep->refused)
 		sweep->refused = error;
 }
 

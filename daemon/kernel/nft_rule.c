@@ -284,6 +284,7 @@ static uint8_t family_of(enum kfield field)
 	case KFIELD_FIB_DADDR_TYPE:
 	case KFIELD_NFPROTO:
 	case KFIELD_TCP_FLAGS:
+	case KFIELD_CT_DIRECTION:
 	case KFIELD_COUNT:
 		break;
 	}
@@ -334,6 +335,9 @@ static void load_field(struct encoder *encoder, enum kfield field, uint32_t reg)
 		break;
 	case KFIELD_NFPROTO:
 		load_meta(encoder, NFT_META_NFPROTO, reg);
+		break;
+	case KFIELD_CT_DIRECTION:
+		load_ct(encoder, NFT_CT_DIRECTION, reg);
 		break;
 	case KFIELD_TCP_FLAGS:
 		load_payload(encoder, NFT_PAYLOAD_TRANSPORT_HEADER, FLAGS_OFFSET, 1, reg);

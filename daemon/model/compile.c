@@ -21,7 +21,7 @@
 #include "model/compiler.h"
 
 enum { CT_STATE_ESTABLISHED = 2, CT_STATE_RELATED = 4, CT_STATE_NEW = 8 };
-enum { TCP_FLAG_RESET = 4 };
+enum { TCP_FLAG_RESET = 4, IP_CT_DIR_REPLY = 1 };
 
 static void device_key(uint8_t key[16], const char *device)
 {
@@ -66,7 +66,8 @@ static void add_leave_chain(struct compiler *c, const struct uplink *uplink)
 
 /*
  * Connections that must end. Their entries stay for a while: without one, the backend's next segment would
- * make an entry the other way round (nf_conntrack_tcp_loose), and the connection would go on.
+ * make an entry the other way round (nf_conntrack_tcp_loose), and the connection would go on. Who sends is told
+ * by a reset. A client may do nothing but receive, so one more segment reaches it: it is told when it acknowledges.
  */
 static void add_ended_chain(struct compiler *c)
 {
@@ -74,11 +75,28 @@ static void add_ended_chain(struct compiler *c)
 
 	RULE(c, chain, "a reset ends it as well", kstmt_match_byte(KFIELD_L4PROTO, IPPROTO_TCP),
 	     kstmt_match_bits(KFIELD_TCP_FLAGS, TCP_FLAG_RESET), kstmt_verdict(KVERDICT_RETURN));
+	RULE(c, chain, "once, so that the client has something to answer",
+	     kstmt_match_byte(KFIELD_L4PROTO, IPPROTO_TCP),
+	     kstmt_match_byte(KFIELD_CT_DIRECTION, IP_CT_DIR_REPLY), kstmt_let_in(),
+	     kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_LET_IN, 0), kstmt_verdict(KVERDICT_RETURN));
 	RULE(c, chain, NULL, kstmt_match_byte(KFIELD_L4PROTO, IPPROTO_TCP),
 	     (struct kstmt){ .type = KSTMT_REJECT_RESET });
 	RULE(c, chain, NULL, kstmt_verdict(KVERDICT_DROP));
 	compiler_add_jump(c, compiler_find_set(c, "uplink_marks"), &(uint32_t){ MARK_ENDED }, NULL, "ended",
 			  "connections that must end");
+}
+
+/* What is still to pass of those that came by the uplink leaves by it. */
+static void add_uplink_ended_chain(struct compiler *c, const struct uplink *uplink)
+{
+	uint32_t mark = MARK_UPLINK(uplink->object.id);
+	char name[KNAME_MAX];
+
+	snprintf(name, sizeof(name), "ended_%u", uplink->object.id);
+	RULE(c, kstate_add_chain(c->state, name, NULL), uplink->object.name,
+	     kstmt_set_mark(KSTMT_SET_META_MARK, ~MARK_UPLINK_MASK, mark), kstmt_jump("ended"));
+	mark |= MARK_ENDED;
+	compiler_add_jump(c, compiler_find_set(c, "uplink_marks"), &mark, NULL, name, uplink->object.name);
 }
 
 /* Chains and map entries by which connections learn their uplink, and packets their mark. */
@@ -112,6 +130,7 @@ static void compile_uplinks(struct compiler *c)
 		     kstmt_set_mark(KSTMT_SET_META_MARK, ~MARK_UPLINK_MASK, mark));
 		compiler_add_jump(c, compiler_find_set(c, "uplink_marks"), &mark, NULL, chain,
 				  uplink->object.name);
+		add_uplink_ended_chain(c, uplink);
 		snprintf(chain, sizeof(chain), "leave_%u", id);
 		add_leave_chain(c, uplink);
 		compiler_add_jump(c, compiler_find_set(c, "uplink_leave"), device, NULL, chain,

@@ -24,7 +24,7 @@
 enum {
 	NAME_MAX_BYTES = 64,
 	COMMENT_MAX_BYTES = 512,
-	UPLINKS_MAX = 126, /* seven bits of the mark; 0 is none, 127 ends a connection */
+	UPLINKS_MAX = 63, /* six bits of the mark; 0 is none */
 	NETWORKS_MAX = 64,
 	FORWARDS_MAX = 20000,
 	REDIRECTS_MAX = 64,
@@ -119,7 +119,7 @@ struct health {
 	int64_t max_latency_ms;   /* -1: no limit */
 };
 
-/* id is the uplink's number in marks and tables: 1..126, the lowest free one when it is made. */
+/* id is the uplink's number in marks and tables: 1..63, the lowest free one when it is made. */
 struct uplink {
 	struct object object;
 	bool enabled;

@@ -16,7 +16,7 @@ struct judge {
 
 static uint32_t uplink_of_mark(const struct flow *flow)
 {
-	return (flow->mark & MARK_UPLINK_MASK) >> 24;
+	return (flow->mark & MARK_UPLINK_MASK & ~MARK_ENDED) >> 24;
 }
 
 /* Where it would go if it were new. Once translated, its mark may be that of the uplink by which it left. */
@@ -92,40 +92,31 @@ static bool left_behind(const struct judge *judge, const struct flow *flow)
 	       !fixed_source(judge, uplink, &flow->reply_destination);
 }
 
-/*
- * The answer of a service of the router's own to a client whose port became a forward meanwhile. It was
- * in flight when the client's entry was deleted, has made one of its own, and would keep the client from
- * the forward as long as it talks. UDP only: a TCP answer makes no entry.
- */
-static bool shadows_from_inside(const struct judge *judge, const struct flow *flow)
+static bool goes_there(const struct flow *flow, const struct destination *destination)
 {
-	const struct flow asked = { .protocol = flow->protocol,
-				    .source = flow->destination,
-				    .destination = flow->source,
-				    .source_port = flow->destination_port,
-				    .destination_port = flow->source_port };
-	struct destination destination;
-
-	return flow->protocol == IPPROTO_UDP && !flow->source_nat && !flow->destination_nat &&
-	       would_go(judge, &asked, &destination);
-}
-
-static bool is_stale(const struct config *config, const struct links *links, const struct kstate *desired,
-		     const struct flow *flow)
-{
-	const struct judge judge = { .config = config, .links = links, .desired = desired };
-	struct destination destination;
-
-	if (left_behind(&judge, flow) || shadows_from_inside(&judge, flow))
-		return true;
-	if (!would_go(&judge, flow, &destination))
-		return flow->mark & MARK_LET_IN;
-	return ip_compare(&flow->reply_source, &destination.address) != 0 ||
-	       (destination.port && flow->reply_source_port != destination.port);
+	return ip_compare(&flow->reply_source, &destination->address) == 0 &&
+	       (!destination->port || flow->reply_source_port == destination->port);
 }
 
 enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct kstate *desired,
 			 const struct flow *flow)
 {
-	return is_stale(config, links, desired, flow) ? FLOW_IS_DELETED : FLOW_STAYS;
+	const struct judge judge = { .config = config, .links = links, .desired = desired };
+	bool ended = flow->mark & MARK_ENDED, tcp = flow->protocol == IPPROTO_TCP;
+	struct destination destination;
+
+	if (left_behind(&judge, flow))
+		return FLOW_IS_DELETED;
+	if (flow->expected)
+		return FLOW_STAYS;
+	if (!would_go(&judge, flow, &destination)) {
+		if (ended || !(flow->mark & MARK_LET_IN))
+			return FLOW_STAYS;
+		return flow->replied ? FLOW_ENDS : FLOW_IS_DELETED;
+	}
+	if (goes_there(flow, &destination))
+		return ended ? FLOW_IS_DELETED : FLOW_STAYS;
+	if (tcp && ended) /* the client's next connection begins anew all the same */
+		return FLOW_STAYS;
+	return tcp && flow->replied && (flow->mark & MARK_LET_IN) ? FLOW_ENDS : FLOW_IS_DELETED;
 }

@@ -23,22 +23,28 @@ struct flow {
 	uint16_t reply_source_port, reply_destination_port;
 	uint32_t mark;
 	bool source_nat, destination_nat; /* IPS_SRC_NAT, IPS_DST_NAT */
+	bool replied;                     /* IPS_SEEN_REPLY */
+	bool expected;                    /* IPS_EXPECTED: part of another connection, such as data of FTP */
+	bool offloaded;                   /* IPS_OFFLOAD: its packets do not pass our chains */
 };
 
 /* What becomes of a connection-tracking entry. */
 enum flow_fate {
 	FLOW_STAYS,
 	FLOW_IS_DELETED, /* the next packet of the connection begins anew */
-	FLOW_ENDS,       /* it is marked, and the table ends the connection */
+	FLOW_ENDS,       /* the entry is marked, and the table ends the connection */
 };
 
 /*
- * An entry goes if it contradicts the desired state:
- *  - let in by us, but the forward now in force translates it otherwise, or none does;
- *  - to an uplink's address and a forwarded port, but not translated (it shadows the forward), or
- *    the same the other way round;
- *  - marked with an uplink that is gone, or that no longer has the address which the flow uses.
- * What no uplink mark of ours and no forward concerns always stays.
+ * An entry that contradicts the desired state is
+ *  - deleted if it is to an uplink's address and a forwarded port, but not translated: it shadows the forward;
+ *  - deleted if it is marked with an uplink that is gone, or that no longer has the address which the flow uses;
+ *  - ended if it was let in by us, and nothing lets it in any more. Without its entry the backend's next packet
+ *    would make one the other way round, and the connection would go on;
+ *  - if it was let in, and would now go elsewhere: ended for TCP, deleted otherwise (the client's next packet
+ *    finds the new backend), and deleted where no backend has answered yet.
+ * One that has ended is deleted once it may go on as it was. What no uplink mark of ours and no forward
+ * concerns always stays, and so does what belongs to another connection.
  */
 enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct kstate *desired,
 			 const struct flow *flow);

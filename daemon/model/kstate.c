@@ -41,6 +41,7 @@ static const struct {
 	[KFIELD_FIB_DADDR_TYPE] = { "fib daddr type", 4 },
 	[KFIELD_NFPROTO] = { "meta nfproto", 1 },
 	[KFIELD_TCP_FLAGS] = { "tcp flags", 1 },
+	[KFIELD_CT_DIRECTION] = { "ct direction", 1 },
 };
 
 unsigned ktype_size(enum ktype type)

@@ -47,8 +47,9 @@ enum kfield {
 	KFIELD_CT_STATE,       /* 4, host order, bits */
 	KFIELD_FIB_SADDR_TYPE, /* 4, host order: RTN_LOCAL ... */
 	KFIELD_FIB_DADDR_TYPE,
-	KFIELD_NFPROTO,   /* meta nfproto, 1 */
-	KFIELD_TCP_FLAGS, /* 1, bits */
+	KFIELD_NFPROTO,      /* meta nfproto, 1 */
+	KFIELD_TCP_FLAGS,    /* 1, bits */
+	KFIELD_CT_DIRECTION, /* 1: enum ip_conntrack_dir */
 	KFIELD_COUNT,
 };
 

@@ -151,6 +151,9 @@ static void print_match(const struct kstmt *stmt, const char *protocol, struct b
 	case KFIELD_TCP_FLAGS:
 		print_bits(stmt->mask, tcp_flags, buf);
 		break;
+	case KFIELD_CT_DIRECTION:
+		buf_puts(buf, stmt->value[0] ? "reply" : "original");
+		break;
 	case KFIELD_FIB_SADDR_TYPE:
 	case KFIELD_FIB_DADDR_TYPE:
 		if (host_word(stmt->value) == 2) /* RTN_LOCAL */

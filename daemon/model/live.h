@@ -19,11 +19,14 @@ struct environment {
 	uint16_t admin_ports[8]; /* where the admin page listens */
 };
 
-/* The mark: bits 24..30 the uplink's number, bit 31 "let in by us". */
+/*
+ * The mark: bits 24..29 the uplink's number, bit 30 "it must end", bit 31 "let in by us". The middle two are looked
+ * at and set as one.
+ */
 #define MARK_LET_IN      0x80000000u
 #define MARK_UPLINK_MASK 0x7f000000u
 #define MARK_UPLINK(id)  ((uint32_t)(id) << 24)
-#define MARK_ENDED       MARK_UPLINK(127) /* no uplink: the connection shall end */
+#define MARK_ENDED       0x40000000u
 
 /* An uplink as it stands: what state in the API shows and compile() acts on. */
 struct uplink_live {

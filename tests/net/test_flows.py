@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Connections that are there already when something changes: which end, which stay, and what it costs to find them."""
+import contextlib
 import socket
 import statistics
 import struct
@@ -9,9 +10,121 @@ import time
 import pytest
 
 from lab.lab import wait_for
+from lab.stream import Sink, Source
 
 PUBLIC, PUBLIC_2 = "192.0.2.1", "198.51.100.1"
 BACKEND, BACKEND_2 = "192.168.0.2", "192.168.0.4"
+
+
+# --- ends ---
+
+PUBLIC6, PUBLIC6_2, BACKEND6, BACKEND6_2 = "2001:db8:1::1", "2001:db8:2::1", "fd00:db8::2", "fd00:db8::4"
+WAYS = {  # who downloads, and from which address; the second uplink is not that of the main table
+    "internet": ("internet", {4: PUBLIC, 6: PUBLIC6}), "by isp2": ("internet", {4: PUBLIC_2, 6: PUBLIC6_2}),
+    "hairpin": ("client", {4: PUBLIC, 6: PUBLIC6}), "router itself": ("router", {4: PUBLIC, 6: PUBLIC6})}
+ENDS_S = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sources(home):
+    lab = home.lab
+    for address, backend2 in (("0.0.0.0", BACKEND_2), ("::", BACKEND6_2)):
+        for host, port in ((lab.backend, 90), (lab.backend, 91), (lab.internet, 90)):
+            Source(host, port, "tcp", address)
+        for protocol in ("tcp", "udp"):
+            lab.backend2.serve(90, protocol, backend2)
+
+
+@pytest.fixture(params=[4, 6], ids=["ipv4", "ipv6"])
+def family(request):
+    return request.param
+
+
+@pytest.fixture
+def unconcerned(router_daemon, family):
+    """Transfers that must lose nothing, whatever happens to the forward of port 90."""
+    lab, (backend, public, server) = router_daemon.lab, {
+        4: (BACKEND, PUBLIC, "203.0.113.200"), 6: (BACKEND6, PUBLIC6, "2001:db8:ffff::c8")}[family]
+    router_daemon.forward(91, backend)
+    with contextlib.ExitStack() as stack:
+        sinks = [stack.enter_context(Sink(lab.internet, public, 91)), stack.enter_context(Sink(lab.client, public, 91))]
+        if family == 4:  # without an address of the internet's there
+            sinks.append(stack.enter_context(Sink(lab.client, server, 90)))
+        yield sinks
+        for sink in sinks:
+            sink.goes_on()
+
+
+def ninety(router_daemon, family, **fields):
+    """The forward whose flows are to end."""
+    return router_daemon.forward(90, {4: BACKEND, 6: BACKEND6}[family], **fields)
+
+
+def change(router_daemon, forward, **fields):
+    return router_daemon.api.patch(f"/forwards/{forward['id']}", fields).expect(200)
+
+
+def delete(router_daemon, forward):
+    router_daemon.api.delete(f"/forwards/{forward['id']}").expect(200)
+
+
+HOW = {
+    "deleted": delete,
+    "disabled": lambda router, forward: change(router, forward, enabled=False),
+    "to another backend": lambda router, forward: change(
+        router, forward, internal_address=BACKEND6_2 if ":" in forward["internal_address"] else BACKEND_2),
+    "to another port": lambda router, forward: change(router, forward, internal_ports="91"),
+    "for others": lambda router, forward: change(
+        router, forward, sources=["2001:db8:99::/48" if ":" in forward["internal_address"] else "198.18.0.0/15"]),
+}
+
+
+def has_ended(sink):
+    wait_for(lambda: sink.error, ENDS_S, "the client to see the end")
+    assert isinstance(sink.error, ConnectionResetError), sink.error
+    assert not sink.wrong, sink.wrong
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("how", HOW)
+def test_a_download_ends_with_its_forward(router_daemon, unconcerned, family, way, how):
+    """With nf_conntrack_tcp_loose, the backend's next segment would make a new entry, and it would go on."""
+    host, addresses = WAYS[way]
+    forward = ninety(router_daemon, family)
+    with Sink(router_daemon.lab[host], addresses[family], 90) as sink:
+        HOW[how](router_daemon, forward)
+        has_ended(sink)
+
+
+def test_a_download_ends_with_the_uplink_of_its_forward(router_daemon, unconcerned, family):
+    lab, forward = router_daemon.lab, ninety(router_daemon, family)
+    with Sink(lab.internet, WAYS["internet"][1][family], 90) as by_isp1, \
+            Sink(lab.internet, WAYS["by isp2"][1][family], 90) as by_isp2:
+        change(router_daemon, forward, uplinks=["isp2"])
+        has_ended(by_isp1)
+        by_isp2.goes_on()
+
+
+def test_a_download_ends_with_its_hairpin(router_daemon, unconcerned, family):
+    lab, forward = router_daemon.lab, ninety(router_daemon, family)
+    public = WAYS["internet"][1][family]
+    with Sink(lab.internet, public, 90) as outside, Sink(lab.client, public, 90) as inside:
+        change(router_daemon, forward, hairpin=False)
+        has_ended(inside)
+        outside.goes_on()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("how", ["deleted", "disabled", "for others"])
+def test_datagrams_of_a_backend_end_with_its_forward(router_daemon, unconcerned, family, way, how):
+    lab, (host, addresses) = router_daemon.lab, WAYS[way]
+    forward = ninety(router_daemon, family, protocols=["udp"])
+    with Source(lab.backend, 90, "udp", {4: BACKEND, 6: BACKEND6}[family]), \
+            Sink(lab[host], addresses[family], 90, "udp") as sink:
+        HOW[how](router_daemon, forward)
+        assert sink.is_silent()
+        remade = lab.router.conntrack(protocol="udp", src={4: BACKEND, 6: BACKEND6}[family], sport=90)
+        assert not remade, "the backend is still sending"
 
 
 # --- what it costs ---

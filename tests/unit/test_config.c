@@ -390,8 +390,8 @@ static void test_read_only_and_unknown(void **state)
 
 	wrong_value(KIND_NETWORK, "counters", "{}", "/counters", "no such field");
 	wrong_value(KIND_NETWORK, "a/b~c", "1", "/a~1b~0c", "no such field");
-	wrong_value(KIND_UPLINK, "id", "127", "/id", "from 1 to 126");
-	wrong_value(KIND_UPLINK, "id", "0", "/id", "from 1 to 126");
+	wrong_value(KIND_UPLINK, "id", "64", "/id", "from 1 to 63");
+	wrong_value(KIND_UPLINK, "id", "0", "/id", "from 1 to 63");
 	wrong_value(KIND_FORWARD, "id", "'1'", "/id", "whole number");
 	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'x': 1}", "/health/x",
 		    "no such field");
@@ -493,7 +493,7 @@ static void test_names(void **state)
 	for (unsigned i = 0; i < UPLINKS_MAX + 1; i++)
 		json_array_append_new(many, json_sprintf("u%u", i));
 	json_object_set_new(json, "uplinks", many);
-	wrong_json(KIND_FORWARD, json, "/uplinks", "at most 126 entries");
+	wrong_json(KIND_FORWARD, json, "/uplinks", "at most 63 entries");
 	json_decref(json);
 }
 

@@ -152,14 +152,14 @@ static void test_full(void **state)
 	(void)state;
 	for (unsigned i = 0; i < UPLINKS_MAX; i++)
 		put(config, KIND_UPLINK, parse("{'name': 'u%u', 'device': 'd%u'}", i, i));
-	assert_int_equal(config->lists[KIND_UPLINK].items[UPLINKS_MAX - 1]->id, 126);
+	assert_int_equal(config->lists[KIND_UPLINK].items[UPLINKS_MAX - 1]->id, UPLINKS_MAX);
 	err_clear(&err);
 	assert_int_equal(config_put(config, object(KIND_UPLINK, parse("{'name': 'u', 'device': 'd'}")), &err),
 			 -ENOSPC);
 	assert_int_equal(err.kind, ERR_CONFLICT);
-	assert_non_null(strstr(err.detail, "126"));
+	assert_non_null(strstr(err.detail, "63"));
 	/* One that is there can still be replaced. */
-	put(config, KIND_UPLINK, parse("{'id': 126, 'name': 'u', 'device': 'd'}"));
+	put(config, KIND_UPLINK, parse("{'id': 63, 'name': 'u', 'device': 'd'}"));
 	check_good(config, NULL);
 	config_unref(config);
 }

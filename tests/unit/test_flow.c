@@ -89,9 +89,10 @@ static struct flow flow(const char *source, const char *destination, uint16_t po
 	return flow;
 }
 
-static void expect(bool stale, struct flow f)
+static void expect(enum flow_fate fate, struct flow f)
 {
-	assert_int_equal(flow_fate(config, &links, &desired, &f) != FLOW_STAYS, stale);
+	f.replied = true;
+	assert_int_equal(flow_fate(config, &links, &desired, &f), fate);
 }
 
 static void forwarded_flows(void **state)
@@ -99,20 +100,84 @@ static void forwarded_flows(void **state)
 	(void)state;
 	uint32_t mark = MARK_LET_IN | MARK_UPLINK(1);
 
-	expect(false, flow("203.0.113.7", "192.0.2.1", 80, "192.168.0.2", 8080, "203.0.113.7", mark));
+	expect(FLOW_STAYS, flow("203.0.113.7", "192.0.2.1", 80, "192.168.0.2", 8080, "203.0.113.7", mark));
 	/* to another backend, another port, by a forward that is gone, by an address that is gone */
-	expect(true, flow("203.0.113.7", "192.0.2.1", 80, "192.168.0.9", 8080, "203.0.113.7", mark));
-	expect(true, flow("203.0.113.7", "192.0.2.1", 80, "192.168.0.2", 80, "203.0.113.7", mark));
-	expect(true, flow("203.0.113.7", "192.0.2.1", 82, "192.168.0.2", 8080, "203.0.113.7", mark));
-	expect(true, flow("203.0.113.7", "192.0.2.77", 80, "192.168.0.2", 8080, "203.0.113.7", mark));
+	expect(FLOW_ENDS, flow("203.0.113.7", "192.0.2.1", 80, "192.168.0.9", 8080, "203.0.113.7", mark));
+	expect(FLOW_ENDS, flow("203.0.113.7", "192.0.2.1", 80, "192.168.0.2", 80, "203.0.113.7", mark));
+	expect(FLOW_ENDS, flow("203.0.113.7", "192.0.2.1", 82, "192.168.0.2", 8080, "203.0.113.7", mark));
+	expect(FLOW_ENDS, flow("203.0.113.7", "192.0.2.77", 80, "192.168.0.2", 8080, "203.0.113.7", mark));
 	/* hairpin, its source rewritten */
-	expect(false, flow("192.168.0.3", "192.0.2.1", 80, "192.168.0.2", 8080, "192.168.0.1", MARK_LET_IN));
+	expect(FLOW_STAYS,
+	       flow("192.168.0.3", "192.0.2.1", 80, "192.168.0.2", 8080, "192.168.0.1", MARK_LET_IN));
 	/* a network without hairpin any more */
-	expect(true, flow("192.168.5.3", "192.0.2.1", 80, "192.168.0.2", 8080, "192.168.5.3", MARK_LET_IN));
+	expect(FLOW_ENDS,
+	       flow("192.168.5.3", "192.0.2.1", 80, "192.168.0.2", 8080, "192.168.5.3", MARK_LET_IN));
 	/* only on the other uplink */
-	expect(true, flow("203.0.113.7", "192.0.2.1", 81, "192.168.0.2", 81, "203.0.113.7", mark));
-	expect(false, flow("203.0.113.7", "198.51.100.1", 81, "192.168.0.2", 81, "203.0.113.7",
-			   MARK_LET_IN | MARK_UPLINK(2)));
+	expect(FLOW_ENDS, flow("203.0.113.7", "192.0.2.1", 81, "192.168.0.2", 81, "203.0.113.7", mark));
+	expect(FLOW_STAYS, flow("203.0.113.7", "198.51.100.1", 81, "192.168.0.2", 81, "203.0.113.7",
+				MARK_LET_IN | MARK_UPLINK(2)));
+	/* an uplink that is gone */
+	expect(FLOW_IS_DELETED, flow("203.0.113.7", "192.0.2.1", 80, "192.168.0.2", 8080, "203.0.113.7",
+				     MARK_LET_IN | MARK_UPLINK(7)));
+}
+
+/* The client's next datagram shall find the new backend; a forward that is gone has none. */
+static void datagrams(void **state)
+{
+	uint32_t mark = MARK_LET_IN | MARK_UPLINK(1);
+	struct flow f = flow("203.0.113.7", "192.0.2.1", 53, "192.168.0.9", 53, "203.0.113.7", mark);
+
+	(void)state;
+	f.protocol = IPPROTO_UDP;
+	expect(FLOW_IS_DELETED, f);
+	f.reply_source = ip("192.168.0.4");
+	expect(FLOW_STAYS, f);
+	f.destination_port = f.reply_source_port = 54;
+	expect(FLOW_ENDS, f);
+}
+
+/* Nobody has answered, so nobody goes on sending. */
+static void flows_without_an_answer(void **state)
+{
+	uint32_t mark = MARK_LET_IN | MARK_UPLINK(1);
+	struct flow f = flow("203.0.113.7", "192.0.2.1", 82, "192.168.0.2", 80, "203.0.113.7", mark);
+
+	(void)state;
+	assert_int_equal(flow_fate(config, &links, &desired, &f), FLOW_IS_DELETED);
+	f.destination_port = 80;
+	assert_int_equal(flow_fate(config, &links, &desired, &f), FLOW_IS_DELETED);
+}
+
+static void flows_that_have_ended(void **state)
+{
+	uint32_t mark = MARK_LET_IN | MARK_ENDED | MARK_UPLINK(1);
+	struct flow f = flow("203.0.113.7", "192.0.2.1", 82, "192.168.0.2", 8080, "203.0.113.7", mark);
+
+	(void)state;
+	expect(FLOW_STAYS, f);
+	/* Its forward is back, as it was or otherwise. */
+	f.destination_port = 80;
+	expect(FLOW_IS_DELETED, f);
+	f.mark = MARK_ENDED;
+	expect(FLOW_IS_DELETED, f);
+	f.reply_source = ip("192.168.0.9");
+	expect(FLOW_STAYS, f);
+	f.protocol = IPPROTO_UDP;
+	f.destination_port = 53;
+	expect(FLOW_IS_DELETED, f);
+	/* The table has nothing for an uplink that is gone. */
+	f.mark = MARK_ENDED | MARK_UPLINK(7);
+	expect(FLOW_IS_DELETED, f);
+}
+
+static void flows_of_other_flows(void **state)
+{
+	struct flow data = flow("203.0.113.7", "192.0.2.1", 5000, "192.168.0.2", 5000, "203.0.113.7",
+				MARK_LET_IN | MARK_UPLINK(1));
+
+	(void)state;
+	data.expected = true;
+	expect(FLOW_STAYS, data);
 }
 
 static void source_lists(void **state)
@@ -120,77 +185,84 @@ static void source_lists(void **state)
 	(void)state;
 	uint32_t mark = MARK_LET_IN | MARK_UPLINK(1);
 
-	expect(false, flow("203.0.113.7", "192.0.2.1", 22, "192.168.0.3", 22, "203.0.113.7", mark));
-	expect(true, flow("198.51.100.7", "192.0.2.1", 22, "192.168.0.3", 22, "198.51.100.7", mark));
-	expect(true, flow("192.168.0.9", "192.0.2.1", 22, "192.168.0.3", 22, "192.168.0.1", MARK_LET_IN));
+	expect(FLOW_STAYS, flow("203.0.113.7", "192.0.2.1", 22, "192.168.0.3", 22, "203.0.113.7", mark));
+	expect(FLOW_ENDS, flow("198.51.100.7", "192.0.2.1", 22, "192.168.0.3", 22, "198.51.100.7", mark));
+	expect(FLOW_ENDS,
+	       flow("192.168.0.9", "192.0.2.1", 22, "192.168.0.3", 22, "192.168.0.1", MARK_LET_IN));
 	/* one that the forward does not serve may be the router's own */
-	expect(false, flow("198.51.100.7", "192.0.2.1", 22, "192.0.2.1", 22, "198.51.100.7", MARK_UPLINK(1)));
+	expect(FLOW_STAYS,
+	       flow("198.51.100.7", "192.0.2.1", 22, "192.0.2.1", 22, "198.51.100.7", MARK_UPLINK(1)));
 }
 
 static void shadows(void **state)
 {
 	(void)state;
-	expect(true, flow("203.0.113.7", "192.0.2.1", 80, "192.0.2.1", 80, "203.0.113.7", MARK_UPLINK(1)));
-	expect(false, flow("203.0.113.7", "192.0.2.1", 443, "192.0.2.1", 443, "203.0.113.7", MARK_UPLINK(1)));
+	expect(FLOW_IS_DELETED,
+	       flow("203.0.113.7", "192.0.2.1", 80, "192.0.2.1", 80, "203.0.113.7", MARK_UPLINK(1)));
+	expect(FLOW_STAYS,
+	       flow("203.0.113.7", "192.0.2.1", 443, "192.0.2.1", 443, "203.0.113.7", MARK_UPLINK(1)));
 	/* to a forward of one uplink: by that one it would be taken, by another it is the router's own */
-	expect(true,
+	expect(FLOW_IS_DELETED,
 	       flow("203.0.113.7", "198.51.100.1", 81, "198.51.100.1", 81, "203.0.113.7", MARK_UPLINK(2)));
-	expect(false,
+	expect(FLOW_STAYS,
 	       flow("203.0.113.7", "198.51.100.1", 81, "198.51.100.1", 81, "203.0.113.7", MARK_UPLINK(1)));
 }
 
-/*
- * The router's own service answers while its port becomes a forward: when the entry is deleted, the answer in
- * flight makes one the other way round. A TCP answer cannot (it would be no SYN).
- */
-static void shadows_the_other_way_round(void **state)
+/* From a port that is forwarded: a time server is asked from the port where one is offered. */
+static void the_routers_own_flows(void **state)
 {
-	struct flow answer = flow("192.0.2.1", "203.0.113.7", 5000, "203.0.113.7", 5000, "192.0.2.1",
-				  MARK_UPLINK(1));
+	struct flow asked = flow("192.0.2.1", "203.0.113.7", 53, "203.0.113.7", 53, "192.0.2.1",
+				 MARK_UPLINK(1));
 
 	(void)state;
-	answer.protocol = IPPROTO_UDP;
-	answer.source_port = 53;
-	expect(true, answer);
-	answer.source_port = 54;
-	expect(false, answer);
-	answer.protocol = IPPROTO_TCP;
-	answer.source_port = 80;
-	expect(false, answer);
+	asked.protocol = IPPROTO_UDP;
+	asked.source_port = asked.reply_destination_port = 53;
+	expect(FLOW_STAYS, asked);
 }
 
 static void outgoing_flows(void **state)
 {
 	(void)state;
-	expect(false, flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.1", MARK_UPLINK(1)));
+	expect(FLOW_STAYS,
+	       flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.1", MARK_UPLINK(1)));
 	/* its address is no longer the uplink's, but the fixed one of the VPN is */
-	expect(true, flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.77", MARK_UPLINK(1)));
-	expect(false, flow("10.8.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.9", MARK_UPLINK(1)));
+	expect(FLOW_IS_DELETED,
+	       flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.77", MARK_UPLINK(1)));
+	expect(FLOW_STAYS,
+	       flow("10.8.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.9", MARK_UPLINK(1)));
 	/* translated by somebody else: to an address that is routed to us, and IPv6, which we let be */
-	expect(false,
+	expect(FLOW_STAYS,
 	       flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "198.51.100.99", MARK_UPLINK(3)));
-	expect(false,
+	expect(FLOW_STAYS,
 	       flow("fd00::3", "2001:db8::7", 80, "2001:db8::7", 80, "2001:db8:99::1", MARK_UPLINK(1)));
 	/* an uplink that is gone */
-	expect(true, flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.1", MARK_UPLINK(7)));
+	expect(FLOW_IS_DELETED,
+	       flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.1", MARK_UPLINK(7)));
 }
 
 static void flows_of_others(void **state)
 {
 	(void)state;
-	expect(false, flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.168.0.3", 0));
+	expect(FLOW_STAYS, flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.168.0.3", 0));
 	/* Docker's, with its own mark */
-	expect(false, flow("203.0.113.7", "192.0.2.1", 8081, "172.17.0.2", 80, "203.0.113.7", 0x4000));
+	expect(FLOW_STAYS, flow("203.0.113.7", "192.0.2.1", 8081, "172.17.0.2", 80, "203.0.113.7", 0x4000));
 	/* a transparent redirect of ours, which carries no mark */
-	expect(false, flow("192.168.0.3", "203.0.113.7", 80, "192.168.0.1", 8888, "192.168.0.3", 0));
+	expect(FLOW_STAYS, flow("192.168.0.3", "203.0.113.7", 80, "192.168.0.1", 8888, "192.168.0.3", 0));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(forwarded_flows), cmocka_unit_test(source_lists),
-		cmocka_unit_test(shadows),         cmocka_unit_test(shadows_the_other_way_round),
-		cmocka_unit_test(outgoing_flows),  cmocka_unit_test(flows_of_others),
+		cmocka_unit_test(forwarded_flows),
+		cmocka_unit_test(datagrams),
+		cmocka_unit_test(flows_without_an_answer),
+		cmocka_unit_test(flows_that_have_ended),
+		cmocka_unit_test(flows_of_other_flows),
+		cmocka_unit_test(source_lists),
+		cmocka_unit_test(shadows),
+		cmocka_unit_test(the_routers_own_flows),
+		cmocka_unit_test(outgoing_flows),
+		cmocka_unit_test(flows_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

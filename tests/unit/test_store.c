@@ -744,7 +744,7 @@ static void test_wrong_rows(void **state)
 	wrong_row("UPDATE settings SET language = 'xx'", "table \"settings\", row 1, \"language\"");
 	wrong_row("UPDATE settings SET id = 2", "\"settings\", row 2, \"id\"");
 	wrong_row("UPDATE uplinks SET id = 128 WHERE id = 3",
-		  "row 128, \"id\": must be a whole number from 1 to 126");
+		  "row 128, \"id\": must be a whole number from 1 to 63");
 	wrong_row("UPDATE forwards SET schedule = 'mon' WHERE id = 1",
 		  "\"schedule\": must be days and hours");
 	wrong_row("UPDATE forwards SET internal_address = '192.0.2.1' WHERE id = 40", "\"internal_address\"");
