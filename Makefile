@@ -112,6 +112,12 @@ DRIVERS := $(patsubst tests/net/%.c,$(OUT)/%,$(wildcard tests/net/*.c))
 $(DRIVERS): $(OUT)/%: $(OUT)/obj/tests/net/%.o $(OUT)/daemon.a
 	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS))
 
+# What the bench needs beside the daemon.
+BENCH := $(patsubst tests/bench/%.c,$(OUT)/%,$(wildcard tests/bench/*.c))
+
+$(BENCH): $(OUT)/%: $(OUT)/obj/tests/bench/%.o
+	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^)
+
 check:
 	@$(MAKE) $(PARALLEL) SAN=1 run-checks
 
@@ -124,7 +130,7 @@ run-checks: $(UNIT) $(GOLDEN)
 	if [ -n "$$failed" ]; then echo "make check: FAILED:$$failed"; exit 1; fi; \
 	echo "make check: $(words $(UNIT) $(GOLDEN)) programs passed"
 
-drivers: $(DRIVERS)
+drivers: $(DRIVERS) $(BENCH)
 
 test: deps
 	@unit=passed; page=passed; \
@@ -135,17 +141,9 @@ test: deps
 	echo; echo "make test: unit and golden tests $$unit, API, network and page tests $$page"; \
 	[ $$unit$$page = passedpassed ]
 
-# What the measuring programs of tests/bench need beside the daemon.
-BENCH := $(patsubst tests/bench/%.c,$(OUT)/%,$(wildcard tests/bench/*.c))
-
-$(BENCH): $(OUT)/%: $(OUT)/obj/tests/bench/%.o
-	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^)
-
-bench-programs: $(BENCH)
-
 bench: deps
 	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_BENCH)'
-	@$(MAKE) $(PARALLEL) all bench-programs
+	@$(MAKE) $(PARALLEL) all $(BENCH)
 	PORTICO_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(ONLY) $(if $(QUICK),--quick) \
 		--json $(abspath $(BUILD))/bench.json
 
@@ -230,4 +228,4 @@ help:
 	@echo 'make check-mbedtls3 MBEDTLS3_INCLUDE=dir   compiles against mbedTLS 3.6'
 	@echo 'make clean'
 
-.PHONY: all check run-checks drivers test bench bench-programs demo deps deps-packages deps-users install lint check-mbedtls3 clean help
+.PHONY: all check run-checks drivers test bench demo deps deps-packages deps-users install lint check-mbedtls3 clean help

@@ -29,6 +29,11 @@ class Options:
     flows: pathlib.Path
     bulk: pathlib.Path
 
+    @property
+    def slow_rounds(self):
+        """Of what takes longer."""
+        return (self.rounds + 1) // 2
+
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

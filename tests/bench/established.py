@@ -63,6 +63,7 @@ class TwoUplinks(Tracking):
 
 class Socat(routers.Router):
     name = "socat, 64 KiB buffer"
+    needs = "socat"
     translates = True
 
     def load(self, forwards):
@@ -73,6 +74,7 @@ class Socat(routers.Router):
 
 class Haproxy(routers.Router):
     name = "HAProxy, mode tcp"
+    needs = "haproxy"
     translates = True
 
     def load(self, forwards):
@@ -83,7 +85,8 @@ class Haproxy(routers.Router):
 
 PLAIN = (routers.Router, Tracking, TwoUplinks)
 KERNEL = (*PLAIN, routers.Portico, routers.Firewall4)
-RELAYS = (Socat, Haproxy)
+PACKETS = routers.available(*KERNEL, routers.IptablesNft, routers.IptablesLegacy)
+CONNECTIONS = routers.available(*KERNEL, Socat, Haproxy)
 
 
 class Bulk:
@@ -105,7 +108,7 @@ class Bulk:
 def run(options):
     yield packets(options)
     with contextlib.ExitStack() as stack:
-        all_routers = [stack.enter_context(kind()) for kind in (*KERNEL, *RELAYS)]
+        all_routers = [stack.enter_context(kind()) for kind in CONNECTIONS]
         for router in all_routers:
             for host in DEVICES:  # others may pace packets, with a timer for each
                 router.lab[host].sysctl("net.ipv4.tcp_congestion_control", "reno")
@@ -122,7 +125,7 @@ def packets(options):
     """Small packets: nothing but what is done for each of them."""
     with contextlib.ExitStack() as stack:
         flows, forwards = {}, mixes.PLAIN.forwards(1)
-        for kind in (*KERNEL, routers.IptablesNft, routers.IptablesLegacy):
+        for kind in PACKETS:
             router = stack.enter_context(kind())
             router.load(forwards)
             way = mixes.PLAIN.way(1) if router.translates else mixes.past_the_router(1)
@@ -132,7 +135,7 @@ def packets(options):
 
 
 def connection(options, all_routers, how):
-    samples = in_turn({type(router): Bulk(options, router) for router in all_routers}, 5 if options.quick else 9)
+    samples = in_turn({type(router): Bulk(options, router) for router in all_routers}, options.slow_rounds)
     return table(f"One established TCP connection on one processor, {how}", "Gbit/s", samples,
                  lambda sample: 8 / sample.median)
 

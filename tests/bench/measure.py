@@ -18,6 +18,8 @@ class Sample:
     @property
     def spread(self):
         """Half the distance of the quartiles, as a share of the median."""
+        if len(self.values) < 2:
+            return 0.0
         low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
         return (high - low) / 2 / self.median
 

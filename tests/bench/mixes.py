@@ -31,13 +31,17 @@ def plain(i, **fields):
 
 def port_range(i):
     """Unshifted, as they are mostly: one element in an interval map."""
-    first = RANGE_PORT + i // SHARE * RANGE_SIZE
+    first = RANGE_PORT + (i // SHARE * 2 + i % 2) * RANGE_SIZE
     return {"name": f"forward {i}", "protocols": ["udp"], "external_ports": f"{first}-{first + RANGE_SIZE - 1}",
             "internal_address": BACKEND}
 
 
 def with_sources(i):
     return plain(i, sources=["203.0.113.0/24", "198.51.100.128/25"])
+
+
+def range_with_sources(i):
+    return {**port_range(i), "sources": ["203.0.113.0/24", "198.51.100.128/25"]}
 
 
 def of_one_uplink(i):
@@ -53,17 +57,21 @@ def pinhole(i):
             "internal_address": BACKEND_6, "pinhole": True}
 
 
+def pinhole_range(i):
+    return {**port_range(i), "family": "ipv6", "internal_address": BACKEND_6, "pinhole": True}
+
+
 def all_of(make):
     return lambda count: [make(i) for i in range(count)]
 
 
-def some_of(make, last):
+def some_of(make, last, others=plain):
     """One of SHARE made by `make`; `last` tells whether the very last one is among them."""
     def forwards(count):
         if count == 1:
-            return [(make if last else plain)(0)]
+            return [(make if last else others)(0)]
         special = (count - 1) % SHARE if last else count % SHARE
-        return [make(i) if i % SHARE == special else plain(i) for i in range(count)]
+        return [make(i) if i % SHARE == special else others(i) for i in range(count)]
     return forwards
 
 
@@ -73,7 +81,7 @@ def alternately(count):
 
 
 def of_everything(count):
-    kinds = [port_range, with_sources, of_one_uplink] + [plain] * (SHARE - 3)
+    kinds = [port_range, with_sources, of_one_uplink, range_with_sources] + [plain] * (SHARE - 4)
     return [plain(0)] if count == 1 else [kinds[i % SHARE](i) for i in range(count)]
 
 
@@ -103,6 +111,11 @@ def to_last_pinhole(count):
     return Way(INTERNET_6, BACKEND_6, port, port, sink=BACKEND_6, sink_port=port)
 
 
+def to_last_pinhole_range(count):
+    port = to_last_range(count).last_port
+    return Way(INTERNET_6, BACKEND_6, port, port, sink=BACKEND_6, sink_port=port)
+
+
 def to_internet(_count):
     return Way(CLIENT, INTERNET, SINK_PORT, SINK_PORT, sink=INTERNET, host="lan", device="br-lan", to="internet")
 
@@ -122,15 +135,20 @@ class Mix:
 PLAIN = Mix("all plain", all_of(plain), to_last)
 HAIRPIN = Mix("all plain, hairpin from the LAN", all_of(plain), hairpin)
 OUT = Mix("LAN to internet", all_of(plain), to_internet)
+EVERYTHING = Mix("10 % each of ranges, sources, both, per uplink", of_everything, to_last)
 MIXES = [
     Mix("all plain, all used", all_of(plain), to_all),
     Mix("10 % ranges, a plain one used", some_of(port_range, False), to_last),
     Mix("10 % ranges, a range used", some_of(port_range, True), to_last_range),
     Mix("10 % with sources, a plain one used", some_of(with_sources, False), to_last),
     Mix("10 % with sources, one of them used", some_of(with_sources, True), to_last),
+    Mix("10 % ranges with sources, one of them used", some_of(range_with_sources, True), to_last_range),
     Mix("per uplink, all", alternately, to_last),
     Mix("10 % per uplink, a plain one used", some_of(of_one_uplink, False), to_last),
-    Mix("10 % each of ranges, sources, per uplink", of_everything, to_last),
+    EVERYTHING,
+    Mix("... hairpin from the LAN", of_everything, hairpin),
+    Mix("... LAN to internet", of_everything, to_internet),
     Mix("IPv6, all plain", all_of(six), to_last_six),
-    Mix("IPv6, all pinholes", all_of(pinhole), to_last_pinhole),
+    Mix("IPv6 pinholes", all_of(pinhole), to_last_pinhole),
+    Mix("IPv6 pinholes, 10 % ranges, a range used", some_of(pinhole_range, True, pinhole), to_last_pinhole_range),
 ]

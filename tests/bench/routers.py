@@ -11,6 +11,7 @@ The fewer devices a packet crosses, the less is there that could hide what the r
 """
 import contextlib
 import json
+import shutil
 
 from lab.lab import Lab, Node, Topology
 from lab.porticod import Porticod
@@ -45,6 +46,7 @@ class Router:
 
     name = "plain routing, no NAT, no tracking"
     translates = False  # whether its own address leads to the backend
+    needs = "ip"        # the program without which it cannot be had
 
     def __init__(self):
         self._stack = contextlib.ExitStack()
@@ -92,14 +94,21 @@ class IptablesNft(Router):
     """One rule per forward; hairpin and filter are one rule for all, which is the best that a script can do."""
 
     name = "iptables-nft"
+    needs = "iptables-nft-restore"
     translates = True
 
     def load(self, forwards):
-        self.lab.router.run(f"{self.name}-restore", stdin=iptables(forwards))
+        self.lab.router.run(self.needs, stdin=iptables(forwards))
 
 
 class IptablesLegacy(IptablesNft):
     name = "iptables-legacy"
+    needs = "iptables-legacy-restore"
+
+
+def available(*kinds):
+    """Those whose program is installed."""
+    return tuple(kind for kind in kinds if shutil.which(kind.needs))
 
 
 def protocol_of(forward):

@@ -33,7 +33,7 @@ def starts(options, portico, nft):
             runs["cold", n] = lambda router=router: start_ms(router, cold=True)
             runs["warm", n] = lambda router=router: start_ms(router, cold=False)
             runs["nft", n] = lambda file=file: nft_ms(nft, file)
-        samples = in_turn(runs, 3 if options.quick else 7)
+        samples = in_turn(runs, options.slow_rounds)
     columns = [f"N={n}" for n in portico]
     most = max(portico)
     limit = samples["nft", most].median / 2 + START_AIM_MS
