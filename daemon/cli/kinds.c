@@ -78,7 +78,7 @@ static void cell_uplinks(const json_t *object, struct buf *text)
 		text_of(uplinks, text);
 }
 
-/* "192.168.0.2:80", with the ports only where they differ from the external ones. */
+/* "192.168.0.2:80", with the ports only where they are given; what is let in without translation is marked. */
 static void cell_target(const json_t *object, struct buf *text)
 {
 	const char *address = json_string_value(json_object_get(object, "internal_address"));
@@ -90,6 +90,8 @@ static void cell_target(const json_t *object, struct buf *text)
 		buf_puts(text, address);
 	else
 		buf_printf(text, strchr(address, ':') ? "[%s]:%s" : "%s:%s", address, ports);
+	if (json_is_true(json_object_get(object, "pinhole")))
+		buf_puts(text, " (pinhole)");
 }
 
 static void cell_connections(const json_t *object, struct buf *text)
@@ -113,8 +115,14 @@ static const struct cli_option forward_options[] = {
 	{ "port", "PORTS", "external_ports", CONVERT_TEXT, "none",
 	  "80, 8000-8100 or 80,443; none for gre and the like" },
 	{ "to", "ADDR[:PORTS]", "internal_address", CONVERT_TARGET, NULL,
-	  "the backend; without PORTS the same ports" },
-	{ "to-port", "PORTS", "internal_ports", CONVERT_TEXT, "same", "the backend's ports" },
+	  "the backend, or the end of its address as in ::1:2:3:4/-64" },
+	{ "to-port", "PORTS", "internal_ports", CONVERT_TEXT, "same",
+	  "the backend's ports; same if not said" },
+	{ "network", "NAME", "internal_network", CONVERT_TEXT, "any",
+	  "whose prefixes count before the end of an address; or any" },
+	{ "pinhole", NULL, "pinhole", CONVERT_TRUE, NULL,
+	  "let in to the backend's own address, without translation" },
+	{ "no-pinhole", NULL, "pinhole", CONVERT_FALSE, NULL, "translate (as if not said)" },
 	{ "protocol", "P,...", "protocols", CONVERT_LIST, NULL,
 	  "tcp (as if not said), udp, sctp, or gre, esp, ..." },
 	{ "uplink", "NAME,...", "uplinks", CONVERT_LIST, NULL, "only on these; \"\" for all" },
@@ -126,6 +134,10 @@ static const struct cli_option forward_options[] = {
 	{ "backend-sees", "WHOM", "backend_sees", CONVERT_TEXT, NULL, "client (as if not said) or router" },
 	{ "expires-at", "TIME", "expires_at", CONVERT_TEXT, "never",
 	  "RFC 3339, as in 2030-01-31T12:00:00Z; or never" },
+	{ "schedule", "HOURS", "schedule", CONVERT_TEXT, "always",
+	  "as in \"mon-fri 08:00-22:00, sat,sun 10:00-24:00\"; or always" },
+	{ "log", NULL, "log", CONVERT_TRUE, NULL, "new connections to the kernel's log" },
+	{ "no-log", NULL, "log", CONVERT_FALSE, NULL, "not to the log (as if not said)" },
 	{ "comment", "TEXT", "comment", CONVERT_TEXT, NULL, "a note" },
 	ENABLED_OPTIONS,
 	RENAME_OPTION,

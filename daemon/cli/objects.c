@@ -62,7 +62,7 @@ static json_t *number_json(const char *text)
 	return json_integer(number);
 }
 
-/* "192.0.2.7:80" and "[2001:db8::7]:80"; two colons without brackets are an address alone. */
+/* "192.0.2.7:80" and "[2001:db8::7]:80", "[::7/-64]:80"; two colons without brackets are an address alone. */
 static void set_target(json_t *body, const char *text)
 {
 	const char *end = text[0] == '[' ? strchr(text, ']') : strchr(text, ':');

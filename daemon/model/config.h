@@ -286,9 +286,13 @@ void changes_done(struct changes *changes);
 /* [{"kind": "forward", "id": 1, "name": "web", "before": {...}|null, "after": {...}|null}] */
 json_t *changes_to_json(const struct changes *changes);
 
-/* What may be right and may be a mistake, for `warnings` in answers: a forward naming an uplink that is not there.
- * [{"path", "message"}]; an empty array if there is nothing to say. */
-json_t *object_warnings(const struct config *config, const struct object *object);
+/*
+ * What may be right and may be a mistake, for `warnings` in answers: a forward naming an uplink that is not there,
+ * or one that time has passed by. [{"path", "message"}]; an empty array if there is nothing to say.
+ */
+struct environment;
+json_t *object_warnings(const struct config *config, const struct environment *environment,
+			const struct object *object);
 
 /* --- small helpers over the structs --- */
 

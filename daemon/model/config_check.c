@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/live.h"
 #include "model/schema.h"
 
 /* --- telling what is wrong where --- */
@@ -303,7 +304,61 @@ static int add_warning(json_t *list, const char *path, const char *message)
 	return json_array_append_new(list, warning);
 }
 
-static void warn_of_forward(const struct config *config, const struct forward *forward, json_t *list)
+/* Times that leave nothing of a forward. */
+static void warn_of_times(const struct forward *forward, const struct environment *environment, json_t *list)
+{
+	int64_t left_s = forward->expires_at - environment->now;
+
+	if (!forward->expires_at)
+		return;
+	if (left_s <= 0)
+		add_warning(list, "/expires_at", "is in the past: nothing is forwarded");
+	else if (schedule_wait(&forward->schedule, environment->week_minute) > (left_s + 59) / 60)
+		add_warning(list, "/schedule", "none of these hours comes before it expires");
+}
+
+/* RFC 1918, RFC 6598 and RFC 4193. */
+static bool is_private(const struct ip *ip)
+{
+	const uint8_t *bytes = ip->bytes;
+
+	if (ip->family == AF_INET6)
+		return (bytes[0] & 0xfe) == 0xfc;
+	return bytes[0] == 10 || (bytes[0] == 172 && (bytes[1] & 0xf0) == 16) ||
+	       (bytes[0] == 192 && bytes[1] == 168) || (bytes[0] == 100 && (bytes[1] & 0xc0) == 64);
+}
+
+static bool has_devices(const struct config *config, const char *network_name)
+{
+	const struct object_list *networks = &config->lists[KIND_NETWORK];
+
+	for (unsigned i = 0; i < networks->count; i++) {
+		const struct network *network = (const struct network *)networks->items[i];
+
+		if (network->devices.count &&
+		    (!network_name || strcmp(network_name, network->object.name) == 0))
+			return true;
+	}
+	return false;
+}
+
+static void warn_of_backend(const struct config *config, const struct forward *forward, json_t *list)
+{
+	if (forward->suffix_bits && !has_devices(config, forward->internal_network))
+		add_warning(
+			list, forward->internal_network ? "/internal_network" : "/internal_address",
+			forward->internal_network ?
+				"this network has no device, from which the address could take its prefix" :
+				"no network has a device, from which the address could take its prefix");
+	if (forward->pinhole && !forward->suffix_bits && is_private(&forward->internal_address))
+		add_warning(
+			list, "/pinhole",
+			"the internet has no route to this address: without translation it is reached from "
+			"the provider's network at most");
+}
+
+static void warn_of_forward(const struct config *config, const struct forward *forward,
+			    const struct environment *environment, json_t *list)
 {
 	char path[ERR_PATH_MAX], message[ERR_MESSAGE_MAX];
 
@@ -318,6 +373,8 @@ static void warn_of_forward(const struct config *config, const struct forward *f
 			 name);
 		add_warning(list, path_index(path, "/uplinks", i), message);
 	}
+	warn_of_backend(config, forward, list);
+	warn_of_times(forward, environment, list);
 }
 
 static void warn_of_uplink(const struct uplink *uplink, json_t *list)
@@ -335,13 +392,14 @@ static void warn_of_network(const struct network *network, json_t *list)
 			    "without devices and prefixes no address belongs to this network");
 }
 
-json_t *object_warnings(const struct config *config, const struct object *object)
+json_t *object_warnings(const struct config *config, const struct environment *environment,
+			const struct object *object)
 {
 	json_t *list = json_array();
 
 	switch (object->kind) {
 	case KIND_FORWARD:
-		warn_of_forward(config, (const struct forward *)object, list);
+		warn_of_forward(config, (const struct forward *)object, environment, list);
 		break;
 	case KIND_UPLINK:
 		warn_of_uplink((const struct uplink *)object, list);

@@ -48,7 +48,7 @@ static int answer_written(struct request *request, enum kind kind, uint32_t id)
 	if (!object)
 		return -EIO;
 	request->answer.json = object_answer(engine, object);
-	add_warnings(request->answer.json, object_warnings(config, object));
+	add_warnings(request->answer.json, object_warnings(config, engine_environment(engine), object));
 	return 0;
 }
 
@@ -225,13 +225,14 @@ int settings_patch(struct request *request, struct err *err)
 /* --- the whole --- */
 
 /* Every object's warnings, with paths into the whole. */
-static json_t *config_warnings(const struct config *config)
+static json_t *config_warnings(const struct config *config, const struct environment *environment)
 {
 	json_t *all = json_array();
 
 	for (enum kind kind = KIND_SETTINGS; kind < KIND_COUNT; kind++) {
 		for (unsigned i = 0; i < config->lists[kind].count; i++) {
-			json_t *warnings = object_warnings(config, config->lists[kind].items[i]), *warning;
+			json_t *warnings = object_warnings(config, environment, config->lists[kind].items[i]);
+			json_t *warning;
 			size_t k;
 
 			json_array_foreach(warnings, k, warning)
@@ -269,7 +270,8 @@ int config_put_all(struct request *request, struct err *err)
 	if (rc < 0)
 		return rc;
 	config_get(request, err);
-	add_warnings(request->answer.json, config_warnings(engine_config(engine)));
+	add_warnings(request->answer.json,
+		     config_warnings(engine_config(engine), engine_environment(engine)));
 	return 0;
 }
 

@@ -77,24 +77,41 @@ def test_every_option_of_a_forward(cli, router, uplink):
     cli("forward", "add", "all", "--port", "80,8000-8100", "--to", "192.168.1.2", "--to-port", "81,9000-9100",
         "--protocol", "tcp,udp", "--uplink", "isp1", "--source", "198.51.100.0/24", "--source=203.0.113.7",
         "--no-hairpin", "--backend-sees", "router", "--comment", "häh? 注释", "--disabled",
-        "--expires-at", "2100-01-01T00:00:00Z")
+        "--expires-at", "2100-01-01T00:00:00Z", "--schedule", "mon-fri 08:00-22:00, sat,sun 10:00-24:00", "--log")
     forward, = forwards(router)
     assert {k: forward[k] for k in forward if k not in ("id", "state", "counters")} == {
         "name": "all", "enabled": False, "family": "ipv4", "protocols": ["tcp", "udp"], "uplinks": ["isp1"],
         "external_ports": "80,8000-8100", "internal_address": "192.168.1.2", "internal_ports": "81,9000-9100",
         "sources": ["198.51.100.0/24", "203.0.113.7"], "hairpin": False, "backend_sees": "router",
-        "comment": "häh? 注释", "expires_at": "2100-01-01T00:00:00Z"}
+        "comment": "häh? 注释", "expires_at": "2100-01-01T00:00:00Z", "internal_network": None, "pinhole": False,
+        "schedule": "mon-fri 08:00-22:00, sat,sun 10:00-24:00", "log": True}
     cli("forward", "set", "all", "--source", "", "--uplink=", "--to-port", "same", "--expires-at", "never", "--hairpin",
-        "--enabled", "--name", "some")
+        "--enabled", "--name", "some", "--schedule", "always", "--no-log")
     forward, = forwards(router)
     assert (forward["sources"], forward["uplinks"], forward["internal_ports"], forward["expires_at"],
-            forward["hairpin"], forward["enabled"], forward["name"]) == ([], [], None, None, True, True, "some")
+            forward["hairpin"], forward["enabled"], forward["name"], forward["schedule"], forward["log"]) == (
+                [], [], None, None, True, True, "some", None, False)
+
+
+def test_a_pinhole(cli, router, uplink):
+    cli("forward", "add", "nas", "--port", "443", "--to", "::1:2:3:4/-64", "--network", "lan", "--pinhole")
+    forward, = forwards(router)
+    assert (forward["pinhole"], forward["internal_network"], forward["family"]) == (True, "lan", "ipv6")
+    row, = rows(cli("forward", "list").stdout)
+    assert (row["STATE"], row["TO"]) == ("no-prefix", "::1:2:3:4/-64 (pinhole)")
+    cli("forward", "set", "nas", "--no-pinhole", "--network", "any", "--to", "[::5/-64]:8443")
+    forward, = forwards(router)
+    assert (forward["pinhole"], forward["internal_network"], forward["internal_ports"]) == (False, None, "8443")
+    assert rows(cli("forward", "list").stdout)[0]["TO"] == "[::5/-64]:8443"
+    stderr = cli("forward", "set", "nas", "--network", "nowhere", "--schedule", "weekends", status=1).stderr
+    assert '--schedule: must be days and hours such as "mon-fri 08:00-22:00"' in stderr
 
 
 @pytest.mark.parametrize("to, address, ports", [
     ("192.168.1.2:8080", "192.168.1.2", "8080"), ("192.168.1.2", "192.168.1.2", None),
     ("2001:db8::2", "2001:db8::2", None), ("[2001:db8::2]:8080", "2001:db8::2", "8080"),
-    ("[2001:db8::2]", "2001:db8::2", None)])
+    ("[2001:db8::2]", "2001:db8::2", None), ("::1:2:3:4/-64", "::1:2:3:4/-64", None),
+    ("[::2/-64]:8080", "::2/-64", "8080")])
 def test_where_to(cli, router, uplink, to, address, ports):
     cli("forward", "add", "f", "--port", "80", "--to", to)
     forward, = forwards(router)

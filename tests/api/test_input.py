@@ -175,7 +175,11 @@ def test_settings_too(api, contract):
     ("expires_at", "2100-01-31t12:00:00z", "2100-01-31T12:00:00Z"),
     ("sources", ["0.0.0.0/0", "10.0.0.0/8", "10.1.2.3/32"], ["0.0.0.0/0", "10.0.0.0/8", "10.1.2.3"]),
     ("protocols", ["6", "17"], ["tcp", "udp"]), ("name", "é" * 32, "é" * 32), ("name", "$(x) <b> % 'y'", "$(x) <b> % 'y'"),
-    ("comment", "two\nlines", "two\nlines"),
+    ("comment", "two\nlines", "two\nlines"), ("external_ports", "1-65535", "1-65535"),
+    ("schedule", "MON-fri  8:00-24:00 , sat, sun 22:00-06:00", "mon-fri 08:00-24:00, sat,sun 22:00-06:00"),
+    ("schedule", "Daily 00:00-00:00", "daily 00:00-24:00"), ("schedule", "mon 08:00-09:00,tue 08:00-09:00",
+                                                              "mon 08:00-09:00, tue 08:00-09:00"),
+    ("internal_address", "0:0:0:0:1:2:3:4/-64", "::1:2:3:4/-64"), ("internal_address", "::1:2/-32", "::1:2/-32"),
 ])
 def test_what_is_taken_is_in_the_document(api, contract, field, value, kept):
     """Also the forms that are not those of the answers."""
@@ -204,6 +208,15 @@ def test_what_is_taken_is_in_the_document(api, contract, field, value, kept):
     ({"sources": ["192.0.2.1/24"]}, "/sources"), ({"sources": ["2001:db8::/32"]}, "/sources"),
     ({"sources": ["192.0.2.0/33"]}, "/sources"), ({"family": "ipv6"}, "/internal_address"),
     ({"expires_at": "tomorrow"}, "/expires_at"), ({"expires_at": "2024-13-01T00:00:00Z"}, "/expires_at"),
+    ({"schedule": "mon"}, "/schedule"), ({"schedule": ""}, "/schedule"), ({"schedule": "mon 8-9"}, "/schedule"),
+    ({"schedule": "mon 08:00-09:00" + ", mon 08:00-09:00" * 16}, "/schedule"),
+    ({"internal_address": "::1/-128"}, "/internal_address"), ({"internal_address": "::1"}, "/internal_address"),
+    ({"internal_address": "2001:db8::1/-64"}, "/internal_address"),
+    ({"internal_address": "192.168.1.2/-8"}, "/internal_address"),
+    ({"internal_network": "lan"}, "/internal_network"),
+    ({"internal_network": "lan", "internal_address": "::2/-64"}, "/internal_network"),
+    ({"pinhole": True, "internal_ports": "81"}, "/internal_ports"),
+    ({"pinhole": True, "backend_sees": "router"}, "/backend_sees"),
     ({"name": "x" * 65}, "/name"), ({"comment": "x" * 513}, "/comment"),
 ])
 def test_meaning_of_a_forward(api, body, path):

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Every kind of object is made, read, changed and removed in the same way."""
+import time
+
 import pytest
+
+from lab.lab import wait_for
 
 from kinds import KINDS, add, prepare, revision
 
@@ -179,6 +183,68 @@ def test_warnings(api):
                                 "backends": ["192.168.1.2"]}
     api.post("/uplinks", {"name": "none", "device": "eth0"}).expect(201)
     assert "warnings" not in api.patch(f"/forwards/{forward['id']}", {"comment": "x"}).expect(200)
+
+
+def test_a_forward_that_time_has_passed_by(api):
+    forward = api.post("/forwards", {"name": "web", "external_ports": "80", "internal_address": "192.168.1.2",
+                                     "expires_at": "2001-01-01T00:00:00Z"}).expect(201)
+    assert [w["path"] for w in forward["warnings"]] == ["/expires_at"]
+    assert forward["state"]["reason"] == "expired"
+
+
+def test_schedule(api):
+    """Written in one way; null takes it away."""
+    forward = api.post("/forwards", {"name": "web", "external_ports": "80", "internal_address": "192.168.1.2",
+                                     "schedule": "Sat,SUN,fri 8:00-00:00"}).expect(201)
+    one = f"/forwards/{forward['id']}"
+    assert forward["schedule"] == "fri-sun 08:00-24:00"
+    error, = api.patch(one, {"schedule": "weekends"}).expect(422)["errors"]
+    assert error["path"] == "/schedule" and "mon-fri 08:00-22:00" in error["message"]
+    assert api.patch(one, {"schedule": None, "log": None}).expect(200)["schedule"] is None
+    today = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][time.localtime().tm_wday]
+    others = [d for d in ("mon", "wed", "fri") if d != today and
+              (time.localtime().tm_wday - ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].index(d)) % 7 not in (1, 6)]
+    forward = api.patch(one, {"schedule": f"{others[0]} 00:00-24:00"}).expect(200)
+    assert forward["state"] == {"live": False, "reason": "scheduled", "addresses": [], "backends": ["192.168.1.2"]}
+
+
+def test_suffix(api, module_lab):
+    """The backend's address follows the prefix of the network's device, which comes and goes."""
+    device = module_lab.router
+
+    def backends():
+        return api.get(one).expect(200)["state"]["backends"]
+
+    api.post("/uplinks", {"name": "isp1", "device": "eth0"}).expect(201)
+    lan = api.post("/networks", {"name": "lan", "devices": ["eth1"]}).expect(201)
+    forward = api.post("/forwards", {"name": "v6", "external_ports": "1-65535", "internal_address": "0::1:2:3:4/-64",
+                                     "internal_network": "lan", "pinhole": True}).expect(201)
+    one = f"/forwards/{forward['id']}"
+    assert (forward["family"], forward["internal_address"]) == ("ipv6", "::1:2:3:4/-64")
+    assert forward["state"] == {"live": False, "reason": "no-prefix", "addresses": [], "backends": []}
+    assert "warnings" not in forward
+    try:
+        device.run(["ip", "address", "add", "2001:db8:77::1/64", "dev", "eth1", "nodad"])
+        wait_for(backends, 5, "an address for the backend")
+        state = api.get(one).expect(200)["state"]
+        there = ["2001:db8:77:0:1:2:3:4"]
+        assert state == {"live": True, "reason": None, "addresses": there, "backends": there}
+        assert api.get("/status").expect(200)["forwards"] == {"total": 1, "live": 1}
+    finally:
+        device.run(["ip", "address", "delete", "2001:db8:77::1/64", "dev", "eth1"], check=False)
+    wait_for(lambda: not backends(), 5, "the prefix to be gone")
+
+    problem = api.delete(f"/networks/{lan['id']}").expect(409)
+    assert "v6" in problem["detail"]
+    api.patch(f"/networks/{lan['id']}", {"name": "home", "devices": []}).expect(200)
+    forward = api.patch(one, {"comment": "x"}).expect(200)
+    assert forward["internal_network"] == "home" and forward["warnings"][0]["path"] == "/internal_network"
+    errors = api.patch(one, {"internal_address": "2001:db8::2"}).expect(422)["errors"]
+    assert [e["path"] for e in errors] == ["/internal_network"]
+    forward = api.patch(one, {"internal_address": "2001:db8::2", "internal_network": None}).expect(200)
+    assert (forward["internal_address"], forward["internal_network"]) == ("2001:db8::2", None)
+    whole = api.get("/config").expect(200)
+    assert api.put("/config", whole).expect(200)["forwards"] == whole["forwards"]
 
 
 def test_states(api):

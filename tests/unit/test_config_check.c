@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "model/config.h"
+#include "model/live.h"
 
 static struct err err;
 
@@ -71,6 +72,9 @@ static json_t *forward(const char *name, const char *ports, const char *more)
 	return parse("{'name': '%s', 'internal_address': '192.168.0.2', 'external_ports': '%s'%s}", name,
 		     ports, more);
 }
+
+/* A Thursday, 1 January 1970, 12:00 in UTC. */
+static const struct environment noon = { .now = 43200, .week_minute = 3 * 1440 + 720 };
 
 static void check_good(const struct config *config, const struct object *focus)
 {
@@ -328,13 +332,13 @@ static void test_references(void **state)
 	made = put(config, KIND_FORWARD, forward("x", "81", ", 'uplinks': ['isp1', 'isp9']"));
 	check_good(config, made);
 
-	json_t *warnings = object_warnings(config, made);
+	json_t *warnings = object_warnings(config, &noon, made);
 
 	assert_int_equal(json_array_size(warnings), 1);
 	assert_string_equal(json_string_value(json_object_get(json_array_get(warnings, 0), "path")),
 			    "/uplinks/1");
 	json_decref(warnings);
-	warnings = object_warnings(config, config_find_name(config, KIND_UPLINK, "isp1"));
+	warnings = object_warnings(config, &noon, config_find_name(config, KIND_UPLINK, "isp1"));
 	assert_int_equal(json_array_size(warnings), 0);
 	json_decref(warnings);
 
@@ -647,6 +651,59 @@ static void test_pinholes(void **state)
 	config_unref(config);
 }
 
+/* The forward has this one warning, or with NULL none. */
+static void warns(struct config *config, const char *more, const char *path, const char *words)
+{
+	struct object *made = put(config, KIND_FORWARD,
+				  parse("{'id': 1, 'name': 'a', 'external_ports': '80', %s}", more));
+	json_t *warnings = object_warnings(config, &noon, made), *first = json_array_get(warnings, 0);
+	const char *message = json_string_value(json_object_get(first, "message"));
+
+	check_good(config, made);
+	assert_int_equal(json_array_size(warnings), path ? 1 : 0);
+	if (path) {
+		assert_string_equal(json_string_value(json_object_get(first, "path")), path);
+		if (!strstr(message, words))
+			fail_msg("%s, not %s", message, words);
+	}
+	json_decref(warnings);
+}
+
+static void test_warnings(void **state)
+{
+	struct config *config = config_new();
+
+	(void)state;
+	put(config, KIND_NETWORK, parse("{'id': 1, 'name': 'lan', 'devices': ['br-lan']}"));
+	put(config, KIND_NETWORK, parse("{'id': 2, 'name': 'vpn', 'prefixes': ['2001:db8::/48']}"));
+	warns(config, "'internal_address': '192.168.0.2'", NULL, NULL);
+	warns(config, "'internal_address': '192.168.0.2', 'expires_at': '1970-01-01T12:00:00Z'",
+	      "/expires_at", "in the past");
+	warns(config, "'internal_address': '192.168.0.2', 'expires_at': '1970-01-01T12:00:01Z'", NULL, NULL);
+	warns(config,
+	      "'internal_address': '192.168.0.2', 'expires_at': '1970-01-01T13:00:00Z',"
+	      " 'schedule': 'daily 13:01-14:00'",
+	      "/schedule", "before it expires");
+	warns(config,
+	      "'internal_address': '192.168.0.2', 'expires_at': '1970-01-01T13:00:30Z',"
+	      " 'schedule': 'daily 13:01-14:00'",
+	      NULL, NULL);
+	warns(config, "'internal_address': '192.168.0.2', 'schedule': 'mon 13:01-14:00'", NULL, NULL);
+	warns(config, "'internal_address': '192.168.0.2', 'pinhole': true", "/pinhole", "no route");
+	warns(config, "'internal_address': '172.31.0.2', 'pinhole': true", "/pinhole", "no route");
+	warns(config, "'internal_address': '172.32.0.2', 'pinhole': true", NULL, NULL);
+	warns(config, "'internal_address': 'fd00::2', 'pinhole': true", "/pinhole", "no route");
+	warns(config, "'internal_address': 'fd00::2'", NULL, NULL);
+	warns(config, "'internal_address': '2001:db8::2', 'pinhole': true", NULL, NULL);
+	warns(config, "'internal_address': '::2/-64', 'pinhole': true", NULL, NULL);
+	warns(config, "'internal_address': '::2/-64', 'internal_network': 'lan'", NULL, NULL);
+	warns(config, "'internal_address': '::2/-64', 'internal_network': 'vpn'", "/internal_network",
+	      "no device");
+	put(config, KIND_NETWORK, parse("{'id': 1, 'name': 'lan', 'devices': []}"));
+	warns(config, "'internal_address': '::2/-64'", "/internal_address", "no network has a device");
+	config_unref(config);
+}
+
 static void test_backend_sees(void **state)
 {
 	struct config *config = config_new();
@@ -822,6 +879,7 @@ int main(void)
 		cmocka_unit_test(test_claims_without_ports),
 		cmocka_unit_test(test_claims_against_an_oracle),
 		cmocka_unit_test(test_pinholes),
+		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_backend_sees),
 		cmocka_unit_test(test_total),
 		cmocka_unit_test(test_diff),
