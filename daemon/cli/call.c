@@ -99,3 +99,18 @@ int call(const struct command *command, const struct cli_kind *kind, const char 
 	*ret_json = reply.json;
 	return EXIT_OK;
 }
+
+int call_follow(const struct command *command, const char *path, void (*line)(void *arg, const char *line),
+		void *arg)
+{
+	struct reply reply;
+
+	if (client_follow(command->socket_path, path, line, arg, &reply) < 0)
+		return EXIT_FAILED;
+	if (reply.status == 200)
+		fputs("portico: porticod has ended\n", stderr);
+	else
+		print_problem(NULL, &reply);
+	json_decref(reply.json);
+	return EXIT_FAILED;
+}

@@ -128,6 +128,95 @@ static int parse_reply(const struct buf *buf, struct reply *ret_reply)
 	return length > 0 && !ret_reply->json ? -1 : 0;
 }
 
+/* --- answers without end --- */
+
+struct follower {
+	void (*line)(void *arg, const char *line);
+	void *arg;
+	int status;     /* 0: it has not come yet */
+	bool headers;   /* are behind us */
+	struct buf buf; /* the line that has begun; the whole body of a refusal */
+};
+
+/* False: what answers is not porticod. */
+static bool take_line(struct follower *follower)
+{
+	const char *text = buf_text(&follower->buf);
+
+	if (!follower->status)
+		follower->status = parse_status(text);
+	else if (!follower->headers)
+		follower->headers = text[strspn(text, "\r")] == '\0';
+	else
+		follower->line(follower->arg, text);
+	buf_done(&follower->buf);
+	buf_init(&follower->buf, REPLY_MAX);
+	return follower->status > 0;
+}
+
+static bool take_data(struct follower *follower, const char *data, size_t length)
+{
+	while (length > 0) {
+		bool lines = !follower->headers || follower->status == 200;
+		const char *end = lines ? memchr(data, '\n', length) : NULL;
+		size_t part = end ? (size_t)(end - data) : length;
+
+		buf_add(&follower->buf, data, part);
+		if (follower->buf.failed || (end && !take_line(follower)))
+			return false;
+		part += end != NULL;
+		data += part;
+		length -= part;
+	}
+	return true;
+}
+
+static int follow(int fd, const char *socket_path, struct follower *follower)
+{
+	char data[16384];
+	ssize_t got;
+
+	for (;;) {
+		got = recv(fd, data, sizeof(data), 0);
+		if (got == 0)
+			return 0;
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == ECONNRESET)
+			return 0;
+		if (got < 0)
+			return fail(socket_path, errno == EAGAIN ? "no word from porticod any more" :
+								   "cannot hear porticod");
+		errno = 0;
+		if (!take_data(follower, data, (size_t)got))
+			return fail(socket_path, "what answers is not porticod");
+	}
+}
+
+int client_follow(const char *socket_path, const char *path, void (*line)(void *arg, const char *line),
+		  void *arg, struct reply *ret_reply)
+{
+	struct follower follower = { .line = line, .arg = arg };
+	int fd = connect_to(socket_path);
+	int rc;
+
+	*ret_reply = (struct reply){ 0 };
+	if (fd < 0)
+		return -1;
+	buf_init(&follower.buf, REPLY_MAX);
+	rc = send_request(fd, "GET", path, NULL);
+	if (rc < 0)
+		fail(socket_path, "cannot speak to porticod");
+	else
+		rc = follow(fd, socket_path, &follower);
+	ret_reply->status = follower.status;
+	if (rc == 0 && follower.status != 200)
+		ret_reply->json = json_loadb(buf_text(&follower.buf), follower.buf.length, 0, NULL);
+	buf_done(&follower.buf);
+	close(fd);
+	return rc;
+}
+
 int client_call(const char *socket_path, const char *method, const char *path, const json_t *body,
 		struct reply *ret_reply)
 {

@@ -23,4 +23,11 @@ struct reply {
 int client_call(const char *socket_path, const char *method, const char *path, const json_t *body,
 		struct reply *ret_reply);
 
+/*
+ * GETs an answer without end, and calls `line` for each of its lines until the daemon ends it. 0 and the status; with
+ * one that is not 200 the reply holds what is wrong, and there were no lines. Or -1, as above.
+ */
+int client_follow(const char *socket_path, const char *path, void (*line)(void *arg, const char *line),
+		  void *arg, struct reply *ret_reply);
+
 #endif

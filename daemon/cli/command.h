@@ -27,9 +27,14 @@ int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int call(const struct command *command, const struct cli_kind *kind, const char *method, const char *path,
 	 const json_t *body, json_t **ret_json);
 
+/* Follows an answer without end; see client_follow(). EXIT_FAILED: it was refused, or has ended. */
+int call_follow(const struct command *command, const char *path, void (*line)(void *arg, const char *line),
+		void *arg);
+
 int kind_command(const struct command *command, const struct cli_kind *kind);
 int status_command(const struct command *command);
 int setup_code_command(const struct command *command);
+int events_command(const struct command *command);
 int config_command(const struct command *command);
 
 #endif

@@ -15,6 +15,7 @@ static const struct {
 } commands[] = {
 	{ "status", status_command, "how things are; the same as `portico` alone" },
 	{ "config", config_command, "the whole configuration: show, plan, apply" },
+	{ "events", events_command, "what happens, as it happens, until Ctrl-C" },
 	{ "setup-code", setup_code_command, "the code that the first run of the page asks for" },
 };
 

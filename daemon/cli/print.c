@@ -35,6 +35,24 @@ static void print_text(const char *text)
 		putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
 }
 
+void print_line(const char *text)
+{
+	print_text(text);
+	putchar('\n');
+}
+
+json_int_t member_number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+const char *member_text(const json_t *object, const char *key)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value ? value : "";
+}
+
 static void print_cell(const char *text, unsigned width, bool last)
 {
 	print_text(text);

@@ -26,6 +26,13 @@ void print_members(const json_t *object);
 /* Prints the JSON as it is, indented. */
 void print_json(const json_t *json);
 
+/* Prints the text and ends the line. */
+void print_line(const char *text);
+
+/* A member of an object; 0 and "" if there is none, or none of that type. */
+json_int_t member_number(const json_t *object, const char *key);
+const char *member_text(const json_t *object, const char *key);
+
 /* Appends a value as people write it: lists with commas, true as "yes", null and empty lists as "-". */
 void text_of(const json_t *value, struct buf *text);
 

@@ -15,18 +15,6 @@ static int no_arguments(const struct command *command, const char *name)
 
 /* --- status --- */
 
-static json_int_t number(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
-static const char *text(const json_t *object, const char *key)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-
-	return value ? value : "";
-}
-
 static void print_duration(json_int_t seconds)
 {
 	static const struct {
@@ -47,11 +35,11 @@ static void print_kernel(const json_t *kernel)
 	size_t i;
 
 	printf("kernel    %s", json_is_true(json_object_get(kernel, "in_sync")) ? "in sync" : "NOT in sync");
-	if (number(kernel, "mended") > 0)
-		printf(", mended %" JSON_INTEGER_FORMAT " times", number(kernel, "mended"));
+	if (member_number(kernel, "mended") > 0)
+		printf(", mended %" JSON_INTEGER_FORMAT " times", member_number(kernel, "mended"));
 	putchar('\n');
 	json_array_foreach((json_t *)failures, i, failure)
-		printf("          %s: %s\n", text(failure, "step"), text(failure, "message"));
+		printf("          %s: %s\n", member_text(failure, "step"), member_text(failure, "message"));
 }
 
 static void print_status(const json_t *status)
@@ -60,14 +48,16 @@ static void print_status(const json_t *status)
 		     *uplinks = json_object_get(status, "uplinks");
 	const json_t *firewall = json_object_get(status, "firewall");
 
-	printf("portico   %s on %s, revision %" JSON_INTEGER_FORMAT ", up for ", text(status, "version"),
-	       text(status, "hostname"), number(status, "revision"));
-	print_duration(number(status, "uptime_s"));
+	printf("portico   %s on %s, revision %" JSON_INTEGER_FORMAT ", up for ",
+	       member_text(status, "version"), member_text(status, "hostname"),
+	       member_number(status, "revision"));
+	print_duration(member_number(status, "uptime_s"));
 	putchar('\n');
 	print_kernel(json_object_get(status, "kernel"));
-	printf("firewall  %s\n", strcmp(text(firewall, "mode"), "own") == 0 ? "own" : "beside another one");
+	printf("firewall  %s\n",
+	       strcmp(member_text(firewall, "mode"), "own") == 0 ? "own" : "beside another one");
 	printf("forwards  %" JSON_INTEGER_FORMAT ", of which %" JSON_INTEGER_FORMAT " live\n",
-	       number(forwards, "total"), number(forwards, "live"));
+	       member_number(forwards, "total"), member_number(forwards, "live"));
 	printf("uplinks   %zu\n", json_array_size(uplinks));
 	if (json_array_size(uplinks) > 0)
 		print_table(uplinks, uplink_status_columns, uplink_status_column_count, 10);
@@ -115,7 +105,7 @@ int setup_code_command(const struct command *command)
 		fputs("portico: setup is finished: there is a password, and no code any more\n", stderr);
 		rc = EXIT_FAILED;
 	} else {
-		puts(text(setup, "code"));
+		puts(member_text(setup, "code"));
 	}
 	json_decref(setup);
 	return rc;
@@ -181,7 +171,7 @@ static void print_plan(const json_t *plan)
 		       added   ? "add" :
 		       removed ? "remove" :
 				 "change",
-		       text(item, "kind"), text(item, "name"));
+		       member_text(item, "kind"), member_text(item, "name"));
 	}
 	json_array_foreach((json_t *)kernel, i, item) printf("  %s\n", json_string_value(item));
 }

@@ -23,13 +23,15 @@ struct told {
 	uint64_t connections;
 };
 
+static const char removed[] = "removed";
+
 struct engine_events {
 	engine_event_fn *fn; /* NULL: nobody listens */
 	void *arg;
 	struct timer *look, *look_forwards, *count;
 
 	bool in_sync;
-	uint64_t mended, refusals;         /* the latter as a checksum */
+	uint64_t mended, failures;         /* the latter as a checksum */
 	uint64_t uplinks[UPLINKS_MAX + 1]; /* checksums by id, 0: there is none */
 	unsigned forward_count;
 	struct told *forwards;
@@ -60,27 +62,29 @@ static const uint64_t checksum_start = 0xcbf29ce484222325;
 
 /* --- the kernel --- */
 
-static uint64_t refusals_checksum(const struct engine *engine)
+/* What keeps things from being in order, and when it is tried again. */
+static uint64_t failures_checksum(const struct engine *engine, const json_t *status)
 {
-	uint64_t sum = checksum(checksum_start, &engine->refusal_count, sizeof(engine->refusal_count));
+	char *text = json_dumps(json_object_get(status, "failures"), JSON_COMPACT);
+	uint64_t retry_at_ms = timer_running(engine->retry) ? engine->retry_at_ms : 0;
+	uint64_t sum = checksum_text(checksum(checksum_start, &retry_at_ms, sizeof(retry_at_ms)), text);
 
-	for (unsigned i = 0; i < engine->refusal_count; i++) {
-		sum = checksum_text(sum, engine->refusals[i].step);
-		sum = checksum_text(sum, engine->refusals[i].text);
-	}
+	free(text);
 	return sum;
 }
 
 /* News that wait to be looked at say nothing yet about whether all is in order. */
 static void look_at_kernel(const struct engine *engine, struct engine_events *events, bool quietly)
 {
-	uint64_t refusals = refusals_checksum(engine);
-	bool in_sync = engine->dirty ? events->in_sync : engine->observed && !engine->unread;
 	struct engine_event event = { .kind = ENGINE_KERNEL, .mended = engine->mended != events->mended };
-	bool same = !event.mended && refusals == events->refusals && in_sync == events->in_sync;
+	json_t *status = engine_kernel_status(engine);
+	uint64_t failures = failures_checksum(engine, status);
+	bool in_sync = engine->dirty ? events->in_sync : json_is_true(json_object_get(status, "in_sync"));
+	bool same = !event.mended && failures == events->failures && in_sync == events->in_sync;
 
+	json_decref(status);
 	events->mended = engine->mended;
-	events->refusals = refusals;
+	events->failures = failures;
 	events->in_sync = in_sync;
 	if (!same && !quietly)
 		tell(events, &event);
@@ -281,6 +285,28 @@ void events_look(struct engine *engine)
 		timer_start(events->look_forwards, FORWARDS_LOOK_MS);
 }
 
+static int compare_told(const void *a, const void *b)
+{
+	uint32_t x = ((const struct told *)a)->id, y = ((const struct told *)b)->id;
+
+	return (x > y) - (x < y);
+}
+
+/* A new forward may have the id of one that went before anybody looked. */
+static void forget_removed(struct engine_events *events, const struct changes *changes)
+{
+	for (unsigned i = 0; events->forward_count && i < changes->count; i++) {
+		const struct change *change = &changes->items[i];
+		struct told key = { .id = change->id }, *told = NULL;
+
+		if (change->kind == KIND_FORWARD && !change->after)
+			told = bsearch(&key, events->forwards, events->forward_count, sizeof(key),
+				       compare_told);
+		if (told)
+			*told = (struct told){ .id = key.id, .why_not = removed };
+	}
+}
+
 void events_committed(struct engine *engine, const struct change_request *request,
 		      const struct changes *changes)
 {
@@ -293,6 +319,7 @@ void events_committed(struct engine *engine, const struct change_request *reques
 	if (!engine->events->fn)
 		return;
 	tell(engine->events, &event);
+	forget_removed(engine->events, changes);
 	events_look(engine);
 }
 

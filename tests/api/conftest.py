@@ -7,6 +7,7 @@
 """
 import pytest
 
+from lab.events import EventStream
 from lab.lab import Lab, Node, Topology
 from lab.porticod import Api, Porticod
 
@@ -36,13 +37,18 @@ class _Checked:
             self.contract.check(method, path, response)
         return response
 
+    def check_event(self, event):
+        self.contract.check_event(event)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def checked():
     wrapper = _Checked()
+    EventStream.check = wrapper.check_event
     Api.request = lambda *arguments, **options: wrapper.request(*arguments, **options)
     yield wrapper
     Api.request = wrapper.plain
+    EventStream.check = None
 
 
 @pytest.fixture(scope="module")

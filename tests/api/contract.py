@@ -15,6 +15,7 @@ class Contract:
         _close(self.document["components"]["schemas"])
         self.resolver = jsonschema.RefResolver.from_schema(self.document)
         self.seen = set()  # (method, template, status)
+        self.seen_events = set()
 
     def _inline_all_of(self, node):
         """allOf of objects becomes one object, so that it can be closed."""
@@ -81,6 +82,12 @@ class Contract:
         if response.status >= 400:
             return self._check_problem(response)
         return self.validate(response.body, content[kind]["schema"])
+
+    def check_event(self, event):
+        """Asserts that the document knows this event of GET /events."""
+        self.validate(event["data"], {"$ref": f"#/components/schemas/Event{event['event'].capitalize()}"})
+        self.validate(event, {"$ref": "#/components/schemas/Event"})
+        self.seen_events.add(event["event"])
 
     def _check_problem(self, response):
         assert response.headers["Content-Type"] == "application/problem+json"
