@@ -248,6 +248,8 @@ int engine_bring_about(struct engine *engine, const struct config *config, struc
 		state_free(desired);
 		return engine_not_asked(engine, "comparing with the kernel's state", r, err);
 	}
+	struct counter_loss *loss = counters_before(engine, &plan, config);
+
 	if (plan.count)
 		engine->kernel->ops->apply(engine->kernel, &plan, &result);
 	r = take_result(engine, &result, err);
@@ -256,6 +258,7 @@ int engine_bring_about(struct engine *engine, const struct config *config, struc
 	if (ret_work && plan.count && engine->observed != engine->desired)
 		note_found(engine, refused_before, &result, ret_work);
 	engine->table_held = table_taken(&result);
+	counters_after(engine, &plan, config, loss, engine->table_held);
 	plan_done(&plan);
 	set_desired(engine, desired);
 	set_observed(engine, result.count ? NULL : desired);

@@ -67,8 +67,10 @@ struct forward_counters {
 	uint64_t connections;
 	int64_t last; /* seconds since the epoch, when growth was last seen; 0: never */
 };
-/* Reads the kernel's counters if what is known is older than a second. */
-void engine_forward_counters(struct engine *engine, uint32_t forward_id,
+/* Asks the kernel for the counters of one forward (0: of all), unless they have been read within the last second. */
+void engine_read_counters(struct engine *engine, uint32_t forward_id);
+/* What is known. */
+void engine_forward_counters(const struct engine *engine, uint32_t forward_id,
 			     struct forward_counters *ret_counters);
 
 /* Since when the uplink has been in its present state, up or down; seconds since the epoch. */

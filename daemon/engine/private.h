@@ -18,10 +18,11 @@ struct uplink_memory {
 	int64_t since;
 };
 
-struct counter {
-	uint32_t forward; /* id; the list is sorted by it */
-	uint64_t connections;
-	int64_t last;
+struct counters {
+	unsigned count;
+	struct counter *items;       /* by forward */
+	struct counter_round *round; /* a reading of all that goes on; else NULL */
+	struct timer *timer;         /* the next piece of it, or the next one */
 };
 
 struct engine {
@@ -65,10 +66,7 @@ struct engine {
 	struct timer *settling;       /* see settle.c */
 	struct engine_events *events; /* see events.c */
 
-	struct timer *counting;
-	uint64_t counters_at_ms; /* loop_now_ms() of the last reading; 0: never */
-	unsigned counter_count;
-	struct counter *counters;
+	struct counters counters;
 };
 
 int64_t engine_now(void); /* seconds since the epoch */
@@ -129,8 +127,16 @@ void events_look(struct engine *engine); /* after whatever may have changed some
 void events_committed(struct engine *engine, const struct change_request *request,
 		      const struct changes *changes);
 
-/* status.c */
+/* counters.c */
 int counters_start(struct engine *engine);
 void counters_stop(struct engine *engine);
+/*
+ * To be called before a plan is applied that brings about `next`, and afterwards, while engine->desired and
+ * engine->observed are still those of before; `applied`: the kernel has taken what is about the table.
+ */
+struct counter_loss *counters_before(struct engine *engine, const struct plan *plan,
+				     const struct config *next);
+void counters_after(struct engine *engine, const struct plan *plan, const struct config *next,
+		    struct counter_loss *loss, bool applied);
 
 #endif

@@ -311,10 +311,10 @@ static int apply(struct kernel *kernel, const struct plan *plan, struct apply_re
 	return ret_result->count ? ret_result->failures[0].error : 0;
 }
 
-static int read_counters(struct kernel *kernel, const struct kset *set,
-			 void (*fn)(void *arg, const void *key, uint64_t packets), void *arg)
+static int read_counters(struct kernel *kernel, const struct kset *set, const struct kelem *const *elems,
+			 unsigned count, counter_fn *fn, void *arg)
 {
-	return nft_read_counters(&real_of(kernel)->netfilter, set, fn, arg);
+	return nft_read_counters(&real_of(kernel)->netfilter, set, elems, count, fn, arg);
 }
 
 static int sweep_flows(struct kernel *kernel, enum flow_fate (*judge)(void *arg, const struct flow *flow),

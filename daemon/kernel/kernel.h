@@ -56,6 +56,8 @@ struct apply_result {
 	struct step_failure failures[STEP_FAILURES_MAX];
 };
 
+typedef void counter_fn(void *arg, const void *key, uint64_t packets);
+
 struct kernel_ops {
 	/* Reads devices, addresses and default routes. */
 	int (*read_links)(struct kernel *kernel, struct links *ret_links);
@@ -73,9 +75,12 @@ struct kernel_ops {
 	 * others from being tried. Returns 0 if `ret_result->count` is 0, else the first failure's errno.
 	 */
 	int (*apply)(struct kernel *kernel, const struct plan *plan, struct apply_result *ret_result);
-	/* Calls `fn` with the packet count of every element of the set that has a counter. */
-	int (*read_counters)(struct kernel *kernel, const struct kset *set,
-			     void (*fn)(void *arg, const void *key, uint64_t packets), void *arg);
+	/*
+	 * Calls `fn` with the packet count of each of these elements; `elems` NULL: of all that the set has in the
+	 * kernel. -ENOENT if one is not there; those before it were told.
+	 */
+	int (*read_counters)(struct kernel *kernel, const struct kset *set, const struct kelem *const *elems,
+			     unsigned count, counter_fn *fn, void *arg);
 	/*
 	 * Starts going through the connection-tracking table, a piece per turn
 	 * of the loop, and does to each flow what `judge` says. Called again

@@ -218,13 +218,31 @@ static int dump(struct netlink *nl, unsigned type, netlink_message_fn *fn, void 
 	return netlink_dump(nl, request(type, NLM_F_DUMP, KTABLE_NAME), fn, arg);
 }
 
-static int dump_elems(struct netlink *nl, const char *set, struct nft_elems *elems)
+static struct nl_msg *elems_request(uint16_t flags, const char *set)
 {
-	struct nl_msg *msg = request(NFT_MSG_GETSETELEM, NLM_F_DUMP, KTABLE_NAME);
+	struct nl_msg *msg = request(NFT_MSG_GETSETELEM, flags, KTABLE_NAME);
 
 	if (msg && nla_put_string(msg, NFTA_SET_ELEM_LIST_SET, set) < 0) {
 		nlmsg_free(msg);
 		msg = NULL;
+	}
+	return msg;
+}
+
+static int dump_elems(struct netlink *nl, const char *set, struct nft_elems *elems)
+{
+	return netlink_dump(nl, elems_request(NLM_F_DUMP, set), nft_elems_decode, elems);
+}
+
+static int get_elems(struct netlink *nl, const struct kelem *const *keys, unsigned count,
+		     struct nft_elems *elems)
+{
+	struct nl_msg *msg = elems_request(0, elems->set->name);
+	int r = msg ? nft_elems_put_keys(msg, elems->set, keys, count) : -ENOMEM;
+
+	if (r) {
+		nlmsg_free(msg);
+		return r;
 	}
 	return netlink_dump(nl, msg, nft_elems_decode, elems);
 }
@@ -293,13 +311,20 @@ int nft_has_table(struct netlink *nl, const char *name)
 	return r == -ENOENT ? 0 : r ? r : 1;
 }
 
-int nft_read_counters(struct netlink *nl, const struct kset *set,
-		      void (*fn)(void *arg, const void *key, uint64_t packets), void *arg)
+int nft_read_counters(struct netlink *nl, const struct kset *set, const struct kelem *const *elems,
+		      unsigned count, counter_fn *fn, void *arg)
 {
+	/* The keys fit into a message of one page, the answers into the receive buffer. */
+	enum { KEYS_MAX = 32 };
 	struct kset copy = *set;
-	struct nft_elems elems = { .set = &copy, .fn = fn, .arg = arg };
+	struct nft_elems answer = { .set = &copy, .fn = fn, .arg = arg };
+	int r = 0;
 
-	return dump_elems(nl, set->name, &elems);
+	if (!elems)
+		return dump_elems(nl, set->name, &answer);
+	for (unsigned done = 0; !r && done < count; done += KEYS_MAX)
+		r = get_elems(nl, elems + done, count - done < KEYS_MAX ? count - done : KEYS_MAX, &answer);
+	return r;
 }
 
 /* --- writing --- */

@@ -42,6 +42,10 @@ struct nftnl_set *nft_set_encode(const struct kset *set, uint32_t id);
 struct nftnl_set *nft_elems_encode(const struct kset *set, const struct kelem *const *elems, unsigned count,
 				   bool adding);
 
+/* Puts the keys into a GETSETELEM message; of interval sets the first key of each. 0 or a negative errno. */
+int nft_elems_put_keys(struct nl_msg *msg, const struct kset *set, const struct kelem *const *elems,
+		       unsigned count);
+
 /*
  * Adds the set that a NEWSET message declares. *ret_set is NULL for sets that
  * belong to a rule (anonymous ones); -EPROTO if it is none that we could have made.
@@ -55,7 +59,7 @@ struct nft_elems {
 	unsigned count, size;
 	struct nft_bound *bounds; /* of interval sets, until they are paired */
 	/* If not NULL, elements are not added but told, with their counters. */
-	void (*fn)(void *arg, const void *key, uint64_t packets);
+	counter_fn *fn;
 	void *arg;
 };
 
@@ -114,8 +118,8 @@ int nft_read(struct netlink *nl, struct kstate *state);
 int nft_has_table(struct netlink *nl, const char *name); /* 1, 0 or negative errno */
 /* The number of the last transaction of all that nf_tables carried out; also tells whether it answers us at all. */
 int nft_get_generation(struct netlink *nl, uint32_t *ret_generation);
-int nft_read_counters(struct netlink *nl, const struct kset *set,
-		      void (*fn)(void *arg, const void *key, uint64_t packets), void *arg);
+int nft_read_counters(struct netlink *nl, const struct kset *set, const struct kelem *const *elems,
+		      unsigned count, counter_fn *fn, void *arg);
 /* Sends the nf_tables steps among these as one transaction. */
 int nft_apply(struct netlink *nl, const struct step *steps, unsigned count, struct apply_result *result);
 /* KERNEL_TABLE if the event is about our table, or a table that came or went; else 0. */

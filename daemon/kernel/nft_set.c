@@ -283,6 +283,32 @@ struct nftnl_set *nft_elems_encode(const struct kset *set, const struct kelem *c
 	return list;
 }
 
+static bool put_key(struct nl_msg *msg, const struct kset *set, const struct kelem *elem)
+{
+	struct nlattr *item = nla_nest_start(msg, NFTA_LIST_ELEM);
+	struct nlattr *key = item ? nla_nest_start(msg, NFTA_SET_ELEM_KEY) : NULL;
+
+	if (!key || nla_put(msg, NFTA_DATA_VALUE, (int)wire_size(key_fields(set)), elem->bytes) < 0)
+		return false;
+	nla_nest_end(msg, key);
+	nla_nest_end(msg, item);
+	return true;
+}
+
+int nft_elems_put_keys(struct nl_msg *msg, const struct kset *set, const struct kelem *const *elems,
+		       unsigned count)
+{
+	struct nlattr *list = nla_nest_start(msg, NFTA_SET_ELEM_LIST_ELEMENTS);
+
+	for (unsigned i = 0; list && i < count; i++)
+		if (!put_key(msg, set, elems[i]))
+			return -EMSGSIZE;
+	if (!list)
+		return -EMSGSIZE;
+	nla_nest_end(msg, list);
+	return 0;
+}
+
 /* --- from the kernel --- */
 
 static bool is_counter(struct nlattr *expr)

@@ -7,7 +7,7 @@
 
 /* --- answers --- */
 
-static json_t *forward_counters(struct engine *engine, uint32_t id)
+static json_t *forward_counters(const struct engine *engine, uint32_t id)
 {
 	struct forward_counters counters = { 0 };
 
@@ -16,8 +16,8 @@ static json_t *forward_counters(struct engine *engine, uint32_t id)
 			 time_to_json(counters.last));
 }
 
-/* What a GET of the object answers. */
-static json_t *object_answer(struct engine *engine, const struct object *object)
+/* What a GET of the object answers, with what is known of the counters. */
+static json_t *describe(const struct engine *engine, const struct object *object)
 {
 	json_t *json = object_to_json(object);
 	json_t *state = object_state(engine, object);
@@ -29,6 +29,14 @@ static json_t *object_answer(struct engine *engine, const struct object *object)
 	if (object->kind == KIND_SETTINGS)
 		json_object_del(json, "id");
 	return json;
+}
+
+/* The same, with counters as they are now. */
+static json_t *object_answer(struct engine *engine, const struct object *object)
+{
+	if (object->kind == KIND_FORWARD)
+		engine_read_counters(engine, object->id);
+	return describe(engine, object);
 }
 
 static void add_warnings(json_t *json, json_t *warnings)
@@ -138,8 +146,10 @@ int object_list(struct request *request, struct err *err)
 	json_t *items = json_array();
 
 	(void)err;
+	if (request->kind == KIND_FORWARD)
+		engine_read_counters(engine, 0);
 	for (unsigned i = 0; i < list->count; i++)
-		json_array_append_new(items, object_answer(engine, list->items[i]));
+		json_array_append_new(items, describe(engine, list->items[i]));
 	request->answer.json = json_pack("{s:o}", "items", items);
 	return 0;
 }

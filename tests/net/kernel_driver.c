@@ -510,8 +510,22 @@ static void print_counters(const char *text)
 {
 	const struct kset *found = kstate_find_set(&desired, text);
 
-	if (!found || kernel->ops->read_counters(kernel, found, print_counter, NULL) < 0)
+	if (!found || kernel->ops->read_counters(kernel, found, NULL, 0, print_counter, NULL) < 0)
 		puts("failed");
+}
+
+/* The same, asked for by key. */
+static void print_counters_of(const char *text)
+{
+	const struct kset *found = kstate_find_set(&desired, text);
+	unsigned count = found ? found->count : 0;
+	const struct kelem **elems = calloc(count + 1, sizeof(struct kelem *));
+
+	for (unsigned i = 0; i < count; i++)
+		elems[i] = &found->elems[i];
+	if (!found || kernel->ops->read_counters(kernel, found, elems, count, print_counter, NULL) < 0)
+		puts("failed");
+	free(elems);
 }
 
 static enum flow_fate is_swept(void *arg, const struct flow *flow)
@@ -556,6 +570,8 @@ static void run(char *line)
 		print_changed();
 	else if (strcmp(command, "counters") == 0)
 		print_counters(argument);
+	else if (strcmp(command, "counters_of") == 0)
+		print_counters_of(argument);
 	else if (strcmp(command, "sweep") == 0)
 		sweep(argument);
 	else if (strcmp(command, "fw4") == 0)

@@ -114,6 +114,40 @@ def test_connections_are_counted(router_daemon, internet):
     assert counters(other) == {"connections": 0, "last": None}
 
 
+def test_counts_survive(router_daemon, internet):
+    """What its own elements counted stays when they go: ports, backend, switched off; a flush; a restart of the daemon."""
+    forward = router_daemon.forward(80, external_ports="80,443")
+
+    def connect(port):
+        internet.ask(PUBLIC, port)
+
+    def count():
+        return router_daemon.api.get(f"/forwards/{forward['id']}").expect(200)["counters"]["connections"]
+
+    def change(**fields):
+        return router_daemon.api.patch(f"/forwards/{forward['id']}", fields).expect(200)["counters"]["connections"]
+
+    for port in (80, 80, 443):
+        connect(port)
+    assert change(internal_ports="443,80") == 3
+    connect(443)
+    assert change(external_ports="443", internal_ports="80") == 4
+    connect(443)
+    assert change(enabled=False) == 5
+    assert change(enabled=True) == 5
+    router_daemon.forward(81)
+    connect(443)
+    wait_for(lambda: count() == 6, what="the sixth connection to be read")
+    mended = router_daemon.kernel()["mended"]
+    router_daemon.lab.router.run("nft flush ruleset")
+    wait_for(lambda: router_daemon.kernel()["mended"] > mended, what="the table")
+    assert count() == 6
+    connect(443)
+    wait_for(lambda: count() == 7, what="the seventh")
+    router_daemon.daemon.restart()
+    assert count() == 1  # the present element's
+
+
 # --- clashes and bad input ---
 
 @pytest.mark.parametrize("second, clashes", [

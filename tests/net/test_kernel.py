@@ -343,6 +343,11 @@ def test_large_maps(lab, driver):
 def test_counters(lab, driver):
     driver.want("full")
     assert sorted(driver.ask("counters forwards4")) == ["17.53 0", "6.80 0"]
+    assert driver.ask("counters_of forwards4") == ["6.80 0", "17.53 0"]
+    lab.router.run("nft delete element inet portico forwards4 '{ udp . 53 }'")
+    assert driver.ask("counters_of forwards4") == ["6.80 0", "failed"]
+    driver.want("many")
+    assert sorted(driver.ask("counters_of forwards4")) == sorted(driver.ask("counters forwards4"))
 
 
 def test_sweep_deletes_only_what_it_should(lab, driver):

@@ -82,12 +82,16 @@ static int apply(struct kernel *kernel, const struct plan *plan, struct apply_re
 	return ret_result->count ? -EINVAL : 0;
 }
 
-static int read_counters(struct kernel *kernel, const struct kset *set,
-			 void (*fn)(void *arg, const void *key, uint64_t packets), void *arg)
+static int read_counters(struct kernel *kernel, const struct kset *set, const struct kelem *const *elems,
+			 unsigned count, counter_fn *fn, void *arg)
 {
-	(void)kernel;
-	for (unsigned i = 0; i < set->count; i++)
-		fn(arg, set->elems[i].bytes, 5);
+	struct fake_kernel *this = fake(kernel);
+
+	this->counter_reads++;
+	for (unsigned i = 0; i < (elems ? count : set->count); i++) {
+		this->counters_read++;
+		fn(arg, elems ? elems[i]->bytes : set->elems[i].bytes, this->packets);
+	}
 	return 0;
 }
 

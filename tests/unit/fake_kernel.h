@@ -24,6 +24,8 @@ struct fake_kernel {
 	unsigned sweeps;
 	unsigned link_reads;
 	unsigned fw4_reads;
+	unsigned counter_reads, counters_read; /* requests, elements */
+	uint64_t packets;                      /* what each element has counted */
 };
 
 /* For engine_options.kernel; `arg` is a struct fake_kernel with links set. */

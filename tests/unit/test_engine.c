@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -347,19 +348,86 @@ static void sysctls_are_watched(void **state)
 	assert_int_equal(mended(f), 1);
 }
 
+static struct forward_counters counters_of(struct fixture *f, uint32_t id)
+{
+	struct forward_counters counters;
+
+	engine_read_counters(f->engine, id);
+	engine_forward_counters(f->engine, id, &counters);
+	return counters;
+}
+
+enum { COUNTERS_AGE_MS = 1050 }; /* what is known is read again when it is a second old */
+
 static void counters_add_up(void **state)
 {
 	struct fixture *f = *state;
-	struct forward_counters counters;
+
+	put(f, KIND_UPLINK, uplink);
+	put(f, KIND_FORWARD, other);
+	put(f, KIND_FORWARD,
+	    "{\"name\": \"web\", \"external_ports\": \"80,443,8080,8443-8450\", \"internal_address\": \"192.168.0.2\"}");
+	f->kernel.packets = 5;
+	f->kernel.counter_reads = 0;
+	assert_int_equal(counters_of(f, 2).connections, 0); /* it was made just now: nobody is asked */
+	assert_int_equal(f->kernel.counter_reads, 0);
+	turn(f, COUNTERS_AGE_MS);
+	f->kernel.counter_reads = f->kernel.counters_read = 0;
+	assert_int_equal(counters_of(f, 2).connections, 4 * 5);
+	assert_int_equal(f->kernel.counters_read, 4); /* its own elements */
+	assert_in_range(counters_of(f, 2).last, time(NULL) - 5, time(NULL));
+	assert_int_equal(f->kernel.counter_reads, 2); /* of two maps */
+	assert_int_equal(counters_of(f, 3).connections, 0);
+	assert_int_equal(counters_of(f, 0).connections, 0);
+	assert_int_equal(counters_of(f, 1).connections, 5);
+}
+
+/* Whatever happens to the elements, what they counted stays. */
+static void counters_survive(void **state)
+{
+	static const char moved[] =
+		"{\"id\": 1, \"name\": \"web\", \"external_ports\": \"80,443\", \"internal_address\": \"192.168.0.9\"}";
+	static const char fewer[] =
+		"{\"id\": 1, \"name\": \"web\", \"external_ports\": \"80\", \"internal_address\": \"192.168.0.9\"}";
+	struct fixture *f = *state;
 
 	put(f, KIND_UPLINK, uplink);
 	put(f, KIND_FORWARD,
-	    "{\"name\": \"web\", \"external_ports\": \"80,443,8000-8001\", \"internal_address\": \"192.168.0.2\"}");
-	engine_forward_counters(f->engine, 1, &counters);
-	assert_int_equal(counters.connections, 3 * 5); /* a range is one element */
-	assert_int_equal(counters.last, 0); /* before the first reading is not known */
-	engine_forward_counters(f->engine, 2, &counters);
-	assert_int_equal(counters.connections, 0);
+	    "{\"name\": \"web\", \"external_ports\": \"80,443\", \"internal_address\": \"192.168.0.2\"}");
+	f->kernel.packets = 5;
+	turn(f, COUNTERS_AGE_MS);
+	assert_int_equal(counters_of(f, 1).connections, 10);
+	/* What came since it was read last is read before the elements go. */
+	f->kernel.packets = 7;
+	assert_int_equal(put(f, KIND_FORWARD, moved), 0);
+	f->kernel.packets = 0;
+	assert_int_equal(counters_of(f, 1).connections, 14);
+	f->kernel.packets = 2;
+	turn(f, COUNTERS_AGE_MS);
+	assert_int_equal(counters_of(f, 1).connections, 18);
+	/* One element goes, the other stays. */
+	assert_int_equal(put(f, KIND_FORWARD, fewer), 0);
+	assert_int_equal(counters_of(f, 1).connections, 18);
+	/* Others come and go. */
+	f->kernel.counter_reads = 0;
+	assert_int_equal(put(f, KIND_FORWARD, other), 0);
+	assert_int_equal(f->kernel.counter_reads, 0);
+	assert_int_equal(counters_of(f, 1).connections, 18);
+	/* Somebody flushes the table: what was known last counts. */
+	f->kernel.packets = 0;
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+	turn(f, 50);
+	assert_int_equal(counters_of(f, 1).connections, 18);
+	f->kernel.packets = 1;
+	turn(f, COUNTERS_AGE_MS);
+	assert_int_equal(counters_of(f, 1).connections, 19);
+	/* A change that the kernel refuses takes nothing away and adds nothing. */
+	f->kernel.refuse_nft_step = true;
+	assert_true(put(f, KIND_FORWARD, moved) < 0);
+	f->kernel.refuse_nft_step = false;
+	f->kernel.packets = 0;
+	turn(f, COUNTERS_AGE_MS);
+	assert_int_equal(counters_of(f, 1).connections, 19);
 }
 
 static void a_plan_changes_nothing(void **state)
@@ -496,6 +564,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(sysctls_wanted_again_are_set, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sysctls_are_watched, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(counters_add_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(counters_survive, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_plan_changes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_refused_table_accepts_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_read_later, set_up, tear_down),
