@@ -63,6 +63,12 @@ int engine_plan(struct engine *engine, const struct config *next, json_t **ret_j
 json_t *engine_kernel_status(const struct engine *engine);
 json_t *engine_firewall_status(const struct engine *engine);
 
+/* What the router itself listens on; listeners_done() it. */
+int engine_read_listeners(const struct engine *engine, struct listeners *ret_listeners);
+/* Appends a warning, {"path", "message"}, for each listener whose place the forward takes, but at most 8. */
+void engine_warn_of_listeners(const struct engine *engine, const struct listeners *listeners,
+			      const struct forward *forward, json_t *list);
+
 struct forward_counters {
 	uint64_t connections;
 	int64_t last; /* seconds since the epoch, when growth was last seen; 0: never */

@@ -199,6 +199,12 @@ static int read_fw4(struct kernel *kernel, struct fw4 *ret_fw4)
 	return r;
 }
 
+static int read_listeners(struct kernel *kernel, struct listeners *ret_listeners)
+{
+	(void)kernel;
+	return listeners_read(ret_listeners);
+}
+
 static bool is_table_step(const struct step *step)
 {
 	return step && (step->type == STEP_TABLE_DELETE || step->type == STEP_TABLE_ADD);
@@ -344,6 +350,7 @@ static const struct kernel_ops real_ops = {
 	.read_state = read_state,
 	.watch_sysctls = watch_sysctls,
 	.read_fw4 = read_fw4,
+	.read_listeners = read_listeners,
 	.apply = apply,
 	.read_counters = read_counters,
 	.sweep_flows = sweep_flows,

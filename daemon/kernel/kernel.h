@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "kernel/listeners.h"
 #include "model/flow.h"
 #include "model/kstate.h"
 #include "model/links.h"
@@ -69,6 +70,8 @@ struct kernel_ops {
 	/* From now on, another value of a sysctl of `state`, which is what is there, is told as KERNEL_SYSCTL. */
 	int (*watch_sysctls)(struct kernel *kernel, const struct kstate *state);
 	int (*read_fw4)(struct kernel *kernel, struct fw4 *ret_fw4);
+	/* What the router itself listens on; listeners_done() it. */
+	int (*read_listeners)(struct kernel *kernel, struct listeners *ret_listeners);
 	/*
 	 * Carries out the steps in order. The nf_tables steps are one
 	 * transaction: all or nothing. A failed rtnetlink or sysctl step does not keep the

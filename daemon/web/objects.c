@@ -46,6 +46,17 @@ static void add_warnings(json_t *json, json_t *warnings)
 	json_decref(warnings);
 }
 
+/* Adds what only the running system can tell. */
+static void warn_of_listeners(const struct engine *engine, const struct object *object, json_t *warnings)
+{
+	struct listeners listeners;
+
+	if (object->kind != KIND_FORWARD || engine_read_listeners(engine, &listeners) < 0)
+		return;
+	engine_warn_of_listeners(engine, &listeners, (const struct forward *)object, warnings);
+	listeners_done(&listeners);
+}
+
 /* The answer to a write: the object as it is now, with warnings. */
 static int answer_written(struct request *request, enum kind kind, uint32_t id)
 {
@@ -56,7 +67,10 @@ static int answer_written(struct request *request, enum kind kind, uint32_t id)
 	if (!object)
 		return -EIO;
 	request->answer.json = object_answer(engine, object);
-	add_warnings(request->answer.json, object_warnings(config, engine_environment(engine), object));
+	json_t *warnings = object_warnings(config, engine_environment(engine), object);
+
+	warn_of_listeners(engine, object, warnings);
+	add_warnings(request->answer.json, warnings);
 	return 0;
 }
 
@@ -234,31 +248,41 @@ int settings_patch(struct request *request, struct err *err)
 
 /* --- the whole --- */
 
-/* Every object's warnings, with paths into the whole. */
-static json_t *config_warnings(const struct config *config, const struct environment *environment)
+/* An object's warnings, with paths into the whole. */
+static void add_object_warnings(const struct engine *engine, const struct listeners *listeners,
+				enum kind kind, unsigned index, json_t *all)
 {
+	const struct config *config = engine_config(engine);
+	const struct object *object = config->lists[kind].items[index];
+	json_t *warnings = object_warnings(config, engine_environment(engine), object), *warning;
+	size_t i;
+
+	if (kind == KIND_FORWARD)
+		engine_warn_of_listeners(engine, listeners, (const struct forward *)object, warnings);
+	json_array_foreach(warnings, i, warning)
+	{
+		const char *path = json_string_value(json_object_get(warning, "path"));
+
+		json_object_set_new(warning, "path",
+				    kind == KIND_SETTINGS ?
+					    json_sprintf("/settings%s", path) :
+					    json_sprintf("/%s/%u%s", kind_plural(kind), index, path));
+		json_array_append(all, warning);
+	}
+	json_decref(warnings);
+}
+
+static json_t *config_warnings(const struct engine *engine)
+{
+	struct listeners listeners;
 	json_t *all = json_array();
 
-	for (enum kind kind = KIND_SETTINGS; kind < KIND_COUNT; kind++) {
-		for (unsigned i = 0; i < config->lists[kind].count; i++) {
-			json_t *warnings = object_warnings(config, environment, config->lists[kind].items[i]);
-			json_t *warning;
-			size_t k;
-
-			json_array_foreach(warnings, k, warning)
-			{
-				const char *path = json_string_value(json_object_get(warning, "path"));
-
-				json_object_set_new(
-					warning, "path",
-					kind == KIND_SETTINGS ?
-						json_sprintf("/settings%s", path) :
-						json_sprintf("/%s/%u%s", kind_plural(kind), i, path));
-				json_array_append(all, warning);
-			}
-			json_decref(warnings);
-		}
-	}
+	if (engine_read_listeners(engine, &listeners) < 0)
+		listeners = (struct listeners){ 0 };
+	for (enum kind kind = KIND_SETTINGS; kind < KIND_COUNT; kind++)
+		for (unsigned i = 0; i < engine_config(engine)->lists[kind].count; i++)
+			add_object_warnings(engine, &listeners, kind, i, all);
+	listeners_done(&listeners);
 	return all;
 }
 
@@ -280,8 +304,7 @@ int config_put_all(struct request *request, struct err *err)
 	if (rc < 0)
 		return rc;
 	config_get(request, err);
-	add_warnings(request->answer.json,
-		     config_warnings(engine_config(engine), engine_environment(engine)));
+	add_warnings(request->answer.json, config_warnings(engine));
 	return 0;
 }
 

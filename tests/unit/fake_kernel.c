@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct fake_kernel *fake(struct kernel *kernel)
@@ -45,6 +46,17 @@ static int read_fw4(struct kernel *kernel, struct fw4 *ret_fw4)
 	if (fake(kernel)->unreadable_fw4)
 		return -EIO;
 	*ret_fw4 = fake(kernel)->fw4;
+	return 0;
+}
+
+static int read_listeners(struct kernel *kernel, struct listeners *ret_listeners)
+{
+	const struct listeners *listeners = &fake(kernel)->listeners;
+	struct listener *copy = calloc(listeners->count + 1, sizeof(*copy));
+
+	if (listeners->count)
+		memcpy(copy, listeners->items, listeners->count * sizeof(*copy));
+	*ret_listeners = (struct listeners){ .count = listeners->count, .items = copy };
 	return 0;
 }
 
@@ -116,6 +128,7 @@ struct kernel *fake_kernel_open(void *arg, const struct kernel_events *events)
 		.read_state = read_state,
 		.watch_sysctls = watch_sysctls,
 		.read_fw4 = read_fw4,
+		.read_listeners = read_listeners,
 		.apply = apply,
 		.read_counters = read_counters,
 		.sweep_flows = sweep_flows,

@@ -10,6 +10,7 @@ struct fake_kernel {
 	struct kernel_events events;
 	const char *links; /* JSON of links_from_json() */
 	struct fw4 fw4;
+	struct listeners listeners;
 	unsigned applies;     /* calls of apply() */
 	unsigned steps;       /* steps of the last one */
 	unsigned elems;       /* elements in them */
@@ -19,7 +20,7 @@ struct fake_kernel {
 	bool unreadable;      /* devices cannot be read */
 	bool unreadable_state;
 	bool unreadable_fw4;
-	bool refuse_routes;   /* every ROUTE_SET */
+	bool refuse_routes; /* every ROUTE_SET */
 	unsigned sysctls_watched;
 	unsigned sweeps;
 	unsigned link_reads;

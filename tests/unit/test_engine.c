@@ -348,6 +348,54 @@ static void sysctls_are_watched(void **state)
 	assert_int_equal(mended(f), 1);
 }
 
+static unsigned warnings(struct fixture *f, unsigned id, char *first, size_t size)
+{
+	json_t *list = json_array();
+	struct listeners listeners;
+
+	assert_int_equal(engine_read_listeners(f->engine, &listeners), 0);
+	engine_warn_of_listeners(
+		f->engine, &listeners,
+		(const struct forward *)config_find(engine_config(f->engine), KIND_FORWARD, id), list);
+	listeners_done(&listeners);
+	unsigned count = (unsigned)json_array_size(list);
+	const char *message = json_string_value(json_object_get(json_array_get(list, 0), "message"));
+
+	snprintf(first, size, "%s", message ? message : "");
+	json_decref(list);
+	return count;
+}
+
+static void listeners_in_the_way_are_told(void **state)
+{
+	struct listener items[12] = {
+		{ .protocol = IPPROTO_TCP, .port = 22, .address = { .family = AF_INET } },
+		{ .protocol = IPPROTO_TCP, .port = 22, .address = { .family = AF_INET6 } },
+		{ .protocol = IPPROTO_UDP, .port = 23, .address = { .family = AF_INET } },
+		{ .protocol = IPPROTO_TCP, .port = 24 },
+	};
+	struct fixture *f = *state;
+	char first[256];
+
+	assert_int_equal(ip_parse("192.168.0.1", &items[3].address), 0); /* not the uplink's */
+	f->kernel.listeners = (struct listeners){ .count = 4, .items = items };
+	put(f, KIND_UPLINK, uplink);
+	put(f, KIND_FORWARD,
+	    "{\"name\": \"a\", \"external_ports\": \"20-25\", \"internal_address\": \"192.168.0.2\"}");
+	assert_int_equal(warnings(f, 1, first, sizeof(first)), 1);
+	assert_string_equal(first, "the router itself listens on tcp port 22 (0.0.0.0); from the uplinks the "
+				   "forward takes its place");
+	ip_parse("192.0.2.1", &items[3].address);
+	assert_int_equal(warnings(f, 1, first, sizeof(first)), 2);
+	for (unsigned i = 0; i < 12; i++)
+		items[i] = (struct listener){ IPPROTO_TCP, (uint16_t)(8000 + i), { .family = AF_INET6 } };
+	f->kernel.listeners.count = 12;
+	assert_int_equal(warnings(f, 1, first, sizeof(first)), 0);
+	put(f, KIND_FORWARD,
+	    "{\"name\": \"b\", \"external_ports\": \"8000-9000\", \"internal_address\": \"192.168.0.2\"}");
+	assert_int_equal(warnings(f, 2, first, sizeof(first)), 8);
+	assert_non_null(strstr(first, "tcp port 8000 ([::])"));
+}
 static struct forward_counters counters_of(struct fixture *f, uint32_t id)
 {
 	struct forward_counters counters;
@@ -563,6 +611,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fw4_that_cannot_be_read_is_read_later, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sysctls_wanted_again_are_set, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sysctls_are_watched, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(listeners_in_the_way_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(counters_add_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(counters_survive, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_plan_changes_nothing, set_up, tear_down),
