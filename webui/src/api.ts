@@ -98,6 +98,6 @@ function problemOf(response: Response, body: unknown): Problem {
 }
 
 // The daemon's words are made to stand in a log line: "must be a port".
-function sentence(words: string): string {
+export function sentence(words: string): string {
 	return words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".");
 }

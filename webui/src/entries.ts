@@ -27,6 +27,26 @@ export function isPrivate(address: string): boolean {
 	return /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|f[cd])/i.test(address);
 }
 
+// What is left of a full IPv6 address whose first half is the provider's; null: it is none, or one that never changes.
+export function hostSuffix(address: string): string | null {
+	const groups = groupsOf(address);
+	if (!groups || /^fe[89ab]/i.test(address))
+		return null;
+	const suffix = groupsOf(`0:0:0:0:${groups.slice(4).join(":")}`)!;
+	return `${new URL(`http://[${suffix.join(":")}]`).hostname.slice(1, -1)}/-64`;
+}
+
+function groupsOf(address: string): string[] | null {
+	let whole: string;
+	try {
+		whole = new URL(`http://[${address}]`).hostname.slice(1, -1);
+	} catch {
+		return null;
+	}
+	const [head, tail] = whole.split("::").map((half) => half.split(":").filter(Boolean)) as [string[], string[]?];
+	return tail ? [...head, ...Array<string>(8 - head.length - tail.length).fill("0"), ...tail] : head;
+}
+
 export function withPort(address: string, port: string): string {
 	return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }

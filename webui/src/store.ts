@@ -1,60 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the page knows, and the only code that changes it. Views read the state and call actions.
+// What can be done on the page. Views read the state and call these.
 
-import { Problem, get, request, setCsrf } from "./api";
+import { Problem, get, request, sentence, setCsrf } from "./api";
+import { begin, catchUp, dropped, end, loadLinks, watch, written } from "./feed";
+import { empty, getState, putItem, set, subscribe, type Notice, type State } from "./state";
 import { t } from "./texts";
-import type { Collections, Kind, Kinds, Link, Settings, Status } from "./types";
+import type { Kind, Kinds, Named, Settings } from "./types";
 
-export type Phase = "loading" | "setup" | "login" | "ready";
-
-export interface Notice {
-	id: number;
-	tone: "good" | "bad";
-	text: string;
-	undo?: () => void;
-}
-
-export interface State {
-	phase: Phase;
-	offline: boolean; // the daemon did not answer the last request
-	sessionEnded: boolean; // we were logged in a moment ago
-	status: Status | null;
-	collections: Collections;
-	links: Link[] | null;
-	notices: Notice[];
-	now: number;
-}
-
-let state: State = {
-	phase: "loading",
-	offline: false,
-	sessionEnded: false,
-	status: null,
-	collections: empty(),
-	links: null,
-	notices: [],
-	now: Date.now(),
-};
-
-const listeners = new Set<() => void>();
-
-export function getState(): State {
-	return state;
-}
-
-export function subscribe(listener: () => void): () => void {
-	listeners.add(listener);
-	return () => listeners.delete(listener);
-}
-
-function set(change: Partial<State>): void {
-	state = { ...state, ...change };
-	listeners.forEach((listener) => listener());
-}
-
-function empty(): Collections {
-	return { forwards: null, uplinks: null, networks: null, redirects: null, "source-nats": null };
-}
+export { getState, loadLinks, subscribe, watch, type Notice, type State };
 
 // --- coming and going ---
 
@@ -79,11 +32,11 @@ export async function start(): Promise<void> {
 function enter(csrf: string): void {
 	setCsrf(csrf);
 	set({ phase: "ready", offline: false, sessionEnded: false });
-	void loadAll();
-	void poll();
+	begin(failed, (found) => notify("warn", t("notice.mended", { found: found.join("; ") })));
 }
 
 function leave(sessionEnded: boolean): void {
+	end();
 	setCsrf("");
 	set({ phase: "login", sessionEnded, status: null, collections: empty(), links: null, notices: [] });
 }
@@ -108,70 +61,15 @@ export async function logOut(): Promise<void> {
 	leave(false);
 }
 
-// --- reading ---
-
-// Which collections the visible view shows; they are read again and again.
-let watched: Kind[] = [];
-
-export function watch(kinds: Kind[]): void {
-	watched = kinds;
-	if (state.phase === "ready")
-		void refresh();
-}
-
-async function loadAll(): Promise<void> {
-	const kinds = Object.keys(state.collections) as Kind[];
-	await Promise.all([...kinds.map(load), loadLinks()].map((done) => done.catch(failed)));
-}
-
-async function load(kind: Kind): Promise<void> {
-	const { items } = await get<{ items: Kinds[Kind][] }>(`/${kind}`);
-	set({ collections: { ...state.collections, [kind]: items } });
-}
-
-export async function loadLinks(): Promise<void> {
-	set({ links: (await get<{ items: Link[] }>("/links")).items });
-}
-
-async function refresh(): Promise<void> {
-	try {
-		await Promise.all([
-			get<Status>("/status").then((status) => set({ status })),
-			...watched.map(load),
-		]);
-		set({ offline: false, now: Date.now() });
-	} catch (error) {
-		failed(error);
-	}
-}
-
 // What a read that nobody asked for says when it fails.
 function failed(error: unknown): void {
 	if (!(error instanceof Problem) || error.status === 0)
 		set({ offline: true });
-	else if (error.status === 401 && state.phase === "ready")
-		leave(true);
-	else
+	else if (error.status !== 401)
 		report(error);
+	else if (getState().phase === "ready")
+		leave(true);
 }
-
-const pollMs = 2000;
-let timer: ReturnType<typeof setTimeout> | undefined;
-
-// Every two seconds while the page can be seen; slower where an answer takes long (thousands of
-// forwards on a small box), so that watching never costs more than a fifth of the daemon's time.
-async function poll(): Promise<void> {
-	clearTimeout(timer);
-	if (state.phase !== "ready" || document.visibilityState === "hidden")
-		return;
-	const before = performance.now();
-	await refresh();
-	const took = performance.now() - before;
-	clearTimeout(timer);
-	timer = setTimeout(poll, Math.max(pollMs, 5 * took));
-}
-
-document.addEventListener("visibilitychange", () => void poll());
 
 // --- writing ---
 
@@ -187,55 +85,39 @@ export async function fetchObject<K extends Kind>(kind: K, id: number): Promise<
 }
 
 export async function create<K extends Kind>(kind: K, body: object): Promise<Kinds[K]> {
-	return write<Kinds[K]>(kind, "POST", `/${kind}`, { body });
+	return write(kind, "POST", `/${kind}`, { body });
 }
 
 export async function change<K extends Kind>(
 	kind: K, id: number, body: object, ifMatch: string | null = null,
 ): Promise<Kinds[K]> {
-	return write<Kinds[K]>(kind, "PATCH", `/${kind}/${id}`, { body, ifMatch });
+	return write(kind, "PATCH", `/${kind}/${id}`, { body, ifMatch });
 }
 
-async function write<T>(kind: Kind, method: string, path: string, options: object): Promise<T> {
+async function write<K extends Kind>(kind: K, method: string, path: string, options: object): Promise<Kinds[K]> {
 	try {
-		return (await request<T>(method, path, options)).body;
+		const { body } = await request<Kinds[K]>(method, path, options);
+		if (method !== "DELETE")
+			written(kind, body);
+		return body;
 	} catch (error) {
 		if (error instanceof Problem && error.status === 401)
 			leave(true);
 		throw error;
 	} finally {
-		void refreshAfter(kind);
+		if (getState().phase === "ready")
+			catchUp(kind); // a change may rename references in other kinds, and change states
 	}
-}
-
-// A change of one kind may rename references in another and changes states: read what is shown again.
-async function refreshAfter(kind: Kind): Promise<void> {
-	if (state.phase !== "ready")
-		return;
-	await refresh();
-	if (!watched.includes(kind))
-		await load(kind).catch(failed);
 }
 
 export async function toggle<K extends Kind>(kind: K, object: Kinds[K], enabled: boolean): Promise<void> {
-	replace(kind, { ...object, enabled });
+	putItem(kind, { ...object, enabled });
 	try {
-		await change(kind, object.id, { enabled });
-		notify("good", t(enabled ? "notice.enabled" : "notice.disabled", { name: object.name }));
+		told(await change(kind, object.id, { enabled }), t(enabled ? "notice.enabled" : "notice.disabled", { name: object.name }));
 	} catch (error) {
-		replace(kind, object);
+		putItem(kind, object);
 		report(error);
 	}
-}
-
-function replace<K extends Kind>(kind: K, object: Kinds[K]): void {
-	const items = state.collections[kind] as Kinds[K][] | null;
-	set({
-		collections: {
-			...state.collections,
-			[kind]: items?.map((item) => (item.id === object.id ? object : item)) ?? null,
-		},
-	});
 }
 
 // Deletes at once, and offers to undo it.
@@ -246,20 +128,21 @@ export async function remove<K extends Kind>(kind: K, object: Kinds[K]): Promise
 		report(error);
 		return;
 	}
-	notify("good", t("notice.deleted", { name: object.name }), async () => {
-		try {
-			await create(kind, object);
-			notify("good", t("notice.restored", { name: object.name }));
-		} catch (error) {
-			report(error);
-		}
+	dropped(kind, object.id);
+	notify("good", t("notice.deleted", { name: object.name }), {
+		undo: async () => {
+			try {
+				told(await create(kind, object), t("notice.restored", { name: object.name }));
+			} catch (error) {
+				report(error);
+			}
+		},
 	});
 }
 
 export async function saveSettings(body: Partial<Settings>, ifMatch: string | null): Promise<void> {
 	await request<Settings>("PATCH", "/settings", { body, ifMatch });
 	notify("good", t("notice.settings"));
-	void refresh();
 }
 
 export async function fetchSettings(): Promise<Fetched<Settings>> {
@@ -271,16 +154,32 @@ export async function fetchSettings(): Promise<Fetched<Settings>> {
 
 let nextNotice = 1;
 
-export function notify(tone: Notice["tone"], text: string, undo?: () => void): void {
+const noticeMs = { good: 5_000, bad: 12_000, warn: 12_000 };
+const noticesMax = 6;
+
+interface Telling {
+	undo?: () => void;
+	stays?: boolean; // until it is dismissed
+}
+
+export function notify(tone: Notice["tone"], text: string, { undo, stays }: Telling = {}): void {
 	const id = nextNotice++;
-	const standing = state.notices.filter((notice) => notice.undo || notice.tone === "bad"); // the rest has been said
-	set({ notices: [...standing.slice(-2), { id, tone, text, undo }] });
-	setTimeout(() => dismiss(id), undo ? 15_000 : tone === "bad" ? 12_000 : 5_000);
+	const standing = getState().notices.filter((notice) => notice.text !== text && (notice.undo || notice.tone !== "good"));
+	set({ notices: [...standing.slice(1 - noticesMax), { id, tone, text, undo }] });
+	if (!stays)
+		setTimeout(() => dismiss(id), undo ? 15_000 : noticeMs[tone]);
+}
+
+// What has been done, and what the daemon warns about it.
+export function told(object: Named, done: string): void {
+	notify("good", done);
+	for (const { message } of object.warnings ?? [])
+		notify("warn", t("notice.warning", { name: object.name, message: sentence(message) }), { stays: true });
 }
 
 export function dismiss(id: number): void {
-	if (state.notices.some((notice) => notice.id === id))
-		set({ notices: state.notices.filter((notice) => notice.id !== id) });
+	if (getState().notices.some((notice) => notice.id === id))
+		set({ notices: getState().notices.filter((notice) => notice.id !== id) });
 }
 
 export function report(error: unknown): void {

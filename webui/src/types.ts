@@ -10,7 +10,14 @@ export interface Named {
 	warnings?: Warning[];
 }
 
-export interface ForwardState { live: boolean; reason: string | null; addresses: string[] }
+export interface ForwardState {
+	live: boolean;
+	reason: string | null;
+	addresses: string[]; // on which it listens
+	backends: string[];  // to which it leads now
+}
+
+export interface Counters { connections: number; last: string | null }
 
 export interface Forward extends Named {
 	enabled: boolean;
@@ -19,13 +26,17 @@ export interface Forward extends Named {
 	uplinks: string[];
 	external_ports: string | null;
 	internal_address: string;
+	internal_network: string | null;
 	internal_ports?: string | null;
+	pinhole: boolean;
 	sources: string[];
 	hairpin: boolean;
 	backend_sees: "client" | "router";
 	comment: string;
 	expires_at: string | null;
-	counters?: { connections: number; last: string | null };
+	schedule: string | null;
+	log: boolean;
+	counters?: Counters;
 	state?: ForwardState;
 }
 
@@ -36,6 +47,8 @@ export interface UplinkState {
 	gateway: string | null;
 	since: string | null;
 }
+
+export type UplinkStatus = { name: string; id: number } & UplinkState;
 
 export interface Uplink extends Named {
 	enabled: boolean;
@@ -85,21 +98,23 @@ export interface Link {
 	gateway: string | null;
 }
 
+export interface Kernel {
+	in_sync: boolean;
+	last_error: string | null;
+	mended: number;
+	last_mended: string | null;
+	last_found: string[];
+	retry_in_s: number | null;
+	failures: { step: string; message: string }[];
+}
+
 export interface Status {
 	version: string;
 	revision: number;
 	hostname: string;
-	kernel: {
-		in_sync: boolean;
-		last_error: string | null;
-		mended: number;
-		last_mended: string | null;
-		last_found: string[];
-		retry_in_s: number | null;
-		failures: { step: string; message: string }[];
-	};
+	kernel: Kernel;
 	firewall: { mode: "own" | "beside"; fw4: boolean; include: boolean | null };
-	uplinks: ({ name: string; id: number } & UplinkState)[];
+	uplinks: UplinkStatus[];
 	forwards: { total: number; live: number };
 	features: string[];
 }

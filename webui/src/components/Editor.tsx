@@ -4,7 +4,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { Problem } from "../api";
-import { change, create, fetchObject, notify, wordsOf, type State } from "../store";
+import { change, create, fetchObject, told, wordsOf, type State } from "../store";
 import { t } from "../texts";
 import type { Kind, Kinds } from "../types";
 import { Conflict } from "./Conflict";
@@ -75,8 +75,7 @@ export function Editor<K extends Kind>({ editing, id, state, onClose }: Props<K>
 			setSaved(result);
 			return;
 		}
-		const words = (result.warnings ?? []).map((warning) => warning.message);
-		notify("good", [t("notice.saved", { name: result.name }), ...words].join(" "));
+		told(result, t("notice.saved", { name: result.name }));
 		onClose();
 	};
 

@@ -4,6 +4,7 @@
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 import { DevicePicker } from "./DevicePicker";
+import { Schedule } from "./Schedule";
 import { t } from "../texts";
 import type { Link } from "../types";
 
@@ -16,12 +17,15 @@ export interface FieldSpec {
 	name: string;
 	label: string;
 	help?: string;
-	type: "text" | "number" | "secret" | "check" | "segments" | "checks" | "device" | "devices" | "time" | "select";
+	type: "text" | "number" | "secret" | "check" | "segments" | "checks" | "device" | "devices" | "time" | "select" | "schedule";
 	choices?: Choice[];
 	suggestions?: Choice[];
 	links?: Link[];
 	covers?: string[]; // members of the object that the entry stands for; its own name if absent
 	more?: boolean;    // folded away at first
+	section?: string;  // its heading among those
+	// Takes the place of the help while there is something better to say of what is entered.
+	advice?: (value: string, change: (value: string) => void) => ComponentChildren;
 	mono?: boolean;
 	optional?: boolean;
 	narrow?: boolean;
@@ -29,6 +33,9 @@ export interface FieldSpec {
 	inputmode?: "numeric" | "text";
 	show?: (values: Values) => boolean;
 }
+
+// Those that consist of several controls.
+const groups: FieldSpec["type"][] = ["segments", "checks", "device", "devices", "schedule"];
 
 interface Props {
 	spec: FieldSpec;
@@ -43,7 +50,8 @@ export function Field({ spec, value, error, onChange }: Props) {
 	const errorId = `${id}-error`;
 	const described = [spec.help && helpId, error && errorId].filter(Boolean).join(" ") || undefined;
 	const aria = { "aria-invalid": error ? true : undefined, "aria-describedby": described } as const;
-	const help = spec.help && <p class="help" id={helpId}>{spec.help}</p>;
+	const advice = spec.advice?.(value as string, onChange);
+	const help = (advice || spec.help) && <p class="help" id={helpId}>{advice || spec.help}</p>;
 	const complaint = error && <p class="complaint" id={errorId}>{error}</p>;
 
 	if (spec.type === "check")
@@ -58,11 +66,12 @@ export function Field({ spec, value, error, onChange }: Props) {
 			</div>
 		);
 
-	if (spec.type === "segments" || spec.type === "checks" || spec.type === "device" || spec.type === "devices")
+	if (groups.includes(spec.type))
 		return (
 			<fieldset class="field" data-field={spec.name} aria-describedby={described}>
 				<legend>{spec.label}<Optional spec={spec} /></legend>
 				{spec.type === "segments" ? <Segments id={id} spec={spec} value={value as string} aria={aria} onChange={onChange} />
+					: spec.type === "schedule" ? <Schedule value={value as string} aria={aria} onChange={onChange} />
 					: spec.type === "checks" ? <Checks spec={spec} value={value as string[]} aria={aria} onChange={onChange} />
 					: <DevicePicker id={id} links={spec.links ?? []} multiple={spec.type === "devices"}
 						value={value as string[]} aria={aria} onChange={onChange} />}

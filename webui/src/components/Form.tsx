@@ -79,6 +79,7 @@ export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel
 		<Field key={field.name} spec={field} value={values[field.name]!} error={complaints.fields[field.name]}
 			onChange={(value) => edit(field.name, value)} />
 	);
+	const sections = [...new Set(folded.map((field) => field.section))];
 	const count = Object.keys(complaints.fields).length;
 
 	return (
@@ -96,7 +97,14 @@ export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel
 				{folded.length > 0 && (
 					<details class="more" open={more} onToggle={(e) => setMore(e.currentTarget.open)}>
 						<summary>{t("action.more")}</summary>
-						<div class="more-body">{folded.map(show)}</div>
+						<div class="more-body">
+							{sections.map((section) => (
+								<section key={section ?? ""} class="form-section">
+									{section && <h3>{section}</h3>}
+									{folded.filter((field) => field.section === section).map(show)}
+								</section>
+							))}
+						</div>
 					</details>
 				)}
 			</div>

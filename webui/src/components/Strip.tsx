@@ -1,40 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The beam over every view: does the router do what the configuration says?
+// The beam over every view: does the router do what the configuration says? If not: what is wrong, since
+// when, what to do. And what somebody changed and was put right.
 
+import { sentence } from "../api";
 import { href } from "../router";
 import type { State } from "../store";
 import { formatAge, formatNumber, t, tn, tr } from "../texts";
-import type { Status } from "../types";
+import type { Forward, Status } from "../types";
 import { Badge } from "./Badge";
 
 export function Strip({ state }: { state: State }) {
-	const { status, offline, now } = state;
+	const { status, offline } = state;
 	const tone = offline ? "bad" : !status ? "off" : status.kernel.in_sync ? "good" : "bad";
 	return (
 		<section class={`strip strip-${tone}`} aria-label={t("strip.label")}>
 			<p class="strip-verdict" role="status">
 				<span class="dot" aria-hidden="true" />
-				{offline ? t("strip.offline")
-					: !status ? t("strip.waiting")
-					: status.kernel.in_sync ? t("strip.sync") : t("strip.differs")}
+				{offline ? t("strip.offline") : !status ? t("strip.waiting") : verdict(status)}
 			</p>
-			{status && <Facts status={status} />}
-			{status && !offline && <Troubles kernel={status.kernel} />}
-			{status && status.kernel.mended > 0 && (
-				<p class="strip-note">
-					{tn("strip.mended", status.kernel.mended, {
-						when: status.kernel.last_mended ? formatAge(status.kernel.last_mended, now) : "",
-					})}
-				</p>
-			)}
+			{status && <Facts status={status} state={state} />}
+			{status && !offline && !status.kernel.in_sync && <Troubles status={status} state={state} />}
 		</section>
 	);
 }
 
-function Facts({ status }: { status: Status }) {
+// The firewall beside us has its include missing, and nothing else is wrong.
+function onlyFirewall({ kernel, firewall }: Status): boolean {
+	return firewall.include === false && kernel.failures.length === 1;
+}
+
+function verdict(status: Status): string {
+	return status.kernel.in_sync ? t("strip.sync") : onlyFirewall(status) ? t("strip.firewall") : t("strip.differs");
+}
+
+function Facts({ status, state }: { status: Status; state: State }) {
 	const wanted = status.uplinks.filter((uplink) => uplink.reason !== "disabled");
 	const down = wanted.filter((uplink) => !uplink.up);
-	const { total, live } = status.forwards;
+	const { total, live } = count(state.collections.forwards) ?? status.forwards;
 	return (
 		<ul class="strip-facts">
 			<li>
@@ -53,23 +55,43 @@ function Facts({ status }: { status: Status }) {
 				<a href={href("forwards")}>{total ? t("strip.forwards", { live: formatNumber(live), n: formatNumber(total) }) : t("strip.forwards.none")}</a>
 			</li>
 			{status.firewall.fw4 && <li>{t("strip.beside")}</li>}
+			{status.kernel.mended > 0 && <li><Mended kernel={status.kernel} now={state.now} /></li>}
 		</ul>
 	);
 }
 
-function Troubles({ kernel }: { kernel: Status["kernel"] }) {
-	if (kernel.in_sync || (!kernel.last_error && !kernel.failures.length))
-		return null;
+// The list is told of each change; the status is asked for now and then.
+function count(forwards: Forward[] | null): Status["forwards"] | null {
+	return forwards && { total: forwards.length, live: forwards.filter(({ state }) => state?.live).length };
+}
+
+// Unfolds over the page, not in it: what is below must not move while somebody clicks there.
+function Mended({ kernel, now }: { kernel: Status["kernel"]; now: number }) {
+	const when = kernel.last_mended ? formatAge(kernel.last_mended, now) : "";
+	return (
+		<details class="strip-note">
+			<summary>{tn("strip.mended", kernel.mended, { when })}</summary>
+			<div class="strip-found">
+				<p>{t("strip.found")}</p>
+				<ul>{kernel.last_found.map((text) => <li key={text}>{sentence(text)}</li>)}</ul>
+			</div>
+		</details>
+	);
+}
+
+function Troubles({ status, state }: { status: Status; state: State }) {
+	const { kernel } = status;
+	const wait = kernel.retry_in_s === null ? null : Math.round(kernel.retry_in_s - (state.now - state.statusAt) / 1000);
 	return (
 		<div class="strip-troubles">
-			<p class="strong">{t("strip.why")}</p>
+			{!onlyFirewall(status) && <p>{t("strip.differs.text")}</p>}
 			<ul>
-				{kernel.failures.length
-					? kernel.failures.map((failure, i) => (
-						<li key={i}>{failure.message}<code>{failure.step}</code></li>
-					))
-					: <li>{kernel.last_error}</li>}
+				{kernel.failures.map((failure, i) => (
+					<li key={i}>{sentence(failure.message)}{!onlyFirewall(status) && <code>{failure.step}</code>}</li>
+				))}
+				{!kernel.failures.length && kernel.last_error && <li>{sentence(kernel.last_error)}</li>}
 			</ul>
+			{wait !== null && <p>{wait > 0 ? tn("strip.retry", wait) : t("strip.retry.now")}</p>}
 		</div>
 	);
 }

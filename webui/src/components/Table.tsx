@@ -4,7 +4,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { formatNumber, t, tn } from "../texts";
+import { compareTexts, formatNumber, t, tn } from "../texts";
 import type { Named } from "../types";
 import { Icon } from "./Icons";
 import { Switch } from "./Switch";
@@ -125,16 +125,19 @@ export function Table<T extends Named>(props: Props<T>) {
 	);
 }
 
+// What is searched, of each object: they are never changed, only replaced.
+const texts = new WeakMap<Named, string>();
+
 function select<T extends Named>(
 	{ items, columns, searchText }: Props<T>, filter: string, order: { key: string; down: boolean } | null,
 ): T[] {
 	const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-	let found = items;
-	if (words.length)
-		found = items.filter((item) => {
-			const text = searchText(item).toLowerCase();
-			return words.every((word) => text.includes(word));
-		});
+	const found = !words.length ? items : items.filter((item) => {
+		let text = texts.get(item);
+		if (text === undefined)
+			texts.set(item, text = searchText(item).toLowerCase());
+		return words.every((word) => text.includes(word));
+	});
 	const rank = columns.find((column) => column.key === order?.key)?.sort;
 	if (!rank)
 		return found;
@@ -142,6 +145,6 @@ function select<T extends Named>(
 	return found.map((item) => ({ item, rank: rank(item) }))
 		.sort((a, b) => sign * (typeof a.rank === "number" && typeof b.rank === "number"
 			? a.rank - b.rank
-			: String(a.rank).localeCompare(String(b.rank), undefined, { numeric: true })))
+			: compareTexts(String(a.rank), String(b.rank))))
 		.map(({ item }) => item);
 }

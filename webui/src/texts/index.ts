@@ -30,12 +30,19 @@ export function tr(prefix: "reason.forward" | "reason.uplink", word: string, par
 	return key in catalogue ? t(key, params) : word;
 }
 
+const numbers = new Intl.NumberFormat(locale);
+const times = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+const ages = new Intl.RelativeTimeFormat(locale, { style: "short" });
+const collator = new Intl.Collator(locale, { numeric: true });
+
+export const compareTexts = collator.compare;
+
 export function formatNumber(n: number): string {
-	return new Intl.NumberFormat(locale).format(n);
+	return numbers.format(n);
 }
 
 export function formatTime(rfc3339: string): string {
-	return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(rfc3339));
+	return times.format(new Date(rfc3339));
 }
 
 // "3 min ago"
@@ -47,5 +54,5 @@ export function formatAge(rfc3339: string, now: number): string {
 		: seconds < 90 * 60 ? [Math.round(seconds / 60), "minute"]
 		: seconds < 36 * 3600 ? [Math.round(seconds / 3600), "hour"]
 		: [Math.round(seconds / 86400), "day"];
-	return new Intl.RelativeTimeFormat(locale, { style: "short" }).format(-n, unit as Intl.RelativeTimeFormatUnit);
+	return ages.format(-n, unit as Intl.RelativeTimeFormatUnit);
 }

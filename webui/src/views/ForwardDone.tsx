@@ -2,6 +2,7 @@
 // After a forward is added: the address to give away, or why it does not work yet.
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { sentence } from "../api";
 import { Icon } from "../components/Icons";
 import { isPrivate } from "../entries";
 import { go } from "../router";
@@ -13,7 +14,7 @@ export function ForwardDone({ forward, onAgain }: { forward: Forward; onAgain: (
 	const head = useRef<HTMLHeadingElement>(null);
 	useLayoutEffect(() => head.current?.focus(), []);
 	const addresses = shareAddresses(forward);
-	const hidden = forward.state?.addresses.find(isPrivate);
+	const hidden = forward.pinhole ? undefined : forward.state?.addresses.find(isPrivate);
 	return (
 		<div class="form">
 			<div class="form-body done">
@@ -32,7 +33,7 @@ export function ForwardDone({ forward, onAgain }: { forward: Forward; onAgain: (
 						})}
 					</p>
 				)}
-				{forward.warnings?.map(({ message }) => <p key={message} class="help">{message}</p>)}
+				{forward.warnings?.map(({ message }) => <p key={message} class="form-warning">{sentence(message)}</p>)}
 				{hidden && <p class="help">{t("forwards.done.private", { address: hidden })}</p>}
 			</div>
 			<div class="form-actions">

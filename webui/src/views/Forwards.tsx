@@ -2,10 +2,11 @@
 
 import { Badge } from "../components/Badge";
 import type { Editing } from "../components/Editor";
+import type { Values } from "../components/Field";
 import { Icon } from "../components/Icons";
 import { CollectionPage } from "../components/Page";
 import type { Column } from "../components/Table";
-import { fromTime, toList, toTime, withPort } from "../entries";
+import { fromTime, hostSuffix, toList, toTime, withPort } from "../entries";
 import { href, type Route } from "../router";
 import type { State } from "../store";
 import { formatAge, formatNumber, formatTime, t, tn, tr } from "../texts";
@@ -24,6 +25,7 @@ function searchText(forward: Forward): string {
 	return [
 		forward.name, forward.external_ports, forward.internal_address, forward.internal_ports, forward.comment,
 		forward.protocols.join(" "), forward.uplinks.join(" "), forward.state?.addresses.join(" "),
+		forward.state?.backends.join(" "), forward.sources.join(" "), stateWords(forward),
 	].join(" ");
 }
 
@@ -42,7 +44,7 @@ function columns(now: number): Column<Forward>[] {
 			key: "protocol", head: t("forwards.column.protocol"), sort: (f) => f.protocols.join(),
 			cell: (f) => <span class="protocols">{f.protocols.map((p) => <span key={p} class="tag">{p}</span>)}</span>,
 		},
-		{ key: "state", head: t("column.state"), sort: (f) => (f.state?.live ? "" : String(f.state?.reason)), cell: (f) => <ForwardState forward={f} /> },
+		{ key: "state", head: t("column.state"), sort: (f) => (f.state?.live ? "" : stateWords(f)), cell: (f) => <ForwardState forward={f} /> },
 		{
 			key: "connections", head: t("forwards.column.connections"), number: true,
 			sort: (f) => f.counters?.connections ?? 0,
@@ -57,6 +59,7 @@ function Name({ forward }: { forward: Forward }) {
 			<a class="name" href={href("forwards", forward.id)}>{forward.name}</a>
 			{forward.comment && <span class="under">{forward.comment}</span>}
 			{forward.sources.length > 0 && <span class="under">{tn("forwards.restricted", forward.sources.length)}</span>}
+			{forward.schedule && <span class="under">{forward.schedule}</span>}
 			{forward.expires_at && <span class="under">{t("forwards.until", { when: formatTime(forward.expires_at) })}</span>}
 		</>
 	);
@@ -77,12 +80,19 @@ function Outside({ forward }: { forward: Forward }) {
 
 function Inside({ forward }: { forward: Forward }) {
 	const ports = forward.internal_ports !== forward.external_ports ? forward.internal_ports : null;
+	const now = forward.state?.backends.filter((address) => address !== forward.internal_address) ?? [];
 	return (
 		<span class="end end-inside">
 			<Icon name="arrow" />
 			<span>
 				<Words text={forward.internal_address} strong />
 				{ports && <span class="under">{t("forwards.port", { ports: ports.replace(/,/g, ", ") })}</span>}
+				{now.length > 0 && (
+					<span class="under" title={now.join("\n")}>
+						{t("forwards.now")} <Words text={now[0]!} />{now.length > 1 && ` ${t("forwards.more-addresses", { n: now.length - 1 })}`}
+					</span>
+				)}
+				{forward.pinhole && <span class="under">{t("forwards.untranslated")}</span>}
 			</span>
 		</span>
 	);
@@ -97,10 +107,14 @@ export function ForwardState({ forward }: { forward: Forward }) {
 	const { state } = forward;
 	if (!state)
 		return null;
-	if (state.live)
-		return <Badge tone="good">{t("forwards.live")}</Badge>;
-	const tone = state.reason === "disabled" || state.reason === "expired" ? "off" : "bad";
-	return <Badge tone={tone}>{state.reason ? tr("reason.forward", state.reason) : ""}</Badge>;
+	const tone = state.live ? "good" : asWanted.includes(state.reason ?? "") ? "off" : "bad";
+	return <Badge tone={tone}>{stateWords(forward)}</Badge>;
+}
+
+const asWanted = ["disabled", "expired", "scheduled"];
+
+function stateWords({ state }: Forward): string {
+	return state?.live ? t("forwards.live") : state?.reason ? tr("reason.forward", state.reason) : "";
 }
 
 function Connections({ forward, now }: { forward: Forward; now: number }) {
@@ -125,7 +139,7 @@ function protocolChoice(protocols: string[]): string {
 const empty: Forward = {
 	id: 0, name: "", enabled: true, family: "ipv4", protocols: ["tcp", "udp"], uplinks: [], external_ports: "",
 	internal_address: "", internal_ports: null, sources: [], hairpin: true, backend_sees: "client", comment: "",
-	expires_at: null,
+	expires_at: null, internal_network: null, pinhole: false, schedule: null, log: false,
 };
 
 function toValues(forward: Forward) {
@@ -142,7 +156,27 @@ function toValues(forward: Forward) {
 		backend_sees: forward.backend_sees,
 		comment: forward.comment,
 		expires_at: fromTime(forward.expires_at),
+		internal_network: forward.internal_network ?? "",
+		way: forward.pinhole ? "straight" : "translated",
+		schedule: forward.schedule ?? "",
+		log: forward.log,
 	};
+}
+
+const translated = (v: Values) => v.way === "translated";
+const isSuffix = (v: Values) => (v.internal_address as string).includes("/");
+
+// The provider may give another prefix tomorrow; the device keeps the rest of its address.
+function followPrefix(address: string, change: (address: string) => void) {
+	const suffix = hostSuffix(address.trim());
+	if (address.includes("/"))
+		return t("forwards.suffix.help");
+	return suffix && (
+		<>
+			{t("forwards.suffix.ask")}{" "}
+			<button type="button" class="link" onClick={() => change(suffix)}>{t("forwards.suffix.take", { suffix })}</button>
+		</>
+	);
 }
 
 const editing: Editing<"forwards"> = {
@@ -156,12 +190,16 @@ const editing: Editing<"forwards"> = {
 		external_ports: v.external_ports || (v.protocol === "other" ? null : ""),
 		protocols: plainProtocols[v.protocol as string] ?? toList(v.protocols as string),
 		internal_address: v.internal_address,
-		internal_ports: v.internal_ports || null,
+		internal_ports: (translated(v) && v.internal_ports) || null,
+		internal_network: (isSuffix(v) && v.internal_network) || null,
+		pinhole: !translated(v),
 		sources: toList(v.sources as string),
 		uplinks: v.uplinks,
 		hairpin: v.hairpin,
-		backend_sees: v.backend_sees,
+		backend_sees: translated(v) ? v.backend_sees : "client",
 		comment: v.comment,
+		schedule: v.schedule || null,
+		log: v.log,
 		expires_at: toTime(v.expires_at as string),
 	}),
 	fields: (state) => [
@@ -183,30 +221,63 @@ const editing: Editing<"forwards"> = {
 		},
 		{
 			name: "internal_address", label: t("forwards.address"), help: t("forwards.address.help"), type: "text", mono: true,
-			covers: ["internal_address", "family"], suggestions: backends(state.collections.forwards),
+			covers: ["internal_address", "family"], suggestions: backends(state.collections.forwards), advice: followPrefix,
+		},
+		{
+			name: "way", label: t("forwards.way"), help: t("forwards.way.help"), type: "segments", more: true,
+			section: t("forwards.section.inside"), covers: ["pinhole"],
+			choices: [
+				{ value: "translated", label: t("forwards.way.translated") },
+				{ value: "straight", label: t("forwards.way.straight") },
+			],
 		},
 		{
 			name: "internal_ports", label: t("forwards.internal-ports"), help: t("forwards.internal-ports.help"), type: "text",
-			mono: true, more: true,
+			mono: true, more: true, section: t("forwards.section.inside"), show: translated,
 		},
 		{
-			name: "sources", label: t("forwards.sources"), help: t("forwards.sources.help"), type: "text", mono: true, more: true,
+			name: "internal_network", label: t("forwards.network"), help: t("forwards.network.help"), type: "select", more: true,
+			section: t("forwards.section.inside"), show: isSuffix,
+			choices: [
+				{ value: "", label: t("forwards.network.any") },
+				...(state.collections.networks ?? []).map(({ name }) => ({ value: name, label: name })),
+			],
 		},
-		{
-			name: "uplinks", label: t("forwards.uplinks"), help: t("forwards.uplinks.help"), type: "checks", more: true,
-			choices: (state.collections.uplinks ?? []).map((uplink) => ({ value: uplink.name, label: uplink.name })),
-			show: (v) => (state.collections.uplinks?.length ?? 0) > 1 || (v.uplinks as string[]).length > 0,
-		},
-		{ name: "hairpin", label: t("forwards.hairpin"), help: t("forwards.hairpin.help"), type: "check", more: true },
 		{
 			name: "backend_sees", label: t("forwards.sees"), help: t("forwards.sees.help"), type: "segments", more: true,
+			section: t("forwards.section.inside"), show: translated,
 			choices: [
 				{ value: "client", label: t("forwards.sees.client") },
 				{ value: "router", label: t("forwards.sees.router") },
 			],
 		},
-		{ name: "expires_at", label: t("forwards.expires"), help: t("forwards.expires.help"), type: "time", more: true },
-		{ name: "comment", label: t("forwards.comment"), type: "text", more: true },
+		{
+			name: "sources", label: t("forwards.sources"), help: t("forwards.sources.help"), type: "text", mono: true, more: true,
+			section: t("forwards.section.who"),
+		},
+		{
+			name: "uplinks", label: t("forwards.uplinks"), help: t("forwards.uplinks.help"), type: "checks", more: true,
+			section: t("forwards.section.who"),
+			choices: (state.collections.uplinks ?? []).map((uplink) => ({ value: uplink.name, label: uplink.name })),
+			show: (v) => (state.collections.uplinks?.length ?? 0) > 1 || (v.uplinks as string[]).length > 0,
+		},
+		{
+			name: "hairpin", label: t("forwards.hairpin"), help: t("forwards.hairpin.help"), type: "check", more: true,
+			section: t("forwards.section.who"), show: translated,
+		},
+		{
+			name: "schedule", label: t("forwards.schedule"), help: t("forwards.schedule.help"), type: "schedule", more: true,
+			section: t("forwards.section.when"),
+		},
+		{
+			name: "expires_at", label: t("forwards.expires"), help: t("forwards.expires.help"), type: "time", more: true,
+			section: t("forwards.section.when"),
+		},
+		{ name: "comment", label: t("forwards.comment"), type: "text", more: true, section: t("forwards.section.notes") },
+		{
+			name: "log", label: t("forwards.log"), help: t("forwards.log.help"), type: "check", more: true,
+			section: t("forwards.section.notes"),
+		},
 	],
 	presetsLabel: t("forwards.preset"),
 	presets: [
