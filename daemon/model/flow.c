@@ -102,21 +102,22 @@ enum flow_fate flow_fate(const struct config *config, const struct links *links,
 			 const struct flow *flow)
 {
 	const struct judge judge = { .config = config, .links = links, .desired = desired };
-	bool ended = flow->mark & MARK_ENDED, tcp = flow->protocol == IPPROTO_TCP;
+	bool let_in = flow->mark & MARK_LET_IN, tcp = flow->protocol == IPPROTO_TCP;
 	struct destination destination;
 
 	if (left_behind(&judge, flow))
 		return FLOW_IS_DELETED;
 	if (flow->expected)
 		return FLOW_STAYS;
-	if (!would_go(&judge, flow, &destination)) {
-		if (ended || !(flow->mark & MARK_LET_IN))
-			return FLOW_STAYS;
-		return flow->replied ? FLOW_ENDS : FLOW_IS_DELETED;
-	}
-	if (goes_there(flow, &destination))
-		return ended ? FLOW_IS_DELETED : FLOW_STAYS;
-	if (tcp && ended) /* the client's next connection begins anew all the same */
+	bool goes = would_go(&judge, flow, &destination);
+
+	if (flow->mark & MARK_ENDED)
+		return goes && !tcp ? FLOW_IS_DELETED : FLOW_STAYS;
+	if (goes && goes_there(flow, &destination))
 		return FLOW_STAYS;
-	return tcp && flow->replied && (flow->mark & MARK_LET_IN) ? FLOW_ENDS : FLOW_IS_DELETED;
+	if (goes)
+		return tcp && let_in && flow->replied ? FLOW_ENDS : FLOW_IS_DELETED;
+	if (!let_in)
+		return FLOW_STAYS;
+	return flow->replied ? FLOW_ENDS : FLOW_IS_DELETED;
 }

@@ -43,8 +43,9 @@ enum flow_fate {
  *    would make one the other way round, and the connection would go on;
  *  - if it was let in, and would now go elsewhere: ended for TCP, deleted otherwise (the client's next packet
  *    finds the new backend), and deleted where no backend has answered yet.
- * One that has ended is deleted once it may go on as it was. What no uplink mark of ours and no forward
- * concerns always stays, and so does what belongs to another connection.
+ * One that has ended stays so for TCP, where it is in no new connection's way; others are deleted once a forward
+ * takes them again. What no uplink mark of ours and no forward concerns always stays, and so does what belongs to
+ * another connection.
  */
 enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct kstate *desired,
 			 const struct flow *flow);

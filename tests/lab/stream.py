@@ -139,8 +139,22 @@ class Sink:
         assert not self.error and not self.wrong, (self.error, self.wrong)
         return self
 
-    def send(self):
-        self._socket.send(b"go")
+    @contextlib.contextmanager
+    def sends(self, pause_s):
+        """Sends something all the time as well."""
+        enough = threading.Event()
+
+        def run():
+            while not enough.wait(pause_s):
+                with contextlib.suppress(OSError):
+                    self._socket.send(b"go")
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            enough.set()
+            thread.join()
 
     def is_silent(self, seconds=0.6):
         """Waits until nothing has come for so long."""

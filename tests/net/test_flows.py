@@ -127,6 +127,54 @@ def test_datagrams_of_a_backend_end_with_its_forward(router_daemon, unconcerned,
         assert not remade, "the backend is still sending"
 
 
+def test_a_new_backend_is_there_for_the_same_client_port(router_daemon, family):
+    """The old connection's entry is not in the way of a new one, however short the time between them."""
+    lab, public = router_daemon.lab, WAYS["internet"][1][family]
+    forward = ninety(router_daemon, family)
+    with Sink(lab.internet, public, 90) as sink:
+        HOW["to another backend"](router_daemon, forward)
+        has_ended(sink)
+        port = sink.source_port
+    assert lab.internet.ask(public, 90, source_port=port).server == "backend2"
+    change(router_daemon, forward, internal_address=forward["internal_address"])
+    with Sink(lab.client, public, 90) as sink:
+        delete(router_daemon, forward)
+        has_ended(sink)
+        port = sink.source_port
+    ninety(router_daemon, family)
+    with Sink(lab.client, public, 90, source_port=port):
+        pass
+
+
+def test_datagrams_find_the_new_backend_while_the_old_one_sends(router_daemon, family):
+    """Each datagram of the old one makes an entry that keeps the client's from the new one."""
+    lab, public, old = router_daemon.lab, WAYS["internet"][1][family], {4: BACKEND, 6: BACKEND6}[family]
+    forward = ninety(router_daemon, family, protocols=["udp"])
+    new = {4: BACKEND_2, 6: BACKEND6_2}[family]
+    with Source(lab.backend, 90, "udp", old, pause_s=0.01), Sink(lab.internet, public, 90, "udp") as sink, \
+            sink.sends(pause_s=0.004):
+        HOW["to another backend"](router_daemon, forward)
+        wait_for(lambda: lab.router.conntrack(protocol="udp", dport=90, sport=sink.source_port, reply_src=new),
+                 20, "the stream at the new backend")
+
+
+def test_datagrams_of_the_routers_own_are_left_alone(router_daemon):
+    """A time server's own questions come from the port that it answers at, which may be forwarded."""
+    lab = router_daemon.lab
+    lab.internet.serve(123, "udp")
+    router_daemon.forward(123, protocols=["udp"])
+    with lab.router.connect("203.0.113.200", 123, "udp", source=PUBLIC, source_port=123) as ntpd:
+        assert ntpd.ask().peer == PUBLIC
+        entry = lab.router.run("conntrack -L -p udp --dport 123 -o id").stdout.partition(" id=")[2]
+        assert entry
+        for port in (5000, 5001):
+            router_daemon.forward(port, protocols=["udp"])
+            with lab.internet.connect(PUBLIC, port, "udp", timeout=0.1) as stream, contextlib.suppress(OSError):
+                stream.ask()
+        assert ntpd.ask().peer == PUBLIC
+        assert lab.router.run("conntrack -L -p udp --dport 123 -o id").stdout.partition(" id=")[2] == entry
+
+
 # --- what it costs ---
 
 NETLINK_NETFILTER = 12

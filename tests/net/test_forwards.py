@@ -292,9 +292,7 @@ def test_flows_end_with_their_forward_and_no_others(router_daemon, internet, con
         router_daemon.api.delete(f"/forwards/{first['id']}").expect(200)
     else:
         change(router_daemon, first, enabled=False)
-    wait_for(lambda: not lab.router.conntrack(protocol=protocol, reply_src=BACKEND, reply_sport=80),
-             what="the flows to be deleted")
-    assert all(ended(connection) for connection in gone)
+    wait_for(lambda: all(ended(connection) for connection in gone), what="the flows to end")
     assert not any(ended(connection) for connection in stays)
     assert outcome(internet, PUBLIC, 80, protocol) == "refused"
     if how == "disabled":
@@ -308,7 +306,7 @@ def test_flows_end_when_the_target_changes(router_daemon, internet, connected):
     change(router_daemon, forward, internal_address=BACKEND_2)
     assert internet.ask(PUBLIC, 80).server == "backend2"
     wait_for(lambda: not ended(udp) and udp.ask().server == "backend2", what="the UDP stream at the new backend")
-    assert ended(tcp)
+    wait_for(lambda: ended(tcp), what="the TCP connection to end")
 
 
 def test_flows_stay_when_nothing_about_them_changes(router_daemon, connected, internet, protocol):

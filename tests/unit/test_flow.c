@@ -155,14 +155,11 @@ static void flows_that_have_ended(void **state)
 
 	(void)state;
 	expect(FLOW_STAYS, f);
-	/* Its forward is back, as it was or otherwise. */
+	/* Its forward is back: the next connection of the client begins anew in any case. */
 	f.destination_port = 80;
-	expect(FLOW_IS_DELETED, f);
-	f.mark = MARK_ENDED;
-	expect(FLOW_IS_DELETED, f);
-	f.reply_source = ip("192.168.0.9");
 	expect(FLOW_STAYS, f);
 	f.protocol = IPPROTO_UDP;
+	expect(FLOW_STAYS, f);
 	f.destination_port = 53;
 	expect(FLOW_IS_DELETED, f);
 	/* The table has nothing for an uplink that is gone. */
