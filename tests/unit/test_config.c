@@ -490,10 +490,10 @@ static void test_names(void **state)
 	json_object_set_new(json, "comment", json_string(text));
 	wrong_json(KIND_FORWARD, json, "/comment", "at most 512 bytes");
 	json_object_set_new(json, "comment", json_string(text + 1));
-	for (unsigned i = 0; i < UPLINKS_MAX + 1; i++)
+	for (unsigned i = 0; i < LIST_MAX + 1; i++)
 		json_array_append_new(many, json_sprintf("u%u", i));
 	json_object_set_new(json, "uplinks", many);
-	wrong_json(KIND_FORWARD, json, "/uplinks", "at most 63 entries");
+	wrong_json(KIND_FORWARD, json, "/uplinks", "at most 256 entries");
 	json_decref(json);
 }
 

@@ -1043,8 +1043,9 @@ static void test_version_1(void **state)
 		assert_false(forward->log);
 	}
 	/* A number that marks have no room for any more; names still lead to the uplink. */
-	assert_string_equal(config_find_name(config, KIND_UPLINK, "isp2")->name, "isp2");
-	assert_int_equal(config_find_name(config, KIND_UPLINK, "isp2")->id, 2);
+	assert_int_equal(config_find_name(config, KIND_UPLINK, "isp3")->id, 2);
+	assert_int_equal(config_find_name(config, KIND_UPLINK, "isp2")->id, 3);
+	assert_int_equal(((const struct uplink *)config_find(config, KIND_UPLINK, 3))->tier, 127);
 	assert_string_equal(((const struct source_nat *)config_find(config, KIND_SOURCE_NAT, 1))->uplink,
 			    "isp2");
 

@@ -37,7 +37,8 @@ CREATE TABLE uplinks (
 	health     TEXT CHECK (health LIKE '{%}') -- an object as in the API, or NULL: link state only
 ) STRICT;
 INSERT INTO uplinks VALUES(1,'isp1',1,'eth0','auto','masquerade',1,1,0,NULL);
-INSERT INTO uplinks VALUES(127,'isp2',0,'ppp0',NULL,'masquerade',1,1,0,NULL);
+INSERT INTO uplinks VALUES(100,'isp3',1,'eth2','auto','masquerade',1,1,0,NULL);
+INSERT INTO uplinks VALUES(127,'isp2',0,'ppp0',NULL,'masquerade',1,127,0,NULL);
 CREATE TABLE forwards (
 	id               INTEGER PRIMARY KEY CHECK (id > 0),
 	name             TEXT    NOT NULL UNIQUE CHECK (length(name) > 0),
