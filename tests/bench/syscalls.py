@@ -49,26 +49,34 @@ class Syscalls:
 
 
 def count(lines):
-    seen = Seen()
+    seen, begun = Seen(), {}
     for line in lines:
-        match = re.search(r"\b(\w+)\(\d+<(.*?)>.*\) += (-?\d+)", line)
-        if not match or int(match[3]) < 0:
+        thread = line.split()[0]
+        if "<unfinished" in line:
+            begun[thread] = line
             continue
-        call, file, result = match[1], match[2], int(match[3])
-        if "sync" in call:
-            seen.syncs += 1
-        elif "write" in call and file.startswith("/") and not file.startswith("/dev/"):
-            seen.bytes_written += result
-        elif "NETLINK" in file and call.startswith("recv") and "MSG_PEEK" not in line:
-            seen.bytes_received += result
-        elif "NETLINK" in file and call.startswith("send"):
-            for size, kind in re.findall(r"\{nlmsg_len=(\d+), nlmsg_type=(0x[0-9a-f]+)", line):
-                subsystem, number = divmod(int(kind, 16), 256)
-                if subsystem == CTNETLINK:
-                    continue
-                if number in NFTABLES_READS if subsystem == NFTABLES else number >= 16 and number % 4 == 2:
-                    seen.questions += 1
-                else:
-                    seen.messages += 1
-                    seen.bytes_sent += int(size)
+        if " resumed>" in line:
+            line = begun.pop(thread, "") + line
+        match = re.search(r"\b(\w+)\(\d+<(.*?)>.*\) += (-?\d+)", line, re.DOTALL)
+        if match and int(match[3]) >= 0:
+            count_call(seen, match[1], match[2], int(match[3]), line)
     return seen
+
+
+def count_call(seen, call, file, result, line):
+    if "sync" in call:
+        seen.syncs += 1
+    elif "write" in call and file.startswith("/") and not file.startswith("/dev/"):
+        seen.bytes_written += result
+    elif "NETLINK" in file and call.startswith("recv") and "MSG_PEEK" not in line:
+        seen.bytes_received += result
+    elif "NETLINK" in file and call.startswith("send"):
+        for size, kind in re.findall(r"\{nlmsg_len=(\d+), nlmsg_type=(0x[0-9a-f]+)", line):
+            subsystem, number = divmod(int(kind, 16), 256)
+            if subsystem == CTNETLINK:
+                continue
+            if number in NFTABLES_READS if subsystem == NFTABLES else number >= 16 and number % 4 == 2:
+                seen.questions += 1
+            else:
+                seen.messages += 1
+                seen.bytes_sent += int(size)
