@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/distinct.h"
 #include "model/live.h"
 #include "model/schema.h"
 
@@ -72,61 +73,30 @@ void checker_invalid(struct checker *checker, const struct culprit *culprit, con
 
 /* --- names --- */
 
-/* FNV-1a, 32 bits. */
-static uint32_t hash_name(const char *name)
+static bool same_names(const void *arg, uint32_t a, uint32_t b)
 {
-	uint32_t hash = 0x811c9dc5;
+	const struct object_list *list = arg;
 
-	for (; *name; name++)
-		hash = (hash ^ (unsigned char)*name) * 0x01000193;
-	return hash;
-}
-
-/* A hash table of the names so far; at most half full. */
-struct name_slot {
-	uint32_t hash;
-	uint32_t number; /* 1 + the index of the object; 0: free */
-};
-
-/* The slot that holds the name, or the free one where it belongs. */
-static struct name_slot *find_name(struct name_slot *slots, uint32_t mask, const struct object_list *list,
-				   const char *name)
-{
-	uint32_t hash = hash_name(name), at = hash & mask;
-
-	for (; slots[at].number; at = (at + 1) & mask)
-		if (slots[at].hash == hash && strcmp(list->items[slots[at].number - 1]->name, name) == 0)
-			return &slots[at];
-	slots[at].hash = hash;
-	return &slots[at];
+	return strcmp(list->items[a]->name, list->items[b]->name) == 0;
 }
 
 static int check_names(struct checker *checker, enum kind kind)
 {
 	const struct object_list *list = &checker->config->lists[kind];
-	uint32_t size = 16;
-	struct name_slot *slots;
+	struct distinct names;
 
-	while (size < 2 * list->count)
-		size *= 2;
-	slots = calloc(size, sizeof(*slots));
-	if (!slots)
+	if (distinct_init(&names, list->count, same_names, list) < 0)
 		return -ENOMEM;
 	for (unsigned i = 0; i < list->count; i++) {
-		const struct culprit this = { list->items[i], i };
-		struct name_slot *slot = find_name(slots, size - 1, list, this.object->name);
+		const char *name = list->items[i]->name;
+		unsigned first = distinct_add(&names, hash_text(HASH_START, name), i);
+		const struct culprit a = { list->items[i], i }, b = { list->items[first], first };
 
-		if (slot->number) {
-			const struct culprit other = { list->items[slot->number - 1], slot->number - 1 };
-
-			checker_conflict(checker,
-					 checker_blames_first(checker, &other, &this) ? &other : &this,
-					 "/name", "there is a %s named \"%s\" already", schema_of(kind)->noun,
-					 this.object->name);
-		}
-		slot->number = i + 1;
+		if (first != i)
+			checker_conflict(checker, checker_blames_first(checker, &b, &a) ? &b : &a, "/name",
+					 "there is a %s named \"%s\" already", schema_of(kind)->noun, name);
 	}
-	free(slots);
+	distinct_done(&names);
 	return 0;
 }
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/distinct.h"
+#include "base/sort.h"
 #include "model/config_check.h"
 #include "model/schema.h"
 
@@ -31,15 +33,10 @@ static struct port_range range_at(const struct ports *ports, unsigned index)
  */
 struct lanes {
 	unsigned name_count;
-	const char **names; /* sorted; a lane's number is the index */
+	const char **names; /* a lane's number is the index */
 	unsigned *start;
 	unsigned *of;
 };
-
-static int compare_texts(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
 
 static void lanes_done(struct lanes *lanes)
 {
@@ -48,61 +45,187 @@ static void lanes_done(struct lanes *lanes)
 	free(lanes->of);
 }
 
+static bool same_texts(const void *arg, uint32_t a, uint32_t b)
+{
+	const char *const *texts = arg;
+
+	return strcmp(texts[a], texts[b]) == 0;
+}
+
+/* Gives each of the `total` names in `all` its number. */
+static int number_names(struct lanes *lanes, const char *const *all, unsigned total)
+{
+	struct distinct distinct;
+
+	if (distinct_init(&distinct, total, same_texts, all) < 0)
+		return -ENOMEM;
+	for (unsigned i = 0; i < total; i++) {
+		unsigned first = distinct_add(&distinct, hash_text(HASH_START, all[i]), i);
+
+		if (first == i)
+			lanes->names[lanes->name_count] = all[i];
+		lanes->of[i] = first == i ? lanes->name_count++ : lanes->of[first];
+	}
+	distinct_done(&distinct);
+	return 0;
+}
+
 static int lanes_init(struct lanes *lanes, const struct object_list *forwards)
 {
-	unsigned total = 0, unique = 0;
+	const char **all;
+	unsigned total = 0;
+	int r = -ENOMEM;
 
 	for (unsigned i = 0; i < forwards->count; i++)
 		total += forward_at(forwards, i)->uplinks.count;
+	all = calloc(total + 1, sizeof(*all));
 	*lanes = (struct lanes){
 		.names = calloc(total + 1, sizeof(*lanes->names)),
 		.start = calloc(forwards->count + 1, sizeof(*lanes->start)),
 		.of = calloc(total + 1, sizeof(*lanes->of)),
 	};
-	if (!lanes->names || !lanes->start || !lanes->of) {
-		lanes_done(lanes);
-		return -ENOMEM;
-	}
-	for (unsigned i = 0; i < forwards->count; i++) {
-		const struct names *uplinks = &forward_at(forwards, i)->uplinks;
+	if (all && lanes->names && lanes->start && lanes->of) {
+		total = 0;
+		for (unsigned i = 0; i < forwards->count; i++) {
+			const struct names *uplinks = &forward_at(forwards, i)->uplinks;
 
-		for (unsigned u = 0; u < uplinks->count; u++)
-			lanes->names[lanes->name_count++] = uplinks->items[u];
-	}
-	qsort(lanes->names, total, sizeof(*lanes->names), compare_texts);
-	for (unsigned i = 0; i < total; i++)
-		if (i == 0 || strcmp(lanes->names[i], lanes->names[unique - 1]) != 0)
-			lanes->names[unique++] = lanes->names[i];
-	lanes->name_count = unique;
-
-	total = 0;
-	for (unsigned i = 0; i < forwards->count; i++) {
-		const struct names *uplinks = &forward_at(forwards, i)->uplinks;
-
-		lanes->start[i] = total;
-		for (unsigned u = 0; u < uplinks->count; u++) {
-			const char **name = bsearch(&uplinks->items[u], lanes->names, unique,
-						    sizeof(*lanes->names), compare_texts);
-
-			lanes->of[total++] = (unsigned)(name - lanes->names);
+			lanes->start[i] = total;
+			for (unsigned u = 0; u < uplinks->count; u++)
+				all[total++] = uplinks->items[u];
 		}
+		lanes->start[forwards->count] = total;
+		r = number_names(lanes, all, total);
 	}
-	lanes->start[forwards->count] = total;
-	return 0;
+	free(all);
+	if (r < 0)
+		lanes_done(lanes);
+	return r;
 }
 
-/* --- external ports: no uplink's port is claimed twice --- */
+/* --- hosts, as numbers --- */
 
 /*
- * What two forwards must share to clash: ports of a protocol on an uplink's addresses, or, of pinholes, on
- * the backend's own. A translation and a pinhole never do.
+ * Hosts given by suffixes are the same if the suffixes are. Where prefixes make one of different ones, or
+ * of a suffix and an address, nothing is wrong with the configuration, and the compiler lets the first have it.
  */
+static bool same_host(const void *arg, uint32_t a, uint32_t b)
+{
+	const struct forward *x = forward_at(arg, a), *y = forward_at(arg, b);
+
+	if (x->suffix_bits != y->suffix_bits || ip_compare(&x->internal_address, &y->internal_address) != 0)
+		return false;
+	if (!x->internal_network || !y->internal_network)
+		return x->internal_network == y->internal_network;
+	return strcmp(x->internal_network, y->internal_network) == 0;
+}
+
+static uint32_t hash_host(const struct forward *forward)
+{
+	uint32_t hash = hash_bytes(HASH_START, forward->internal_address.bytes,
+				   ip_size(forward->internal_address.family));
+
+	return forward->internal_network ? hash_text(hash, forward->internal_network) : hash;
+}
+
+/* For each forward the index of the first that leads to the same host; free(). NULL when out of memory. */
+static unsigned *number_hosts(const struct object_list *forwards)
+{
+	unsigned *hosts = calloc(forwards->count + 1, sizeof(*hosts));
+	struct distinct distinct;
+
+	if (!hosts || distinct_init(&distinct, forwards->count, same_host, forwards) < 0) {
+		free(hosts);
+		return NULL;
+	}
+	for (unsigned i = 0; i < forwards->count; i++)
+		hosts[i] = distinct_add(&distinct, hash_host(forward_at(forwards, i)), i);
+	distinct_done(&distinct);
+	return hosts;
+}
+
+/* --- ranges of ports, in order --- */
+
+/* Of one forward, at a place: what two of them must have in common to be in each other's way. */
 struct claim {
-	const struct forward *pinhole; /* NULL: a translation */
-	uint8_t family, protocol;
+	uint64_t place;
 	struct port_range range;
 	unsigned index; /* of the forward */
 };
+
+struct claims {
+	unsigned count;
+	struct claim *items;
+	struct sort_key *order; /* by place, then first port, then index */
+};
+
+/* A place is a number of at most 48 bits, which leave room for the port; the last eight are the protocol. */
+typedef uint64_t place_fn(const void *arg, unsigned index, uint8_t protocol);
+static uint8_t place_protocol(uint64_t place)
+{
+	return place & 0xff;
+}
+
+typedef const struct ports *ports_fn(const struct forward *forward);
+
+static const struct ports *external_ports(const struct forward *forward)
+{
+	return &forward->external_ports;
+}
+
+static void claims_done(struct claims *claims)
+{
+	free(claims->items);
+	free(claims->order);
+}
+
+static const struct claim *claim_at(const struct claims *claims, unsigned index)
+{
+	return &claims->items[claims->order[index].index];
+}
+
+static void add_claims(struct claims *claims, const struct object_list *forwards, unsigned index,
+		       ports_fn *ports_of, place_fn *place_of, const void *arg)
+{
+	const struct forward *forward = forward_at(forwards, index);
+	const struct ports *ports = ports_of(forward);
+
+	for (unsigned p = 0; p < forward->protocols.count; p++) {
+		uint64_t place = place_of(arg, index, forward->protocols.items[p]);
+
+		for (unsigned r = 0; r < range_count(ports); r++) {
+			struct port_range range = range_at(ports, r);
+
+			claims->items[claims->count] = (struct claim){ place, range, index };
+			claims->order[claims->count] = (struct sort_key){ place << 16 | range.first,
+									  claims->count };
+			claims->count++;
+		}
+	}
+}
+
+/* Those of all forwards that are enabled. */
+static int claims_init(struct claims *claims, const struct object_list *forwards, ports_fn *ports_of,
+		       place_fn *place_of, const void *arg)
+{
+	unsigned size = 0;
+
+	for (unsigned i = 0; i < forwards->count; i++)
+		size += forward_at(forwards, i)->protocols.count *
+			range_count(ports_of(forward_at(forwards, i)));
+	*claims = (struct claims){
+		.items = malloc((size + 1) * sizeof(*claims->items)),
+		.order = malloc((size + 1) * sizeof(*claims->order)),
+	};
+	if (claims->items && claims->order) {
+		for (unsigned i = 0; i < forwards->count; i++)
+			if (forward_at(forwards, i)->enabled)
+				add_claims(claims, forwards, i, ports_of, place_of, arg);
+		if (sort_keys(claims->order, claims->count) == 0)
+			return 0;
+	}
+	claims_done(claims);
+	return -ENOMEM;
+}
 
 /* The claim that reaches furthest on one uplink, among those of one place seen so far. */
 struct reach {
@@ -111,74 +234,21 @@ struct reach {
 	unsigned index;
 };
 
-/*
- * Hosts given by suffixes are the same if the suffixes are. Where prefixes make one of different ones, or
- * of a suffix and an address, nothing is wrong with the configuration, and the compiler lets the first have it.
- */
-static int compare_hosts(const struct forward *a, const struct forward *b)
+/* --- external ports: no uplink's port is claimed twice --- */
+
+struct outside {
+	const struct object_list *forwards;
+	const unsigned *hosts; /* NULL: there are no pinholes */
+};
+
+/* A protocol on an uplink's addresses, or, of pinholes, on the backend's own. A translation and a pinhole never clash. */
+static uint64_t outside_place(const void *arg, unsigned index, uint8_t protocol)
 {
-	int order = (int)a->suffix_bits - (int)b->suffix_bits;
+	const struct outside *outside = arg;
+	const struct forward *forward = forward_at(outside->forwards, index);
+	uint64_t host = forward->pinhole ? outside->hosts[index] + 1 : 0;
 
-	if (order == 0)
-		order = ip_compare(&a->internal_address, &b->internal_address);
-	if (order == 0 && a->internal_network && b->internal_network)
-		return strcmp(a->internal_network, b->internal_network);
-	return order ? order : (a->internal_network != NULL) - (b->internal_network != NULL);
-}
-
-/* By family, pinholes last, host, protocol. */
-static int compare_places(const struct claim *a, const struct claim *b)
-{
-	int order = (int)a->family - (int)b->family;
-
-	if (order == 0)
-		order = (a->pinhole != NULL) - (b->pinhole != NULL);
-	if (order == 0 && a->pinhole)
-		order = compare_hosts(a->pinhole, b->pinhole);
-	return order ? order : (int)a->protocol - (int)b->protocol;
-}
-
-static int compare_claims(const void *a, const void *b)
-{
-	const struct claim *x = a, *y = b;
-	int order = compare_places(x, y);
-
-	if (order)
-		return order;
-	if (x->range.first != y->range.first)
-		return x->range.first < y->range.first ? -1 : 1;
-	return x->index < y->index ? -1 : x->index > y->index;
-}
-
-static struct claim *collect_claims(const struct object_list *forwards, unsigned *ret_count)
-{
-	unsigned count = 0, size = 0;
-	struct claim *claims;
-
-	for (unsigned i = 0; i < forwards->count; i++)
-		size += forward_at(forwards, i)->protocols.count *
-			range_count(&forward_at(forwards, i)->external_ports);
-	claims = calloc(size + 1, sizeof(*claims));
-	if (!claims)
-		return NULL;
-	for (unsigned i = 0; i < forwards->count; i++) {
-		const struct forward *forward = forward_at(forwards, i);
-
-		if (!forward->enabled)
-			continue;
-		for (unsigned p = 0; p < forward->protocols.count; p++)
-			for (unsigned r = 0; r < range_count(&forward->external_ports); r++)
-				claims[count++] = (struct claim){
-					.pinhole = forward->pinhole ? forward : NULL,
-					.family = (uint8_t)forward->family,
-					.protocol = forward->protocols.items[p],
-					.range = range_at(&forward->external_ports, r),
-					.index = i,
-				};
-	}
-	qsort(claims, count, sizeof(*claims), compare_claims);
-	*ret_count = count;
-	return claims;
+	return (host << 1 | (forward->family == FAMILY_IPV6)) << 8 | protocol;
 }
 
 struct sweep {
@@ -220,10 +290,12 @@ static void report_clash(struct sweep *sweep, const struct claim *claim, const s
 		snprintf(port, sizeof(port), " port %u", claim->range.first);
 	if (lane >= 0)
 		snprintf(on, sizeof(on), " on %s", sweep->lanes->names[lane]);
-	checker_conflict(
-		sweep->checker, blame_a ? &a : &b, claim->range.first ? "/external_ports" : "/protocols",
-		"%s%s%s%s is already taken by forward \"%s\"", protocol_name(claim->protocol, protocol), port,
-		claim->pinhole ? " of this host" : "", on, blame_a ? b.object->name : a.object->name);
+	checker_conflict(sweep->checker, blame_a ? &a : &b,
+			 claim->range.first ? "/external_ports" : "/protocols",
+			 "%s%s%s%s is already taken by forward \"%s\"",
+			 protocol_name(place_protocol(claim->place), protocol), port,
+			 forward_at(sweep->forwards, claim->index)->pinhole ? " of this host" : "", on,
+			 blame_a ? b.object->name : a.object->name);
 }
 
 /* On which uplink a forward for all meets the one that is in its way: the other's first. */
@@ -263,88 +335,45 @@ static void sweep_claim(struct sweep *sweep, const struct claim *claim)
 	extend(sweep, &sweep->any, claim);
 }
 
-static int check_claims(struct checker *checker, const struct object_list *forwards)
+static void sweep_all(struct sweep *sweep, const struct claims *claims)
 {
+	for (unsigned i = 0; i < claims->count; i++) {
+		if (i == 0 || claim_at(claims, i)->place != claim_at(claims, i - 1)->place)
+			sweep->group++;
+		sweep_claim(sweep, claim_at(claims, i));
+	}
+}
+
+static int check_claims(struct checker *checker, const struct object_list *forwards, const unsigned *hosts)
+{
+	const struct outside outside = { forwards, hosts };
 	struct lanes lanes;
 	struct sweep sweep = { .checker = checker, .forwards = forwards, .lanes = &lanes };
-	struct claim *claims;
-	unsigned count;
-	int r = -ENOMEM;
+	struct claims claims;
+	int r = lanes_init(&lanes, forwards);
 
-	if (lanes_init(&lanes, forwards) < 0)
-		return -ENOMEM;
-	claims = collect_claims(forwards, &count);
-	sweep.uplinks = calloc(lanes.name_count + 1, sizeof(*sweep.uplinks));
-	if (claims && sweep.uplinks) {
-		for (unsigned i = 0; i < count; i++) {
-			if (i == 0 || compare_places(&claims[i], &claims[i - 1]) != 0)
-				sweep.group++;
-			sweep_claim(&sweep, &claims[i]);
-		}
-		r = 0;
+	if (r < 0)
+		return r;
+	r = claims_init(&claims, forwards, external_ports, outside_place, &outside);
+	if (r == 0) {
+		sweep.uplinks = calloc(lanes.name_count + 1, sizeof(*sweep.uplinks));
+		r = sweep.uplinks ? 0 : -ENOMEM;
+		if (r == 0)
+			sweep_all(&sweep, &claims);
+		free(sweep.uplinks);
+		claims_done(&claims);
 	}
-	free(sweep.uplinks);
-	free(claims);
 	lanes_done(&lanes);
 	return r;
 }
 
 /* --- backends: one port of a backend sees one kind of source --- */
 
-struct target {
-	const struct forward *forward;
-	uint8_t protocol;
-	struct port_range range;
-	unsigned index;
-};
-
-static int compare_backends(const struct target *a, const struct target *b)
+static uint64_t backend_place(const void *arg, unsigned index, uint8_t protocol)
 {
-	int order = compare_hosts(a->forward, b->forward);
+	const unsigned *hosts = arg;
 
-	return order ? order : (int)a->protocol - (int)b->protocol;
-}
-
-static int compare_targets(const void *a, const void *b)
-{
-	const struct target *x = a, *y = b;
-	int order = compare_backends(x, y);
-
-	if (order)
-		return order;
-	if (x->range.first != y->range.first)
-		return x->range.first < y->range.first ? -1 : 1;
-	return x->index < y->index ? -1 : x->index > y->index;
-}
-
-static struct target *collect_targets(const struct object_list *forwards, unsigned *ret_count)
-{
-	unsigned count = 0, size = 0;
-	struct target *targets;
-
-	for (unsigned i = 0; i < forwards->count; i++)
-		size += forward_at(forwards, i)->protocols.count *
-			range_count(forward_internal_ports(forward_at(forwards, i)));
-	targets = calloc(size + 1, sizeof(*targets));
-	if (!targets)
-		return NULL;
-	for (unsigned i = 0; i < forwards->count; i++) {
-		const struct forward *forward = forward_at(forwards, i);
-
-		if (!forward->enabled)
-			continue;
-		for (unsigned p = 0; p < forward->protocols.count; p++)
-			for (unsigned r = 0; r < range_count(forward_internal_ports(forward)); r++)
-				targets[count++] = (struct target){
-					.forward = forward,
-					.protocol = forward->protocols.items[p],
-					.range = range_at(forward_internal_ports(forward), r),
-					.index = i,
-				};
-	}
-	qsort(targets, count, sizeof(*targets), compare_targets);
-	*ret_count = count;
-	return targets;
+	return (uint64_t)hosts[index] << 8 | protocol;
 }
 
 static void report_backend(struct checker *checker, const struct object_list *forwards, unsigned a_index,
@@ -369,32 +398,31 @@ static void report_backend(struct checker *checker, const struct object_list *fo
 			 other->object.name);
 }
 
-static int check_backends(struct checker *checker, const struct object_list *forwards)
+static int check_backends(struct checker *checker, const struct object_list *forwards, const unsigned *hosts)
 {
 	struct reach reaches[2] = { 0 }; /* by backend_sees */
-	struct target *targets;
-	unsigned count, group = 0, told_a = 0, told_b = 0;
+	unsigned group = 0, told_a = 0, told_b = 0;
+	struct claims claims;
 
-	targets = collect_targets(forwards, &count);
-	if (!targets)
+	if (claims_init(&claims, forwards, forward_internal_ports, backend_place, hosts) < 0)
 		return -ENOMEM;
-	for (unsigned i = 0; i < count; i++) {
-		const struct target *target = &targets[i];
-		enum backend_sees sees = forward_at(forwards, target->index)->backend_sees;
+	for (unsigned i = 0; i < claims.count; i++) {
+		const struct claim *claim = claim_at(&claims, i);
+		enum backend_sees sees = forward_at(forwards, claim->index)->backend_sees;
 		struct reach *own = &reaches[sees], *other = &reaches[!sees];
 
-		if (i == 0 || compare_backends(target, target - 1) != 0)
+		if (i == 0 || claim->place != claim_at(&claims, i - 1)->place)
 			group++;
-		if (other->group == group && other->last >= target->range.first &&
-		    !(told_a == target->index + 1 && told_b == other->index + 1)) {
-			told_a = target->index + 1;
+		if (other->group == group && other->last >= claim->range.first &&
+		    !(told_a == claim->index + 1 && told_b == other->index + 1)) {
+			told_a = claim->index + 1;
 			told_b = other->index + 1;
-			report_backend(checker, forwards, target->index, other->index);
+			report_backend(checker, forwards, claim->index, other->index);
 		}
-		if (own->group != group || own->last < target->range.last)
-			*own = (struct reach){ group, target->range.last, target->index };
+		if (own->group != group || own->last < claim->range.last)
+			*own = (struct reach){ group, claim->range.last, claim->index };
 	}
-	free(targets);
+	claims_done(&claims);
 	return 0;
 }
 
@@ -437,11 +465,26 @@ static void check_total(struct checker *checker, const struct object_list *forwa
 int check_forwards(struct checker *checker)
 {
 	const struct object_list *forwards = &checker->config->lists[KIND_FORWARD];
+	bool pinholes = false, seen[2] = { 0 };
+	unsigned *hosts = NULL;
 	int r;
 
+	for (unsigned i = 0; i < forwards->count; i++) {
+		pinholes |= forward_at(forwards, i)->pinhole;
+		seen[forward_at(forwards, i)->backend_sees] = true;
+	}
+	/* With one way for all, no two can differ. */
+	bool mixed = seen[BACKEND_SEES_CLIENT] && seen[BACKEND_SEES_ROUTER];
+
+	if (pinholes || mixed) {
+		hosts = number_hosts(forwards);
+		if (!hosts)
+			return -ENOMEM;
+	}
 	check_total(checker, forwards);
-	r = check_claims(checker, forwards);
-	if (r == 0)
-		r = check_backends(checker, forwards);
+	r = check_claims(checker, forwards, hosts);
+	if (r == 0 && mixed)
+		r = check_backends(checker, forwards, hosts);
+	free(hosts);
 	return r;
 }
