@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's life beside the kernel's: what stays when it ends, what is mended, what is nobody's but others'."""
+import contextlib
 import http.client
 import json
 import random
+import re
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -14,6 +17,7 @@ from lab.checks import ask_from_internet, change_address, isps, uplink_address
 from lab.lab import wait_for
 from lab.porticod import STOP_S, environment, flush
 from lab.router import Router
+from lab.stream import Sink, Source
 
 PUBLIC, PUBLIC_2 = "192.0.2.1", "198.51.100.1"
 MEND_S = 15  # what the kernel does not report is looked at every few seconds
@@ -71,6 +75,7 @@ def plan(router):
 def servers(home):
     home.lab.backend.serve(80)
     home.lab.backend.serve(81)
+    home.lab.internet.serve(80)
 
 
 @pytest.fixture
@@ -171,6 +176,115 @@ def test_sighup_disturbs_nothing(serving):
     wait_for(lambda: serving.kernel()["in_sync"])
     assert works(serving)
     assert dump(serving.lab.router) == before
+
+
+# --- no moment with half a ruleset ---
+
+LOST_S = 0.9  # a SYN that is lost is sent again after a second
+
+
+class Caller:
+    """Makes one new connection after the other, and keeps what was not as it should have been."""
+
+    def __init__(self, host, address, port, expected):
+        self.call = (host, address, port)
+        self.expected, self.calls, self.wrong, self.slowest = expected, 0, [], 0.0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        wait_for(lambda: self.calls > 2)
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+    def _run(self):
+        host, address, port = self.call
+        while not self._end.wait(0.002):
+            begun = time.monotonic()
+            try:
+                seen = host.ask(address, port).server
+            except ConnectionRefusedError:
+                seen = "refused"
+            except OSError as error:
+                seen = repr(error)
+            took = time.monotonic() - begun
+            self.slowest = max(self.slowest, took)
+            self.calls += 1
+            if seen != self.expected or took > LOST_S:
+                self.wrong.append(f"{host.name} > {address}:{port}: {seen} after {took:.3f} s")
+
+
+def stop_and_start(router):
+    router.daemon.restart()
+
+
+def kill_and_start(router):
+    router.daemon.kill()
+    router.daemon.restart()
+
+
+def reconfigure(router):
+    """What has to do with everything but the connections that are being made."""
+    config = router.api.get("/config").expect(200)
+    forwards = config["forwards"]
+    more = [{"name": f"more {port}", "external_ports": f"{port},{port + 1}-{port + 40}", "internal_address": "192.168.0.4",
+             "sources": ["203.0.113.128/25"] if port % 200 else [], "uplinks": ["isp2"] if port % 300 else []}
+            for port in range(10000, 12000, 100)]
+    for change in ({"forwards": forwards + more}, {"networks": config["networks"] + [
+            {"name": "vpn", "devices": ["tun0"], "hairpin": "off"}]}, {"source_nats": [
+                {"name": "vpn", "sources": ["10.8.0.0/24"], "uplink": "isp1", "address": PUBLIC}]},
+            {"forwards": forwards + more[5:]}):
+        router.api.put("/config", {**config, **change}).expect(200)
+    router.api.put("/config", config).expect(200)
+
+
+def older_shape(router):
+    """The table as an older version may have left it: other names, no chains for what it did not know."""
+    table = router.lab.router.run("nft -s list table inet portico").stdout
+    table = re.sub(r"translate(_own)?([46])", r"go\1\2", table)
+    table = re.sub(r"\tchain ended.*?\n\t}\n", "", table, flags=re.S)
+    table = re.sub(r",?\s*0x4\d0{6} [^,}]*: jump ended\w*", "", table)
+    assert "ended" not in table and "go4_1" in table
+    router.lab.router.nft("delete table inet portico\n" + table)
+
+
+def upgrade(router):
+    router.daemon.stop()
+    older_shape(router)
+    router.daemon.restart()
+    assert "translate4_1" in router.lab.router.run("nft list table inet portico").stdout
+
+
+@pytest.mark.parametrize("what", [stop_and_start, kill_and_start, reconfigure, upgrade], ids=lambda what: what.__name__)
+def test_no_moment_with_half_a_ruleset(serving, what):
+    lab = serving.lab
+    serving.forward(82, sources=["198.18.0.0/15"], internal_ports="80")
+    serving.forward(90)
+    serving.forward(91, uplinks=["isp2"], backend_sees="router")
+    callers = [Caller(lab.internet, PUBLIC, 80, "backend"), Caller(lab.internet, PUBLIC_2, 80, "backend"),
+               Caller(lab.client, PUBLIC, 80, "backend"), Caller(lab.client, "203.0.113.200", 80, "internet"),
+               Caller(lab.internet, PUBLIC, 82, "refused"), Caller(lab.internet, PUBLIC_2, 83, "refused")]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(Source(lab.backend, 90))
+        stack.enter_context(Source(lab.backend, 91))
+        stack.enter_context(Source(lab.internet, 90))
+        sinks = [stack.enter_context(Sink(*way)) for way in (
+            (lab.internet, PUBLIC, 90), (lab.internet, PUBLIC_2, 91), (lab.client, PUBLIC, 90),
+            (lab.client, "203.0.113.200", 90))]
+        for caller in callers:
+            stack.enter_context(caller)
+        for _ in range(3):
+            what(serving)
+        for sink in sinks:
+            sink.goes_on()
+        before = [caller.calls for caller in callers]
+        wait_for(lambda: all(caller.calls > calls + 2 for caller, calls in zip(callers, before)))
+    print(f"\n{sum(caller.calls for caller in callers)} connections, the slowest {max(c.slowest for c in callers):.3f} s")
+    assert [wrong for caller in callers for wrong in caller.wrong] == []
 
 
 # --- other people's things ---
