@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lab.checks import outcome
+from lab.events import EventStream
 from lab.lab import wait_for
 
 PUBLIC = "192.0.2.1"
@@ -75,7 +76,7 @@ def test_hours_of_the_week(router_daemon, internet, local_time):
     assert (state(router_daemon, begins), state(router_daemon, ends)) == ("scheduled", "live")
     assert outcome(internet, PUBLIC, 80) == "refused"
     stays = internet.connect(PUBLIC, 82)
-    with stays, internet.connect(PUBLIC, 81) as goes:
+    with stays, internet.connect(PUBLIC, 81) as goes, EventStream(router_daemon.api) as events:
         assert stays.ask().server == goes.ask().server == "backend"
         assert time.time() < local_time.turn, "the machine was too slow for this test"
 
@@ -84,6 +85,8 @@ def test_hours_of_the_week(router_daemon, internet, local_time):
         assert 0 <= begun - local_time.turn < LATE_S, f"began {begun - local_time.turn:.1f} s after its time"
         assert 0 <= ended - local_time.turn < LATE_S, f"ended {ended - local_time.turn:.1f} s after its time"
         assert (state(router_daemon, begins), state(router_daemon, ends)) == ("live", "scheduled")
+        told = [events.wait("forward")["data"] for _ in range(2)]
+        assert sorted((e["id"], e["reason"]) for e in told) == [(begins["id"], None), (ends["id"], "scheduled")]
         wait_for(lambda: not router_daemon.lab.router.conntrack(dport=81, mark=0x81000000), what="its flow to end")
         with pytest.raises(OSError):
             goes.ask()
