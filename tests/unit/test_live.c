@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "model/live.h"
 #include "model/schema.h"
 
@@ -87,6 +88,27 @@ static void test_schedule(void **state)
 	wait_is("mon 08:00-09:00, wed 08:00-09:00", minute(2, 8, 30), 0);
 }
 
+/* What is written of a schedule reads back as the same. */
+static void survives_text(const struct schedule *schedule)
+{
+	struct schedule again = { 0 };
+	struct buf buf;
+
+	buf_init(&buf, 1024);
+	schedule_format(schedule, &buf);
+	err_clear(&err);
+	if (schedule_parse(buf_text(&buf), &again, "", &err) < 0)
+		fail_msg("%s: %s", buf_text(&buf), err.items[0].message);
+	assert_int_equal(again.count, schedule->count);
+	for (unsigned i = 0; i < again.count; i++) {
+		assert_int_equal(again.items[i].days, schedule->items[i].days);
+		assert_int_equal(again.items[i].from, schedule->items[i].from);
+		assert_int_equal(again.items[i].to, schedule->items[i].to);
+	}
+	free(again.items);
+	buf_done(&buf);
+}
+
 /* Every minute of the week for some windows, by a table that is filled minute by minute. */
 static void test_schedule_against_a_table(void **state)
 {
@@ -117,6 +139,7 @@ static void test_schedule_against_a_table(void **state)
 				} while (now % 1440 != to % 1440);
 			}
 		}
+		survives_text(&schedule);
 		for (unsigned now = 0; now < 10080; now += 1 + (unsigned)rand() % 7) {
 			unsigned wait = 0;
 
@@ -124,6 +147,27 @@ static void test_schedule_against_a_table(void **state)
 				wait++;
 			assert_int_equal(schedule_wait(&schedule, now), wait);
 		}
+	}
+}
+
+static void test_suffixes_survive_text(void **state)
+{
+	(void)state;
+	srand(11);
+	for (unsigned round = 0; round < 20000; round++) {
+		uint8_t bits = (uint8_t)(1 + rand() % 127), read_bits = 0;
+		struct ip suffix = { .family = AF_INET6 }, again;
+		char text[SUFFIX_TEXT_MAX];
+
+		for (unsigned bit = 0; bit < bits; bit++)
+			if (rand() % (1 + round % 7) == 0)
+				suffix.bytes[15 - bit / 8] |= (uint8_t)(1u << bit % 8);
+		if (ip_is_unspecified(&suffix))
+			continue;
+		suffix_format(&suffix, bits, text);
+		if (suffix_parse(text, &again, &read_bits) || read_bits != bits ||
+		    ip_compare(&again, &suffix) != 0 || strchr(text, '.'))
+			fail_msg("%s", text);
 	}
 }
 
@@ -265,8 +309,11 @@ static void test_reasons(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_schedule), cmocka_unit_test(test_schedule_against_a_table),
-		cmocka_unit_test(test_backends), cmocka_unit_test(test_too_many_backends),
+		cmocka_unit_test(test_schedule),
+		cmocka_unit_test(test_schedule_against_a_table),
+		cmocka_unit_test(test_suffixes_survive_text),
+		cmocka_unit_test(test_backends),
+		cmocka_unit_test(test_too_many_backends),
 		cmocka_unit_test(test_reasons),
 	};
 
