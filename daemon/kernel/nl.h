@@ -24,7 +24,7 @@ struct netlink {
 	uint32_t seq;
 };
 
-/* Opens a socket of NETLINK_ROUTE or NETLINK_NETFILTER, nonblocking. */
+/* Opens a socket of NETLINK_ROUTE, NETLINK_NETFILTER or NETLINK_SOCK_DIAG, nonblocking. */
 int netlink_open(struct netlink *nl, int protocol);
 void netlink_close(struct netlink *nl); /* also one that was never opened, if zeroed */
 int netlink_fd(const struct netlink *nl);
