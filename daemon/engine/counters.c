@@ -178,6 +178,8 @@ static void end_round(struct engine *engine, bool complete)
 	free(round);
 	counters->round = NULL;
 	timer_start(counters->timer, COUNTERS_EVERY_MS);
+	if (complete)
+		events_counted(engine);
 }
 
 /* Reads the next piece. 1 while there is more, 0 at the end, negative errno. */
@@ -242,6 +244,12 @@ static void read_all(struct engine *engine)
 }
 
 /* --- for those who ask --- */
+
+void counters_read_soon(struct engine *engine)
+{
+	if (!engine->counters.round)
+		timer_start(engine->counters.timer, PIECE_PAUSE_MS);
+}
 
 void engine_read_counters(struct engine *engine, uint32_t forward_id)
 {
@@ -403,7 +411,7 @@ void counters_after(struct engine *engine, const struct plan *plan, const struct
 	follow(counters, config, applied && engine->desired);
 	/* Where elements are new of which we had known a count, it shall be noticed before they count as much again. */
 	if (engine->observed != engine->desired || (loss && loss->elems == LOST_MAX))
-		timer_start(counters->timer, PIECE_PAUSE_MS);
+		counters_read_soon(engine);
 	free(loss);
 }
 

@@ -35,6 +35,7 @@ struct engine_events {
 	uint64_t uplinks[UPLINKS_MAX + 1]; /* checksums by id, 0: there is none */
 	unsigned forward_count;
 	struct told *forwards;
+	bool counting;    /* the counters are being read, to be told of */
 	uint32_t counted; /* the forward that the last, full ENGINE_COUNTERS ended with; 0: it was not full */
 };
 
@@ -236,6 +237,8 @@ static void look_at_counters(struct engine *engine, bool quietly)
 
 	if (!items)
 		return;
+	if (quietly)
+		engine_read_counters(engine, 0);
 	do
 		event.count = count_forwards(engine, engine->events, items);
 	while (quietly && event.count == ENGINE_COUNTERS_MAX);
@@ -270,8 +273,17 @@ static void on_count(void *arg)
 
 	if (!engine->events->fn)
 		return;
-	look_at_counters(engine, false);
+	engine->events->counting = true;
+	counters_read_soon(engine);
 	timer_start(engine->events->count, COUNT_EVERY_MS);
+}
+
+void events_counted(struct engine *engine)
+{
+	if (!engine->events->fn || !engine->events->counting)
+		return;
+	engine->events->counting = false;
+	look_at_counters(engine, false);
 }
 
 void events_look(struct engine *engine)

@@ -122,14 +122,17 @@ void settle_later(struct engine *engine); /* after each commit */
 
 /* events.c: who listens to the engine; see engine/events.h. */
 int events_start(struct engine *engine);
-void events_stop(struct engine *engine); /* also when it was not started */
-void events_look(struct engine *engine); /* after whatever may have changed something */
+void events_stop(struct engine *engine);    /* also when it was not started */
+void events_counted(struct engine *engine); /* after all counters were read */
+void events_look(struct engine *engine);    /* after whatever may have changed something */
 void events_committed(struct engine *engine, const struct change_request *request,
 		      const struct changes *changes);
 
 /* counters.c */
 int counters_start(struct engine *engine);
 void counters_stop(struct engine *engine);
+/* Reads all, some at a time, and then calls events_counted(). */
+void counters_read_soon(struct engine *engine);
 /*
  * To be called before a plan is applied that brings about `next`, and afterwards, while engine->desired and
  * engine->observed are still those of before; `applied`: the kernel has taken what is about the table.

@@ -418,6 +418,7 @@ static void counters_are_told_in_bounds(void **state)
 {
 	struct fixture *f = *state;
 
+	f->kernel.packets = 5;
 	put(f, KIND_UPLINK, uplink);
 	assert_int_equal(engine_listen(f->engine, on_event, f), 0);
 	put_forwards(f, FORWARDS);
