@@ -175,6 +175,42 @@ def test_datagrams_of_the_routers_own_are_left_alone(router_daemon):
         assert lab.router.run("conntrack -L -p udp --dport 123 -o id").stdout.partition(" id=")[2] == entry
 
 
+@pytest.fixture(params=["isp1", "isp2"])
+def routed(router_daemon, family, request):
+    """The LAN's own addresses are reachable by this ISP. Yields the backend's."""
+    lab, isp, number = router_daemon.lab, request.param, request.param[-1]
+    prefix, router, way = {4: ("192.168.0.0/24", {"isp1": PUBLIC, "isp2": PUBLIC_2}[isp], f"100.64.{number}.2"),
+                           6: ("fd00:db8::/64", f"2001:db8:{number}::1", f"2001:db8:f{number}::2")}[family]
+    lab[isp].ip(f"-{family} route add {prefix} via {router}")
+    lab.internet.ip(f"-{family} route add {prefix} via {way}")
+    yield {4: BACKEND, 6: BACKEND6}[family], isp
+    lab[isp].ip(f"-{family} route del {prefix}")
+    lab.internet.ip(f"-{family} route del {prefix}")
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+@pytest.mark.parametrize("how", ["deleted", "for others", "by the other uplink"])
+def test_what_a_pinhole_let_in_ends_with_it(router_daemon, unconcerned, family, routed, protocol, how):
+    lab, (backend, isp) = router_daemon.lab, routed
+    options = {"protocols": [protocol], "pinhole": True, "internal_ports": None}
+    forward = router_daemon.forward(90, backend, name="ends", **options)
+    router_daemon.forward(91, backend, name="stays", **options)
+    with contextlib.ExitStack() as stack:
+        if protocol == "udp":
+            for port in (90, 91):
+                stack.enter_context(Source(lab.backend, port, "udp", backend))
+        ends, stays = (stack.enter_context(Sink(lab.internet, backend, port, protocol)) for port in (90, 91))
+        if how == "by the other uplink":
+            change(router_daemon, forward, uplinks=[{"isp1": "isp2", "isp2": "isp1"}[isp]])
+        else:
+            HOW[how](router_daemon, forward)
+        if protocol == "tcp":
+            has_ended(ends)
+        else:
+            assert ends.is_silent()
+        stays.goes_on()
+
+
 # --- what it costs ---
 
 NETLINK_NETFILTER = 12
