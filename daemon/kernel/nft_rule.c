@@ -280,6 +280,7 @@ static uint8_t family_of(enum kfield field)
 	case KFIELD_META_MARK:
 	case KFIELD_CT_MARK:
 	case KFIELD_CT_STATE:
+	case KFIELD_CT_STATUS:
 	case KFIELD_FIB_SADDR_TYPE:
 	case KFIELD_FIB_DADDR_TYPE:
 	case KFIELD_NFPROTO:
@@ -326,6 +327,9 @@ static void load_field(struct encoder *encoder, enum kfield field, uint32_t reg)
 		break;
 	case KFIELD_CT_STATE:
 		load_ct(encoder, NFT_CT_STATE, reg);
+		break;
+	case KFIELD_CT_STATUS:
+		load_ct(encoder, NFT_CT_STATUS, reg);
 		break;
 	case KFIELD_FIB_SADDR_TYPE:
 		load_fib_type(encoder, NFTA_FIB_F_SADDR, reg);
@@ -383,7 +387,8 @@ static void encode_match(struct encoder *encoder, const struct kstmt *stmt)
 	enum kfield field = stmt->fields[0];
 
 	load_fields(encoder, stmt);
-	if ((field == KFIELD_CT_STATE || field == KFIELD_TCP_FLAGS) && stmt->mask) {
+	if ((field == KFIELD_CT_STATE || field == KFIELD_CT_STATUS || field == KFIELD_TCP_FLAGS) &&
+	    stmt->mask) {
 		uint32_t none = 0;
 
 		compare(encoder, stmt->invert, NFT_REG_1, &none, kfield_size(field));

@@ -21,6 +21,7 @@
 #include "model/compiler.h"
 
 enum { CT_STATE_ESTABLISHED = 2, CT_STATE_RELATED = 4, CT_STATE_NEW = 8 };
+enum { CT_STATUS_DNAT = 32 };
 enum { TCP_FLAG_RESET = 4, IP_CT_DIR_REPLY = 1 };
 
 static void device_key(uint8_t key[16], const char *device)
@@ -181,6 +182,10 @@ static void compile_filter(struct compiler *c)
 		     kstmt_match_word(KFIELD_CT_STATE, CT_STATE_ESTABLISHED | CT_STATE_RELATED, 0, false),
 		     kstmt_verdict(KVERDICT_ACCEPT));
 		RULE(c, forward, "let in by a forward", kstmt_let_in(), kstmt_verdict(KVERDICT_ACCEPT));
+		/* Docker's published ports: who translates on the router wants it let in. */
+		RULE(c, forward, "translated by a rule of somebody else's",
+		     kstmt_match_word(KFIELD_CT_STATUS, CT_STATUS_DNAT, 0, false),
+		     kstmt_verdict(KVERDICT_ACCEPT));
 		RULE(c, forward, "nothing else comes in",
 		     kstmt_lookup(KFIELD_IIFNAME, "uplink_devices", false), kstmt_verdict(KVERDICT_DROP));
 	}

@@ -37,6 +37,7 @@ static const struct {
 	[KFIELD_META_MARK] = { "meta mark", 4 },
 	[KFIELD_CT_MARK] = { "ct mark", 4 },
 	[KFIELD_CT_STATE] = { "ct state", 4 },
+	[KFIELD_CT_STATUS] = { "ct status", 4 },
 	[KFIELD_FIB_SADDR_TYPE] = { "fib saddr type", 4 },
 	[KFIELD_FIB_DADDR_TYPE] = { "fib daddr type", 4 },
 	[KFIELD_NFPROTO] = { "meta nfproto", 1 },

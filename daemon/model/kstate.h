@@ -45,6 +45,7 @@ enum kfield {
 	KFIELD_META_MARK,      /* 4, host order */
 	KFIELD_CT_MARK,        /* 4, host order */
 	KFIELD_CT_STATE,       /* 4, host order, bits */
+	KFIELD_CT_STATUS,      /* 4, host order, bits */
 	KFIELD_FIB_SADDR_TYPE, /* 4, host order: RTN_LOCAL ... */
 	KFIELD_FIB_DADDR_TYPE,
 	KFIELD_NFPROTO,      /* meta nfproto, 1 */

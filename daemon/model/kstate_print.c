@@ -57,8 +57,11 @@ static void print_verdict(enum kverdict_code code, const char *chain, struct buf
 		buf_puts(buf, chain);
 }
 
-/* In nft's words: NF_CT_STATE_BIT() of linux/netfilter/nf_conntrack_common.h, and the flags of RFC 9293. */
+/* In nft's words: NF_CT_STATE_BIT() and IPS_* of linux/netfilter/nf_conntrack_common.h, the flags of RFC 9293. */
 static const char *const ct_states[8] = { "invalid", "established", "related", "new", [6] = "untracked" };
+static const char *const ct_statuses[8] = {
+	"expected", "seen-reply", "assured", "confirmed", "snat", "dnat"
+};
 static const char *const tcp_flags[8] = { "fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr" };
 
 static void print_bits(uint32_t bits, const char *const names[8], struct buf *buf)
@@ -147,6 +150,9 @@ static void print_match(const struct kstmt *stmt, const char *protocol, struct b
 		break;
 	case KFIELD_CT_STATE:
 		print_bits(stmt->mask, ct_states, buf);
+		break;
+	case KFIELD_CT_STATUS:
+		print_bits(stmt->mask, ct_statuses, buf);
 		break;
 	case KFIELD_TCP_FLAGS:
 		print_bits(stmt->mask, tcp_flags, buf);
