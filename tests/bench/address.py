@@ -7,10 +7,10 @@ from socket import SOCK_DGRAM
 
 import mixes
 import routers
+import syscalls
 from lab.checks import change_address
 from measure import Sample
 from report import Aim, Row, Table
-from syscalls import Syscalls
 
 ADDRESSES = ("192.0.2.1", "192.0.2.77")
 GATEWAY, METRIC = "192.0.2.254", 100
@@ -55,7 +55,6 @@ class Redial:
 
 def run(options):
     few, many = options.counts[0], options.counts[-1]
-    columns = [f"N={few}", f"N={many}"]
     with contextlib.ExitStack() as stack:
         portico = {n: stack.enter_context(routers.Portico(mixes.PLAIN.forwards(n))) for n in (few, many)}
         redials = {n: Redial(router, n) for n, router in portico.items()}
@@ -63,22 +62,34 @@ def run(options):
         for _ in range(options.rounds):
             for n, redial in redials.items():
                 times[n].append(redial())
-        # One change of `ip` is several events, which a fast daemon may see one by one: the fewest messages count.
-        seen = {n: min((watch(portico[n], redial) for _ in range(WATCHED)), key=lambda seen: seen.messages)
-                for n, redial in redials.items()}
-    constant = seen[many].messages <= seen[few].messages
-    return [Table("address", "A new address on an uplink", columns, [
-        Row("enforced after, ms", {c: Sample(times[n]).median for c, n in zip(columns, times)}),
-        Row("netlink messages that change something", {c: seen[n].messages for c, n in zip(columns, seen)},
-            Aim("no more for many forwards", constant)),
-        Row("... their bytes", {c: seen[n].bytes_sent for c, n in zip(columns, seen)}),
-        Row("netlink messages that ask", {c: seen[n].questions for c, n in zip(columns, seen)}),
-        Row("... bytes of the answers", {c: seen[n].bytes_received for c, n in zip(columns, seen)}),
-    ])]
+        rows = [Row("enforced after, ms", by_column({n: Sample(values).median for n, values in times.items()}))]
+        if syscalls.can_be_seen():
+            rows += message_rows({n: fewest_messages(portico[n], redial) for n, redial in redials.items()})
+    return [Table("address", "A new address on an uplink", [f"N={few}", f"N={many}"], rows)]
+
+
+def by_column(values):
+    return {f"N={n}": value for n, value in values.items()}
+
+
+def message_rows(seen):
+    few, many = min(seen), max(seen)
+    constant = Aim("no more for many forwards", seen[many].messages <= seen[few].messages)
+    return [
+        Row("netlink messages that change something", by_column({n: s.messages for n, s in seen.items()}), constant),
+        Row("... their bytes", by_column({n: s.bytes_sent for n, s in seen.items()})),
+        Row("netlink messages that ask", by_column({n: s.questions for n, s in seen.items()})),
+        Row("... bytes of the answers", by_column({n: s.bytes_received for n, s in seen.items()})),
+    ]
+
+
+def fewest_messages(router, redial):
+    """A change by `ip` is several events, which a fast daemon may see one by one."""
+    return min((watch(router, redial) for _ in range(WATCHED)), key=lambda seen: seen.messages)
 
 
 def watch(router, redial):
-    with Syscalls(router.daemon.process.pid) as calls:
+    with syscalls.Syscalls(router.daemon.process.pid) as calls:
         redial()
         settle(router)
     return calls.seen

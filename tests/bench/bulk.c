@@ -44,12 +44,23 @@ static void enter(const char *netns)
 	close(fd);
 }
 
+static unsigned parse_number(const char *text, unsigned max)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (end == text || *end || !value || value > max)
+		errx(2, "not a number from 1 to %u: %s", max, text);
+	return (unsigned)value;
+}
+
 static struct sockaddr_in parse_address(const char *address, const char *port)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)) };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)parse_number(port, UINT16_MAX)) };
 
-	if (inet_pton(AF_INET, address, &in.sin_addr) != 1 || !in.sin_port)
-		errx(2, "not an address and a port: %s %s", address, port);
+	if (inet_pton(AF_INET, address, &in.sin_addr) != 1)
+		errx(2, "not an address: %s", address);
 	return in;
 }
 
@@ -133,11 +144,7 @@ int main(int argc, char **argv)
 		errx(2, "usage: bulk FROM ADDRESS PORT TO ADDRESS PORT MILLISECONDS");
 
 	struct sockaddr_in target = parse_address(argv[2], argv[3]), sink = parse_address(argv[5], argv[6]);
-	int ms = atoi(argv[7]);
-
-	if (ms < 1 || ms > MILLISECONDS_MAX)
-		errx(2, "not from 1 to %d ms: %s", MILLISECONDS_MAX, argv[7]);
-
+	unsigned ms = parse_number(argv[7], MILLISECONDS_MAX);
 	int listener = listen_at(argv[4], &sink), sender = connect_to(argv[1], &target);
 	int receiver = accept_one(listener);
 	pthread_t thread;
@@ -146,7 +153,7 @@ int main(int argc, char **argv)
 		errx(1, "no thread");
 	receive_for(receiver, WARM_UP_MS);
 
-	uint64_t begin = now_ns(), bytes = receive_for(receiver, (uint64_t)ms);
+	uint64_t begin = now_ns(), bytes = receive_for(receiver, ms);
 
 	printf("%llu %llu\n", (unsigned long long)bytes, (unsigned long long)(now_ns() - begin));
 	shutdown(receiver, SHUT_RDWR);

@@ -14,6 +14,7 @@ AIM = 0.97
 PORT, BACKEND_PORT = 8080, 8081
 FORWARD = {"name": "bulk", "protocols": ["tcp"], "external_ports": str(PORT), "internal_address": routers.BACKEND,
            "internal_ports": str(BACKEND_PORT)}
+ADDRESSES = (("192.0.2.1", "192.0.2.254"), ("198.51.100.1", "198.51.100.254"))
 DEVICES = {"internet": ["eth0"], "router": ["eth0", "br-lan"], "lan": ["eth0"]}
 
 # Ahead of whatever else the machine does, and all on the processor of `bulk`: what is measured is work, not how
@@ -53,7 +54,7 @@ class TwoUplinks(Tracking):
     def load(self, forwards):
         super().load(forwards)
         batch = "rule add pref 5000 table main suppress_prefixlength 0\n"
-        for i, (source, gateway) in enumerate((("192.0.2.1", "192.0.2.254"), ("198.51.100.1", "198.51.100.254")), 1):
+        for i, (source, gateway) in enumerate(ADDRESSES, 1):
             batch += (f"rule add pref {5100 + i} from {source} table {100 + i}\n"
                       f"rule add pref {5300 + i} fwmark {i << 24}/0x7f000000 table {100 + i}\n"
                       f"rule add pref {5500 + i} fwmark {i << 24}/0x7f000000 unreachable\n"
@@ -95,7 +96,7 @@ class Bulk:
     def __init__(self, options, router):
         target = (routers.UPLINK, PORT) if router.translates else (routers.BACKEND, BACKEND_PORT)
         self._argv = [*PINNED, str(options.bulk), router.lab.internet.netns, target[0], str(target[1]),
-                      router.lab.lan.netns, routers.BACKEND, str(BACKEND_PORT), str(250 if options.quick else 400)]
+                      router.lab.lan.netns, routers.BACKEND, str(BACKEND_PORT), str(150 if options.quick else 400)]
 
     def __call__(self):
         done = subprocess.run(self._argv, capture_output=True, text=True, check=False)
@@ -131,7 +132,8 @@ def packets(options):
             way = mixes.PLAIN.way(1) if router.translates else mixes.past_the_router(1)
             flows[kind] = Flows(options.flows, router, way, established=True)
         samples = in_turn(flows, options.rounds)
-    return table("A packet of an established flow, by a forward", "us", samples, lambda sample: sample.median / 1000)
+    return table("A packet of an established flow, by a forward", "us", samples,
+                 lambda sample: sample.median / 1000)
 
 
 def connection(options, all_routers, how):

@@ -13,12 +13,12 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <net/if.h>
+#include <netinet/ether.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -93,11 +93,14 @@ static unsigned parse_number(const char *text, unsigned max)
 	return (unsigned)value;
 }
 
+/* As `ip link` writes it. */
 static void parse_mac(const char *text, uint8_t mac[6])
 {
-	if (sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
-		   &mac[5]) != 6)
+	struct ether_addr address;
+
+	if (!ether_aton_r(text, &address))
 		errx(2, "not an Ethernet address: %s", text);
+	memcpy(mac, address.ether_addr_octet, sizeof(address.ether_addr_octet));
 }
 
 /* Two bytes at a time, as the Internet checksum adds; `size` is even everywhere here. */

@@ -37,13 +37,13 @@ def starts(options, portico, nft):
     columns = [f"N={n}" for n in portico]
     most = max(portico)
     limit = samples["nft", most].median / 2 + START_AIM_MS
-    rows = [Row(name, {c: samples[kind, n].median for c, n in zip(columns, portico)},
-                at_most(samples[kind, most].median, round(limit), " ms, half of nft's and 100") if kind == "cold" else None,
-                f"spread {100 * samples[kind, most].spread:.0f} %")
+    aim = at_most(samples["cold", most].median, round(limit), " ms, half of nft's and 100")
+    rows = [Row(name, {**{c: samples[kind, n].median for c, n in zip(columns, portico)},
+                       "spread %": 100 * samples[kind, most].spread}, aim if kind == "cold" else None)
             for kind, name in (("cold", "porticod, into an empty kernel"),
                                ("warm", "porticod, when all is there already"),
                                ("nft", "nft -f of the same table, into an empty kernel"))]
-    return Table("start", "From the start of the program until all is enforced, in milliseconds", columns, rows)
+    return Table("start", "From the start of the program until all is enforced, in ms", [*columns, "spread %"], rows)
 
 
 def start_ms(router, cold):
@@ -70,7 +70,8 @@ def memory(portico):
         router.daemon.restart()
         pid = router.daemon.process.pid
         started[column] = memory_kib(pid) / 1024
-        made = router.api.post("/forwards", {**mixes.plain(0), "name": "one more", "external_ports": "50000"}).expect(201)
+        made = router.api.post("/forwards", {**mixes.plain(0), "name": "one more",
+                                             "external_ports": "50000"}).expect(201)
         router.api.delete(f"/forwards/{made['id']}").expect(200)
         changed[column] = memory_kib(pid) / 1024
         edge[column] = sum(memory_kib(other) for other in session(pid) if other != pid) / 1024

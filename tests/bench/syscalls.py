@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a process asks of the kernel: strace, for the length of a block."""
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,6 +22,10 @@ class Seen:
     bytes_sent: int = 0
     questions: int = 0
     bytes_received: int = 0
+
+
+def can_be_seen():
+    return shutil.which("strace") is not None
 
 
 class Syscalls:
