@@ -70,7 +70,9 @@ export async function open(options = {}) {
 
 // The browser itself reports every answer of 4xx; those of the API are part of the stories.
 function isRefusal(message) {
-	return /status of (401|403|404|409|412|422)/.test(message.text()) && message.location().url.includes("/api/v1/");
+	const url = message.location().url;
+	return (/status of (401|403|404|409|412|422)/.test(message.text()) && url.includes("/api/v1/"))
+		|| (/status of 503/.test(message.text()) && url.includes("/api/v1/events"));
 }
 
 export async function logIn(page) {

@@ -3,7 +3,7 @@
 // another administrator.
 
 import assert from "node:assert/strict";
-import { api, ask, field, logIn, open, row, run, shot, story, until } from "./browser.mjs";
+import { api, ask, close, field, logIn, open, password, row, run, shot, story, until } from "./browser.mjs";
 
 const forward = { name: "web", external_ports: "9999", internal_address: "192.168.0.2", uplinks: ["isp2"] };
 
@@ -13,9 +13,14 @@ await story(async () => {
 	await logIn(page);
 	await uplinkFails(page);
 	await kernelChanged(page);
+	await firewallBeside(page);
+	await followed(page);
+	await hidden(page);
 	await otherAdministrator(page);
 	await routerAway(page);
 	await settings(page);
+	await withoutStream();
+	await kernelRefuses();
 });
 
 async function uplinkFails(page) {
@@ -37,9 +42,66 @@ async function uplinkFails(page) {
 
 async function kernelChanged(page) {
 	await run("router", "nft delete table inet portico");
-	await page.locator(".strip-note", { hasText: "Put right" }).waitFor();
+	await page.locator(".notice-warn", { hasText: "Somebody changed the kernel" }).waitFor();
 	await page.locator(".strip-good").waitFor();
+	const list = await page.locator(".table").boundingBox();
+	await page.locator(".strip-note summary", { hasText: "Put right" }).click();
+	const { last_found } = (await api("GET", "/status")).body.kernel;
+	assert(last_found.length > 0);
+	await page.locator(".strip-found li", { hasText: last_found[0].slice(1) }).waitFor();
+	assert.deepEqual(await page.locator(".table").boundingBox(), list, "what is below does not move");
+	await shot(page, "mended");
+	await page.locator(".strip-note summary").click();
 	assert.equal((await ask("internet", "198.51.100.1", 9999)).outcome, "answer");
+}
+
+// Another firewall that drops what forwards let in: said in plain words, with what to do.
+async function firewallBeside(page) {
+	await run("router", "nft add table inet fw4");
+	await run("router", "nft add chain inet fw4 forward { type filter hook forward priority 0 ; policy drop ; }");
+	await page.locator(".strip-bad", { hasText: "OpenWrt's firewall drops what forwards let in" }).waitFor();
+	await page.locator(".strip-troubles", { hasText: "fw4 reload" }).waitFor();
+	await shot(page, "beside-fw4");
+	await run("router", "nft delete table inet fw4");
+	await page.locator(".strip-good", { hasText: "The kernel matches" }).waitFor();
+}
+
+// Somebody else's changes are shown by what the daemon tells: the list is not asked for again.
+async function followed(page) {
+	const asked = [];
+	const note = (request) => asked.push(new URL(request.url()).pathname);
+	page.on("request", note);
+	const { body: { id } } = await api("POST", "/forwards", { name: "theirs", external_ports: "9998",
+		internal_address: "192.168.0.2" });
+	await row(page, "theirs").getByText("Live").waitFor();
+	await ask("internet", "192.0.2.1", 9998);
+	await row(page, "theirs").locator(".cell-connections").getByText("1", { exact: true }).waitFor();
+	await api("PATCH", `/forwards/${id}`, { name: "renamed", external_ports: "9996-9998", pinhole: false });
+	await row(page, "renamed").getByText("9996-9998").waitFor();
+	await api("PATCH", `/forwards/${id}`, { enabled: false });
+	await row(page, "renamed").getByText("Off", { exact: true }).waitFor();
+	await api("DELETE", `/forwards/${id}`);
+	await row(page, "renamed").waitFor({ state: "detached" });
+	page.off("request", note);
+	const small = [`/api/v1/forwards/${id}`, "/api/v1/status"];
+	assert.deepEqual(asked.filter((path) => !small.includes(path)), [], "nothing else is asked for");
+}
+
+// A tab that nobody looks at asks for nothing, and is up to date when somebody looks again.
+async function hidden(page) {
+	const look = (state) => page.evaluate((value) => {
+		Object.defineProperty(document, "visibilityState", { value, configurable: true });
+		document.dispatchEvent(new Event("visibilitychange"));
+	}, state);
+	const closed = page.waitForEvent("requestfailed", (request) => request.url().includes("/events"));
+	await look("hidden");
+	await closed;
+	const { body: { id } } = await api("POST", "/forwards", { name: "unseen", external_ports: "1", internal_address: "192.168.0.3" });
+	assert.equal(await row(page, "unseen").count(), 0);
+	await look("visible");
+	await row(page, "unseen").waitFor();
+	await api("DELETE", `/forwards/${id}`);
+	await row(page, "unseen").waitFor({ state: "detached" });
 }
 
 async function otherAdministrator(page) {
@@ -75,6 +137,37 @@ async function routerAway(page) {
 	assert.equal(await row(page, "web").getByRole("switch").isChecked(), true, "what is shown is what is so");
 	await page.context().setOffline(false);
 	await page.locator(".strip-good").waitFor();
+}
+
+// A daemon that has no stream to give is asked again and again.
+async function withoutStream() {
+	const page = await open();
+	await page.route("**/api/v1/events*", (route) => route.fulfill({ status: 503 }));
+	await logIn(page);
+	await api("POST", "/forwards", { name: "polled", external_ports: "2", internal_address: "192.168.0.3" });
+	await row(page, "polled").waitFor();
+	await close(page);
+}
+
+// What a kernel says that takes nothing: here the answers are made up.
+async function kernelRefuses() {
+	const page = await open();
+	await page.route("**/api/v1/events*", (route) => route.fulfill({ status: 503 }));
+	await page.route("**/api/v1/status", async (route) => {
+		const response = await route.fetch();
+		const status = await response.json();
+		Object.assign(status.kernel, { in_sync: false, retry_in_s: 32.4, last_error: "no such device",
+			failures: [{ step: "nft add rule inet portico mark_in", message: "no such device <eth9>" }] });
+		await route.fulfill({ response, json: status });
+	});
+	await page.getByLabel("Password").fill(password);
+	await page.getByRole("button", { name: "Log in" }).click();
+	const strip = page.locator(".strip-bad", { hasText: "The kernel does not match the configuration" });
+	await strip.getByText("No such device <eth9>.").waitFor();
+	await strip.getByText("nft add rule inet portico mark_in").waitFor();
+	await strip.getByText(/tries again in 3\d seconds\./).waitFor();
+	await shot(page, "kernel-refuses");
+	await close(page);
 }
 
 async function settings(page) {

@@ -4,6 +4,12 @@
 import assert from "node:assert/strict";
 import { api, ask, close, everythingNamed, field, logIn, noSidewaysScroll, open, row, shot, story } from "./browser.mjs";
 
+// Hours of a day that is neither today nor beside it.
+function closedNow() {
+	const day = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"][(new Date().getDay() + 3) % 7];
+	return `${day} 08:00-12:30, ${day} 13:00-18:00`;
+}
+
 const some = [
 	{ name: "web", external_ports: "80,443", internal_address: "192.168.0.2", comment: "the photos" },
 	{ name: "game server", external_ports: "25565", internal_address: "192.168.0.3", protocols: ["tcp", "udp"] },
@@ -12,6 +18,10 @@ const some = [
 	{ name: "wireguard", external_ports: "51820", internal_address: "192.168.0.2", protocols: ["udp"] },
 	{ name: "old game", external_ports: "7777", internal_address: "192.168.0.3", enabled: false },
 	{ name: "ipv6 web", external_ports: "443", internal_address: "fd00:db8::1234:5678:9abc:def0" },
+	{ name: "storage", external_ports: "443,8000-65535", internal_address: "::21:34ff:fe56:789a/-64", pinhole: true,
+		protocols: ["tcp", "udp", "sctp"] },
+	{ name: "office", external_ports: "3389,5900-5909", internal_ports: "3389,5901-5910", internal_address: "192.168.0.5",
+		schedule: closedNow(), uplinks: ["isp2"] },
 ];
 const views = ["Forwards", "Uplinks", "Networks", "Redirects", "Source NAT", "Settings"];
 
@@ -57,7 +67,7 @@ async function desktop(colorScheme) {
 	await logIn(page);
 	await row(page, "camera").waitFor();
 	await shot(page, `desktop-${colorScheme}`);
-	for (const width of [1221, 1220, 1001, 1000, 641, 640]) {
+	for (const width of [1261, 1260, 1001, 1000, 641, 640]) {
 		await page.setViewportSize({ width, height: 800 });
 		await noSidewaysScroll(page);
 	}
@@ -97,6 +107,24 @@ async function contrast(page) {
 	assert.deepEqual(faint, [], "text with too little contrast");
 }
 
+// What scripts took since the last time it was asked, garbage included, and what they hold.
+async function meter(page) {
+	const session = await page.context().newCDPSession(page);
+	await session.send("Profiler.enable");
+	await session.send("Profiler.start");
+	return async (what) => {
+		const { profile } = await session.send("Profiler.stop");
+		const names = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame.functionName]));
+		const script = profile.samples.reduce((sum, id, i) =>
+			sum + (["(idle)", "(program)", "(root)"].includes(names.get(id)) ? 0 : profile.timeDeltas[i] / 1000), 0);
+		await session.send("HeapProfiler.collectGarbage");
+		const heap = (await session.send("Runtime.getHeapUsage")).usedSize / 2 ** 20;
+		console.error(`${what}: scripting ${Math.round(script)} ms, heap ${heap.toFixed(1)} MiB`);
+		await session.send("Profiler.start");
+		return { script, heap };
+	};
+}
+
 async function many() {
 	const forwards = Array.from({ length: 10_000 }, (_, i) => ({
 		name: `bulk ${i}`, external_ports: String(10_000 + i), internal_address: `192.168.${i >> 8}.${i & 255 || 1}`,
@@ -104,20 +132,40 @@ async function many() {
 	const config = (await api("GET", "/config")).body;
 	assert.equal((await api("PUT", "/config", { ...config, forwards })).status, 200);
 	const page = await open();
+	const cost = await meter(page);
+	await cost("before");
 	await logIn(page);
 	await page.locator(".pager", { hasText: "1–50 of 10,000" }).waitFor();
 	assert.equal(await page.locator("tbody tr").count(), 50);
+	const loaded = await cost("10,000 forwards, read and shown");
+	assert(loaded.heap < 64, "memory of the page");
+
 	await page.getByRole("button", { name: "Next page" }).click();
 	await page.locator(".pager", { hasText: "51–100 of 10,000" }).waitFor();
-
+	await cost("next page");
+	await page.getByRole("button", { name: "Goes to" }).click();
+	await page.locator("tbody tr").first().getByText("192.168.0.1", { exact: true }).waitFor();
+	await cost("sorted");
 	await page.getByLabel("Filter").fill("bulk 9999");
 	await row(page, "bulk 9999").waitFor();
 	assert.equal(await page.locator("tbody tr").count(), 1);
+	const searched = await cost("searched");
+	assert(searched.script < 500, "a search is felt");
 	await shot(page, "many");
+
+	await ask("internet", "192.0.2.1", 19_999);
+	await row(page, "bulk 9999").locator(".cell-connections").getByText("1", { exact: true }).waitFor();
+	await cost("one connection more");
+	const { id } = (await api("GET", "/forwards")).body.items.find(({ name }) => name === "bulk 9999");
+	await api("PATCH", `/forwards/${id}`, { comment: "by another client" });
+	await row(page, "bulk 9999").getByText("by another client").waitFor();
+	const changed = await cost("one changed by another client");
+	assert(changed.script < 500, "one change costs what all do");
 
 	await row(page, "bulk 9999").getByRole("link", { name: "bulk 9999", exact: true }).click();
 	await field(page, "external_ports").locator("input").fill("9");
 	await page.getByRole("button", { name: "Save" }).click();
 	await page.getByRole("dialog").waitFor({ state: "detached" });
 	await row(page, "bulk 9999").locator(".cell-outside").getByText("9", { exact: true }).waitFor();
+	await cost("one changed here");
 }

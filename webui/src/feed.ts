@@ -95,7 +95,11 @@ function loadObject(kind: Kind, id: number): Promise<void> {
 }
 
 function loadStatus(): Promise<void> {
-	return reading(async () => set({ status: await get<Status>("/status"), statusAt: Date.now(), offline: false }));
+	return reading(async () => {
+		const status = await get<Status>("/status");
+		const now = Date.now();
+		set({ status, statusAt: now, now, offline: false });
+	});
 }
 
 export async function loadLinks(): Promise<void> {
@@ -259,13 +263,9 @@ const on = {
 		tell(() => editItems("forwards", edits));
 	},
 
-	kernel({ found, ...kernel }: Kernel & { found: string[] }): void {
-		tell(() => {
-			const { status } = getState();
-			if (status)
-				set({ status: { ...status, kernel }, statusAt: Date.now() });
-		});
-		statusAgain(); // the firewall beside us
+	// The status says the same, and how the firewall beside us stands to it.
+	kernel({ found }: { found: string[] }): void {
+		loadStatus().catch(broken);
 		if (found.length)
 			mended(found);
 	},

@@ -81,7 +81,7 @@ function Mended({ kernel, now }: { kernel: Status["kernel"]; now: number }) {
 
 function Troubles({ status, state }: { status: Status; state: State }) {
 	const { kernel } = status;
-	const wait = kernel.retry_in_s === null ? null : Math.round(kernel.retry_in_s - (state.now - state.statusAt) / 1000);
+	const wait = kernel.retry_in_s === null ? null : Math.ceil(kernel.retry_in_s - (state.now - state.statusAt) / 1000);
 	return (
 		<div class="strip-troubles">
 			{!onlyFirewall(status) && <p>{t("strip.differs.text")}</p>}

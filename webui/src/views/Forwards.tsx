@@ -89,7 +89,7 @@ function Inside({ forward }: { forward: Forward }) {
 				{ports && <span class="under">{t("forwards.port", { ports: ports.replace(/,/g, ", ") })}</span>}
 				{now.length > 0 && (
 					<span class="under" title={now.join("\n")}>
-						{t("forwards.now")} <Words text={now[0]!} />{now.length > 1 && ` ${t("forwards.more-addresses", { n: now.length - 1 })}`}
+						<Words text={now[0]!} />{now.length > 1 && ` ${t("forwards.more-addresses", { n: now.length - 1 })}`}
 					</span>
 				)}
 				{forward.pinhole && <span class="under">{t("forwards.untranslated")}</span>}
@@ -122,7 +122,7 @@ function Connections({ forward, now }: { forward: Forward; now: number }) {
 	return (
 		<>
 			<span class="mono">{formatNumber(connections)}</span>
-			{last && <span class="under">{t("forwards.last", { when: formatAge(last, now) })}</span>}
+			{last && <span class="under">{formatAge(last, now)}</span>}
 		</>
 	);
 }
