@@ -313,7 +313,8 @@ def test_a_search_through_many_flows_stalls_nobody(router_daemon):
           f"\nthe changes themselves: {in_words(changes)}")
     assert left >= UNRELATED, "of strangers' flows none was touched"
     # Beside itself at rest: the machine may be busy with other things.
-    assert statistics.median(busy) < 4 * statistics.median(quiet) + 0.5 and percentile(busy, 95) < 13
+    assert statistics.median(busy) < 4 * statistics.median(quiet) + 0.5
+    assert percentile(busy, 95) < 13 + percentile(quiet, 95)
 
 
 def test_ends_in_the_middle_of_a_search(router_daemon):
