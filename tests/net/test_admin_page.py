@@ -40,6 +40,16 @@ def test_not_from_the_internet(inside, address):
     assert not reaches(inside.lab.internet, address)
 
 
+def test_not_by_a_forward(inside):
+    """"admin_from_uplinks" is off: a forward to the page does not overrule it."""
+    inside.reset()
+    inside.forward(443, to=LAN, internal_ports=str(PORT))
+    with inside.lab.router.capture("eth0") as eth0:
+        with pytest.raises(OSError):
+            inside.lab.internet.connect(PUBLIC, 443, timeout=1.0)
+        assert eth0.packets(direction="in", dst=PUBLIC, dport=443)
+
+
 def test_not_from_the_isp_by_the_lan_address(inside):
     inside.reset()
     lab = inside.lab
