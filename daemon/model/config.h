@@ -54,6 +54,7 @@ struct object {
 	char *name;  /* unique in its kind; NULL for settings */
 	/* 1 + its position in the /config request that it came in, else 0: for the paths of errors. */
 	unsigned place;
+	bool packed; /* everything that it owns is in one block of memory with it */
 };
 
 /* Lists keep the order in which they were given. */

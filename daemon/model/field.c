@@ -76,6 +76,86 @@ static void members_free(const struct fields *members, void *object)
 	free(object);
 }
 
+/* --- packing --- */
+
+/* `at` is a pointer to `size` bytes that the object owns, or to NULL. */
+static void pack(struct packer *packer, void *at, size_t size, size_t alignment)
+{
+	void *part;
+
+	memcpy(&part, at, sizeof(part));
+	if (!part)
+		return;
+	packer->size = (packer->size + alignment - 1) / alignment * alignment;
+	if (packer->block) {
+		void *moved = memcpy(packer->block + packer->size, part, size);
+
+		free(part);
+		memcpy(at, &moved, sizeof(moved));
+	}
+	packer->size += size;
+}
+
+static void pack_text(struct packer *packer, char **text)
+{
+	if (*text)
+		pack(packer, text, strlen(*text) + 1, 1);
+}
+
+static void pack_names(struct packer *packer, struct names *names)
+{
+	pack(packer, &names->items, names->count * sizeof(*names->items), _Alignof(char *));
+	for (unsigned i = 0; i < names->count; i++)
+		pack_text(packer, &names->items[i]);
+}
+
+/* The items of a list, which are of one size. */
+#define PACK_ITEMS(packer, list)                                             \
+	pack(packer, &(list)->items, (list)->count * sizeof(*(list)->items), \
+	     _Alignof(__typeof__(*(list)->items)))
+
+void field_pack(const struct field *field, void *object, struct packer *packer)
+{
+	switch (field->type) {
+	case FIELD_ID:
+	case FIELD_BOOL:
+	case FIELD_ON_OFF:
+	case FIELD_ENUM:
+	case FIELD_INTEGER:
+	case FIELD_TIME:
+	case FIELD_ADDRESS:
+	case FIELD_BACKEND:
+	case FIELD_CHOICE:
+	case FIELD_PROTOCOL:
+	case FIELD_OBSERVED:
+	case FIELD_OBJECT:
+		break;
+	case FIELD_NAME:
+	case FIELD_DEVICE:
+	case FIELD_COMMENT:
+	case FIELD_NEED:
+		pack_text(packer, AT(object, field, char *));
+		break;
+	case FIELD_NAMES:
+	case FIELD_DEVICES:
+	case FIELD_TARGETS:
+		pack_names(packer, AT(object, field, struct names));
+		break;
+	case FIELD_PREFIXES:
+		PACK_ITEMS(packer, AT(object, field, struct prefixes));
+		break;
+	case FIELD_PORTS:
+		PACK_ITEMS(packer, AT(object, field, struct ports));
+		break;
+	case FIELD_SCHEDULE:
+		PACK_ITEMS(packer, AT(object, field, struct schedule));
+		break;
+	case FIELD_PROTOCOLS:
+		PACK_ITEMS(packer, AT(object, field, struct protocols));
+		break;
+	}
+}
+
 void field_free(const struct field *field, void *object)
 {
 	switch (field->type) {

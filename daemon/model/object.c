@@ -29,9 +29,35 @@ void object_unref(struct object *object)
 
 	const struct fields *fields = &schema_of(object->kind)->fields;
 
-	for (unsigned i = 0; i < fields->count; i++)
+	for (unsigned i = 0; !object->packed && i < fields->count; i++)
 		field_free(&fields->items[i], object);
 	free(object);
+}
+
+static size_t pack_fields(struct object *object, char *block)
+{
+	const struct fields *fields = &schema_of(object->kind)->fields;
+	struct packer packer = { .block = block, .size = fields->size };
+
+	for (unsigned i = 0; i < fields->count; i++)
+		field_pack(&fields->items[i], object, &packer);
+	return packer.size;
+}
+
+struct object *object_pack(struct object *object)
+{
+	struct object *packed;
+
+	if (object->kind != KIND_FORWARD) /* of the others there are few */
+		return object;
+	packed = malloc(pack_fields(object, NULL));
+	if (!packed)
+		return object;
+	memcpy(packed, object, schema_of(object->kind)->fields.size);
+	free(object);
+	pack_fields(packed, (char *)packed);
+	packed->packed = true;
+	return packed;
 }
 
 bool object_equal(const struct object *a, const struct object *b)
@@ -93,7 +119,7 @@ int object_from_json(enum kind kind, const json_t *json, const char *base, bool 
 		object_unref(object);
 		return r;
 	}
-	*ret_object = object;
+	*ret_object = object_pack(object);
 	return 0;
 }
 

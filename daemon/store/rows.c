@@ -262,7 +262,7 @@ static int read_row(sqlite3_stmt *row, enum kind kind, const char *db_path, stru
 		object_unref(object);
 		return r == -ENOMEM ? r : row_error(kind, id, db_path, err);
 	}
-	return config_put(config, object, err);
+	return config_put(config, object_pack(object), err);
 }
 
 static int load_kind(sqlite3 *db, enum kind kind, const char *db_path, struct config *config, struct err *err)
