@@ -31,13 +31,17 @@ static void print_duration(json_int_t seconds)
 
 static void print_kernel(const json_t *kernel)
 {
-	const json_t *failures = json_object_get(kernel, "failures"), *failure;
+	const json_t *failures = json_object_get(kernel, "failures"), *failure, *text;
 	size_t i;
 
 	printf("kernel    %s", json_is_true(json_object_get(kernel, "in_sync")) ? "in sync" : "NOT in sync");
 	if (member_number(kernel, "mended") > 0)
 		printf(", mended %" JSON_INTEGER_FORMAT " times", member_number(kernel, "mended"));
+	if (json_is_number(json_object_get(kernel, "retry_in_s")))
+		printf(", tried again in %.0f s", json_number_value(json_object_get(kernel, "retry_in_s")));
 	putchar('\n');
+	json_array_foreach((json_t *)json_object_get(kernel, "last_found"), i, text)
+		printf("          last found: %s\n", json_string_value(text));
 	json_array_foreach((json_t *)failures, i, failure)
 		printf("          %s: %s\n", member_text(failure, "step"), member_text(failure, "message"));
 }

@@ -177,7 +177,6 @@ static void describe(struct writer *writer, const struct step *step)
 		break;
 	case STEP_TABLE_ADD:
 	case STEP_TABLE_DELETE:
-		describe_table(writer);
 		break;
 	case STEP_SET_ADD:
 	case STEP_SET_DELETE:
@@ -194,19 +193,27 @@ static void describe(struct writer *writer, const struct step *step)
 	}
 }
 
+static bool is_table_step(const struct step *step)
+{
+	return step->type == STEP_TABLE_ADD || step->type == STEP_TABLE_DELETE;
+}
+
 void found_describe(const struct plan *plan, const struct kstate *observed, enum found_scope scope,
 		    struct found *ret_found)
 {
 	struct writer writer = { .plan = plan, .observed = observed, .found = ret_found };
-	bool table = false; /* said; what stands in it need not be */
+	bool table = false; /* said first, and once; what stands in it need not be */
 
 	ret_found->count = 0;
+	for (unsigned i = 0; i < plan->count && !table; i++) {
+		table = is_table_step(&plan->steps[i]);
+		if (table)
+			describe_table(&writer);
+	}
 	for (unsigned i = 0; i < plan->count && !writer.full; i++) {
 		const struct step *step = &plan->steps[i];
 
-		if (!in_scope(scope, step) || (table && step_is_nft(step)))
-			continue;
-		table |= step->type == STEP_TABLE_ADD || step->type == STEP_TABLE_DELETE;
-		describe(&writer, step);
+		if (in_scope(scope, step) && !(table && step_is_nft(step)))
+			describe(&writer, step);
 	}
 }

@@ -396,6 +396,7 @@ static void listeners_in_the_way_are_told(void **state)
 	assert_int_equal(warnings(f, 2, first, sizeof(first)), 8);
 	assert_non_null(strstr(first, "tcp port 8000 ([::])"));
 }
+
 static struct forward_counters counters_of(struct fixture *f, uint32_t id)
 {
 	struct forward_counters counters;
@@ -565,6 +566,89 @@ static void unreadable_from_the_start(void **state)
 	assert_int_equal(put(f, KIND_FORWARD, forward), 0);
 }
 
+static json_t *kernel_status(struct fixture *f, const char *member)
+{
+	json_t *status = engine_kernel_status(f->engine);
+	json_t *value = json_incref(json_object_get(status, member));
+
+	json_decref(status);
+	return value;
+}
+
+static double retry_in_s(struct fixture *f)
+{
+	json_t *value = kernel_status(f, "retry_in_s");
+	double seconds = json_is_null(value) ? -1 : json_number_value(value);
+
+	json_decref(value);
+	return seconds;
+}
+
+static void what_was_found_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	json_t *found = kernel_status(f, "last_found");
+
+	assert_int_equal(json_array_size(found), 0);
+	json_decref(found);
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+	turn(f, 0);
+	found = kernel_status(f, "last_found");
+	assert_int_equal(json_array_size(found), 8);
+	assert_string_equal(json_string_value(json_array_get(found, 0)), "table inet portico was missing");
+	assert_string_equal(json_string_value(json_array_get(found, 1)),
+			    "net.ipv4.conf.eth0.rp_filter was 0");
+	assert_string_equal(json_string_value(json_array_get(found, 7)), "and more");
+	assert_true(retry_in_s(f) < 0);
+	json_decref(found);
+}
+
+/* Events come all the time, and each time the kernel refuses: it is asked ever more rarely, and that is shown. */
+static void a_refusal_under_a_storm_of_events(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	f->kernel.refuse_nft = true;
+	unsigned applies = f->kernel.applies;
+
+	for (unsigned i = 0; i < 300; i++) {
+		f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+		turn(f, 2);
+	}
+	assert_in_range(f->kernel.applies - applies, 3, 12);
+	assert_true(retry_in_s(f) >= 0);
+	assert_int_equal(mended(f), 0); /* nothing was */
+	f->kernel.refuse_nft = false;
+	turn(f, 2500);
+	assert_true(in_sync(f));
+	assert_true(retry_in_s(f) < 0);
+}
+
+/* One route that the kernel refuses does not keep the rest from being mended, and that from being said. */
+static void mended_beside_a_refusal(void **state)
+{
+	struct fixture *f = *state;
+
+	f->kernel.refuse_routes = true;
+	assert_true(put(f, KIND_UPLINK, uplink) < 0);
+	f->kernel.refuse_routes = false;
+	put(f, KIND_UPLINK, uplink);
+	f->kernel.refuse_routes = true;
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+	turn(f, 0);
+	json_t *found = kernel_status(f, "last_found");
+
+	assert_int_equal(mended(f), 1);
+	assert_int_equal(json_array_size(found), 1);
+	assert_string_equal(json_string_value(json_array_get(found, 0)), "table inet portico was missing");
+	assert_false(in_sync(f));
+	assert_in_range((int)(retry_in_s(f) * 1000), 1, 1000);
+	json_decref(found);
+}
+
 struct adversary {
 	struct fixture *fixture;
 	struct timer *timer;
@@ -618,6 +702,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refused_table_accepts_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_read_later, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(unreadable_from_the_start, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_found_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_refusal_under_a_storm_of_events, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(mended_beside_a_refusal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_who_undoes_everything_is_not_raced, set_up, tear_down),
 	};
 

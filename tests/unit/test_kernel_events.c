@@ -52,6 +52,32 @@ static void test_nf_tables_events(void **state)
 	assert_int_equal(table_event(NFT_MSG_NEWGEN, NFPROTO_INET, "portico"), 0);
 }
 
+static unsigned fw4_event(unsigned type, uint8_t family, const char *table)
+{
+	struct nfgenmsg header = { .nfgen_family = family };
+	struct nl_msg *msg = netlink_message((uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), 0, &header,
+					     sizeof(header));
+
+	assert_non_null(msg);
+	nla_put_string(msg, NFTA_RULE_TABLE, table);
+	unsigned what = nft_fw4_event(nlmsg_hdr(msg));
+
+	nlmsg_free(msg);
+	return what;
+}
+
+/* Its sets change all the time, with banned addresses and the like. */
+static void test_events_of_fw4(void **state)
+{
+	(void)state;
+	assert_int_equal(fw4_event(NFT_MSG_NEWRULE, NFPROTO_INET, "fw4"), KERNEL_FW4);
+	assert_int_equal(fw4_event(NFT_MSG_DELRULE, NFPROTO_INET, "fw4"), KERNEL_FW4);
+	assert_int_equal(fw4_event(NFT_MSG_NEWSETELEM, NFPROTO_INET, "fw4"), 0);
+	assert_int_equal(fw4_event(NFT_MSG_NEWRULE, NFPROTO_INET, "fw"), 0);
+	assert_int_equal(fw4_event(NFT_MSG_NEWRULE, NFPROTO_INET, "portico"), 0);
+	assert_int_equal(fw4_event(NFT_MSG_NEWRULE, NFPROTO_IPV4, "fw4"), 0);
+}
+
 static unsigned route_event(uint16_t type, uint8_t table, uint8_t protocol, uint8_t length, unsigned flags)
 {
 	struct rtmsg info = { .rtm_family = AF_INET,
@@ -220,6 +246,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nf_tables_events),
+		cmocka_unit_test(test_events_of_fw4),
 		cmocka_unit_test(test_route_events),
 		cmocka_unit_test(test_rule_events),
 		cmocka_unit_test(test_link_events),
