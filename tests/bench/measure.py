@@ -66,8 +66,8 @@ class Flows:
         return (cpu_ns if at_once == sent else wall_ns) / sent
 
 
-def memory_kib(pid):
+def memory_mib(pid, field="VmRSS"):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1])
-    raise LookupError("VmRSS")
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise LookupError(field)
