@@ -59,8 +59,8 @@ async function kernelChanged(page) {
 async function firewallBeside(page) {
 	await run("router", "nft add table inet fw4");
 	await run("router", "nft add chain inet fw4 forward { type filter hook forward priority 0 ; policy drop ; }");
-	await page.locator(".strip-bad", { hasText: "OpenWrt's firewall drops what forwards let in" }).waitFor();
-	await page.locator(".strip-troubles", { hasText: "fw4 reload" }).waitFor();
+	await page.locator(".strip-bad", { hasText: "Forwards do not get through OpenWrt's firewall" }).waitFor();
+	await page.locator(".strip-troubles code", { hasText: "fw4 reload" }).waitFor();
 	await shot(page, "beside-fw4");
 	await run("router", "nft delete table inet fw4");
 	await page.locator(".strip-good", { hasText: "The kernel matches" }).waitFor();

@@ -51,6 +51,8 @@ async function phone() {
 	}
 	await page.goto(`${page.url().split("#")[0]}#/forwards/new`);
 	await page.getByText("More", { exact: true }).click();
+	await page.getByRole("button", { name: "Set hours" }).click();
+	await shot(page, "phone-hours");
 	await noSidewaysScroll(page);
 	const inside = await page.evaluate(() => {
 		const sheet = document.querySelector(".form-body");
@@ -58,6 +60,7 @@ async function phone() {
 	});
 	assert(inside, "the form scrolls sideways");
 	await page.getByText("More", { exact: true }).click();
+	await page.locator(".form-body").evaluate((e) => e.scrollTo(0, 0));
 	await shot(page, "phone-add");
 	await close(page);
 }

@@ -87,11 +87,18 @@ function Troubles({ status, state }: { status: Status; state: State }) {
 			{!onlyFirewall(status) && <p>{t("strip.differs.text")}</p>}
 			<ul>
 				{kernel.failures.map((failure, i) => (
-					<li key={i}>{sentence(failure.message)}{!onlyFirewall(status) && <code>{failure.step}</code>}</li>
+					<li key={i}>
+						<Said text={failure.message} />{!onlyFirewall(status) && <code class="step">{failure.step}</code>}
+					</li>
 				))}
-				{!kernel.failures.length && kernel.last_error && <li>{sentence(kernel.last_error)}</li>}
+				{!kernel.failures.length && kernel.last_error && <li><Said text={kernel.last_error} /></li>}
 			</ul>
 			{wait !== null && <p>{wait > 0 ? tn("strip.retry", wait) : t("strip.retry.now")}</p>}
 		</div>
 	);
+}
+
+// The daemon's words, with what is to be typed `between backticks`.
+function Said({ text }: { text: string }) {
+	return <>{sentence(text).split("`").map((part, i) => (i % 2 ? <code key={i}>{part}</code> : part))}</>;
 }

@@ -91,7 +91,7 @@ export const en = {
 	"strip.offline": "The router does not answer; trying again",
 	"strip.waiting": "Asking the router…",
 	"strip.differs.text": "Some forwards may not work until the router has taken everything. It refused this:",
-	"strip.firewall": "OpenWrt's firewall drops what forwards let in",
+	"strip.firewall": "Forwards do not get through OpenWrt's firewall",
 	"strip.retry.one": "Portico tries again in {n} second.",
 	"strip.retry.other": "Portico tries again in {n} seconds.",
 	"strip.retry.now": "Portico tries again now.",
@@ -102,7 +102,7 @@ export const en = {
 	"strip.mended.one": "Put right once, {when}",
 	"strip.mended.other": "Put right {n} times, last {when}",
 	"strip.found": "Somebody changed what Portico keeps in the kernel. Found last time, and put right:",
-	"strip.beside": "beside the firewall of OpenWrt",
+	"strip.beside": "beside OpenWrt's firewall",
 
 	// --- reasons, as the daemon names them ---
 	"reason.forward.disabled": "Off",
