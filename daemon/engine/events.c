@@ -31,7 +31,7 @@ struct engine_events {
 	struct timer *look, *look_forwards, *count;
 
 	bool in_sync;
-	uint64_t mended, failures;         /* the latter as a checksum */
+	uint64_t mended, obstacles;        /* the latter as a checksum */
 	uint64_t uplinks[UPLINKS_MAX + 1]; /* checksums by id, 0: there is none */
 	unsigned forward_count;
 	struct told *forwards;
@@ -63,14 +63,25 @@ static const uint64_t checksum_start = 0xcbf29ce484222325;
 
 /* --- the kernel --- */
 
-/* What keeps things from being in order, and when it is tried again. */
-static uint64_t failures_checksum(const struct engine *engine, const json_t *status)
+static uint64_t checksum_json(uint64_t sum, const json_t *json)
 {
-	char *text = json_dumps(json_object_get(status, "failures"), JSON_COMPACT);
-	uint64_t retry_at_ms = timer_running(engine->retry) ? engine->retry_at_ms : 0;
-	uint64_t sum = checksum_text(checksum(checksum_start, &retry_at_ms, sizeof(retry_at_ms)), text);
+	char *text = json_dumps(json, JSON_COMPACT);
 
+	sum = checksum_text(sum, text);
 	free(text);
+	return sum;
+}
+
+/* What keeps things from being in order, when that is tried again, and whose firewall is in force. */
+static uint64_t obstacles_checksum(const struct engine *engine, const json_t *status)
+{
+	uint64_t retry_at_ms = timer_running(engine->retry) ? engine->retry_at_ms : 0;
+	uint64_t sum = checksum(checksum_start, &retry_at_ms, sizeof(retry_at_ms));
+	json_t *firewall = engine_firewall_status(engine);
+
+	sum = checksum_json(sum, json_object_get(status, "failures"));
+	sum = checksum_json(sum, firewall);
+	json_decref(firewall);
 	return sum;
 }
 
@@ -79,13 +90,13 @@ static void look_at_kernel(const struct engine *engine, struct engine_events *ev
 {
 	struct engine_event event = { .kind = ENGINE_KERNEL, .mended = engine->mended != events->mended };
 	json_t *status = engine_kernel_status(engine);
-	uint64_t failures = failures_checksum(engine, status);
+	uint64_t obstacles = obstacles_checksum(engine, status);
 	bool in_sync = engine->dirty ? events->in_sync : json_is_true(json_object_get(status, "in_sync"));
-	bool same = !event.mended && failures == events->failures && in_sync == events->in_sync;
+	bool same = !event.mended && obstacles == events->obstacles && in_sync == events->in_sync;
 
 	json_decref(status);
 	events->mended = engine->mended;
-	events->failures = failures;
+	events->obstacles = obstacles;
 	events->in_sync = in_sync;
 	if (!same && !quietly)
 		tell(events, &event);
@@ -356,6 +367,7 @@ int engine_listen(struct engine *engine, engine_event_fn *fn, void *arg)
 		forget(events);
 		return 0;
 	}
+	engine_read_counters(engine, 0);
 	if (look_at_forwards(engine, events, true) < 0)
 		return -ENOMEM;
 	look_at_kernel(engine, events, true);

@@ -16,7 +16,7 @@ enum engine_event_kind {
 	ENGINE_FORWARD,  /* `id` is live, or is not, or for another reason than before; new ones too */
 	ENGINE_FORWARDS, /* as before, for `count` of them: too many to be told one by one */
 	ENGINE_COUNTERS, /* `counters`: those that counted, `count` of them */
-	ENGINE_KERNEL,   /* something was `mended`, is refused, or is in order again */
+	ENGINE_KERNEL,   /* something was `mended`, is refused, or is in order again; another firewall came */
 };
 
 enum {

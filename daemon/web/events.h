@@ -33,7 +33,7 @@ json_t *event_json(const struct engine *engine, const struct engine_event *event
 const char *event_name(enum engine_event_kind kind);
 
 /* The data of a hello but for its last member, the list of forwards, which goes out in pieces: "{...,"forwards":[". */
-void hello_begin(const struct engine *engine, struct buf *buf);
+void hello_begin(struct engine *engine, struct buf *buf);
 /* The next items of that list, those behind the forward *cursor (0 at first). False: there are no more. */
 bool hello_forwards(struct engine *engine, uint32_t *cursor, struct buf *buf);
 

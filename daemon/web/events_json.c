@@ -92,6 +92,7 @@ static json_t *kernel_json(const struct engine *engine, bool mended)
 	json_t *kernel = engine_kernel_status(engine);
 	json_t *found = mended ? json_object_get(kernel, "last_found") : NULL;
 
+	json_object_set_new(kernel, "firewall", engine_firewall_status(engine));
 	json_object_set_new(kernel, "found", found ? json_incref(found) : json_array());
 	return kernel;
 }
@@ -117,11 +118,12 @@ json_t *event_json(const struct engine *engine, const struct engine_event *event
 
 /* --- hello --- */
 
-void hello_begin(const struct engine *engine, struct buf *buf)
+void hello_begin(struct engine *engine, struct buf *buf)
 {
-	json_t *json = json_pack("{s:s, s:I, s:o, s:o}", "version", PORTICO_VERSION, "revision",
+	json_t *json = json_pack("{s:s, s:I, s:o, s:o, s:o}", "version", PORTICO_VERSION, "revision",
 				 (json_int_t)engine_revision(engine), "kernel", engine_kernel_status(engine),
-				 "uplinks", uplinks_status(engine));
+				 "firewall", engine_firewall_status(engine), "uplinks",
+				 uplinks_status(engine));
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 
 	json_decref(json);
@@ -130,6 +132,7 @@ void hello_begin(const struct engine *engine, struct buf *buf)
 		buf_add(buf, text, strlen(text) - 1); /* without the last brace */
 	buf_puts(buf, ",\"forwards\":[");
 	free(text);
+	engine_read_counters(engine, 0);
 }
 
 /* Where the ids beyond `id` begin in the list, which is sorted by them. */

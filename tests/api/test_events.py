@@ -57,7 +57,7 @@ def test_hello(router, streams, isp):
     assert 0 < stream.retry_ms <= 10000
     status = router.api.get("/status").expect(200)
     assert hello["version"] == status["version"] and hello["revision"] == status["revision"]
-    assert hello["kernel"] == status["kernel"] and hello["uplinks"] == status["uplinks"]
+    assert all(hello[key] == status[key] for key in ("kernel", "firewall", "uplinks"))
     assert hello["forwards"] == [{"id": 1, "name": FORWARD["name"], "live": True, "reason": None, "connections": 0,
                                   "last": None}]
     stream.quiet(0.3)
@@ -157,6 +157,19 @@ def test_what_was_mended(module_lab, router, streams, isp):
     module_lab.router.sysctl("net.ipv4.ip_forward", 0)
     event = stream.wait("kernel", lambda kernel: kernel["found"])["data"]
     assert any("ip_forward" in text for text in event["found"])
+
+
+def test_another_firewall_comes_and_goes(module_lab, router, streams, isp):
+    router.sock.post("/forwards", FORWARD).expect(201)
+    stream, hello = follow(streams, router.sock)
+    assert hello["firewall"] == {"mode": "own", "fw4": False, "include": None}
+    try:
+        module_lab.router.nft("table inet fw4 { chain forward { type filter hook forward priority 0; }; }")
+        event = stream.wait("kernel", lambda kernel: kernel["firewall"]["fw4"])["data"]
+        assert event["firewall"]["mode"] == "beside" and not event["firewall"]["include"] and not event["in_sync"]
+    finally:
+        module_lab.router.run("nft delete table inet fw4")
+    stream.wait("kernel", lambda kernel: kernel["in_sync"] and not kernel["firewall"]["fw4"])
 
 
 def test_connections_are_counted(module_lab, router, streams, isp):
