@@ -16,9 +16,9 @@
 #include "model/live.h"
 
 enum {
-	PIECE_MESSAGES_MAX = NETLINK_RECEIVE_MAX /
-			     NLMSG_HDRLEN, /* of at most 32 KiB as it is: some 150 entries */
-	RESTARTS_MAX = 3,                  /* after lost messages */
+	/* The kernel makes pieces of at most 32 KiB, some 150 entries: that is what the loop judges at a time. */
+	PIECE_MESSAGES_MAX = NETLINK_RECEIVE_MAX / NLMSG_HDRLEN,
+	RESTARTS_MAX = 3, /* after lost messages */
 };
 
 /*
@@ -35,7 +35,7 @@ struct sweep {
 	bool running, again;
 
 	struct netlink dump, commands;
-	bool requested, complete; /* the dump; everything of it has come */
+	bool requested, complete; /* the dump was; everything of it has come */
 	unsigned char *piece;
 	int length;                        /* of the piece, or why there is none */
 	uint8_t fates[PIECE_MESSAGES_MAX]; /* enum flow_fate of each message in the piece */
