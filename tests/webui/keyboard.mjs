@@ -32,6 +32,12 @@ await story(async () => {
 	await keys.type("192.168.0.2");
 	await tabTo(page, "More");
 	await keys.press("Enter");
+	await tabTo(page, "Set hours");
+	await keys.press("Enter");
+	await keys.press("Shift+Tab");
+	assert.equal(await focused(page), "Remove hours 1");
+	await keys.press("Enter");
+	assert.equal(await focused(page), "Set hours", "the focus is where hours can be set again");
 	await tabTo(page, "Comment");
 	await keys.type("without a mouse");
 	await keys.press("Enter");

@@ -19,6 +19,7 @@ await story(async () => {
 	await otherAdministrator(page);
 	await routerAway(page);
 	await settings(page);
+	await overtaken();
 	await withoutStream();
 	await kernelRefuses();
 });
@@ -137,6 +138,31 @@ async function routerAway(page) {
 	assert.equal(await row(page, "web").getByRole("switch").isChecked(), true, "what is shown is what is so");
 	await page.context().setOffline(false);
 	await page.locator(".strip-good").waitFor();
+}
+
+// An answer that is older than what the daemon told meanwhile does not bring back what has gone.
+async function overtaken() {
+	const { body: { id } } = await api("POST", "/forwards", { name: "gone", external_ports: "3", internal_address: "192.168.0.3" });
+	const page = await open();
+	let release;
+	const held = new Promise((done) => (release = done));
+	await page.route("**/api/v1/forwards", async (route) => {
+		const response = await route.fetch();
+		if (release)
+			await api("DELETE", `/forwards/${id}`);
+		await held;
+		await route.fulfill({ response });
+	});
+	await page.getByLabel("Password").fill(password);
+	await page.getByRole("button", { name: "Log in" }).click();
+	await until(async () => !(await api("GET", "/forwards")).body.items.some(({ name }) => name === "gone"), "it has gone");
+	const { revision } = (await api("GET", "/status")).body;
+	await page.locator(".about", { hasText: `revision ${revision}` }).waitFor();
+	release();
+	await row(page, "web").waitFor();
+	assert.equal(await row(page, "gone").count(), 0);
+	await page.unrouteAll({ behavior: "ignoreErrors" });
+	await close(page);
 }
 
 // A daemon that has no stream to give is asked again and again.

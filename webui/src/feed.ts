@@ -25,6 +25,7 @@ export function begin(onFailure: typeof failed, onMended: typeof mended): void {
 	lastId = "";
 	retryAt = 0;
 	resume();
+	onVisibility();
 }
 
 export function end(): void {
@@ -51,13 +52,15 @@ function pause(): void {
 
 let hiding: ReturnType<typeof setTimeout> | undefined;
 
-document.addEventListener("visibilitychange", () => {
+function onVisibility(): void {
 	clearTimeout(hiding);
 	if (document.visibilityState === "hidden")
 		hiding = setTimeout(pause, hiddenMs);
 	else
 		resume();
-});
+}
+
+document.addEventListener("visibilitychange", onVisibility);
 
 // --- reading ---
 
@@ -110,7 +113,10 @@ function allKinds(): Kind[] {
 	return Object.keys(getState().collections) as Kind[];
 }
 
+let incomplete = false; // something could not be read, and no event will tell
+
 async function loadAll(): Promise<void> {
+	incomplete = false;
 	const done = [loadStatus(), loadLinks(), ...allKinds().map(load)];
 	await Promise.all(done.map((one) => one.catch(broken)));
 }
@@ -289,6 +295,8 @@ function connect(): void {
 		clearTimeout(poller);
 		clearTimeout(impatience);
 		set({ offline: false, now: Date.now() });
+		if (incomplete)
+			void loadAll();
 	};
 	mine.onerror = () => {
 		following = false;
@@ -315,6 +323,7 @@ function disconnect(): void {
 
 // Where the daemon does not answer, the stream is dead too, known to the browser or not.
 function broken(error: unknown): void {
+	incomplete = true;
 	failed(error);
 	if (following && error instanceof Problem && error.status === 0) {
 		disconnect();
@@ -338,6 +347,8 @@ function tick(): void {
 
 // No event tells that the prefix of a LAN is another one.
 async function heartbeat(): Promise<void> {
+	if (incomplete)
+		return loadAll();
 	const follows = getState().collections.forwards?.some((forward) => forward.internal_address.includes("/"));
 	await Promise.all([
 		loadStatus(),

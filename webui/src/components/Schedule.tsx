@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The hours of the week: windows of days and from/to, as the daemon writes them: "mon-fri 08:00-22:00, sat 10:00-24:00".
 
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { t } from "../texts";
 import type { Aria } from "./Field";
 import { Icon } from "./Icons";
@@ -9,7 +9,6 @@ import { Icon } from "./Icons";
 interface Window { days: boolean[]; from: string; to: string }
 
 const days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
-const windowsMax = 16;
 const daytime: Window = { days: days.map(() => true), from: "08:00", to: "22:00" };
 
 interface Props {
@@ -20,6 +19,7 @@ interface Props {
 
 export function Schedule({ value, aria, onChange }: Props) {
 	const [windows, setWindows] = useState(() => parse(value)); // what is half entered has no text yet
+	const add = useRef<HTMLButtonElement>(null);
 	const put = (next: Window[]) => {
 		setWindows(next);
 		onChange(next.map(print).join(", "));
@@ -46,16 +46,14 @@ export function Schedule({ value, aria, onChange }: Props) {
 						<input type="time" aria-label={t("schedule.to")} value={window.to} {...aria}
 							onInput={(e) => edit(i, { to: e.currentTarget.value })} />
 						<button type="button" class="icon-button" aria-label={t("schedule.remove", { n: i + 1 })}
-							onClick={() => put(windows.filter((_, k) => k !== i))}><Icon name="trash" /></button>
+							onClick={() => { put(windows.filter((_, k) => k !== i)); add.current?.focus(); }}><Icon name="trash" /></button>
 					</div>
 				</div>
 			))}
 			<div class="schedule-foot">
-				{windows.length < windowsMax && (
-					<button type="button" class="button" onClick={() => put([...windows, daytime])}>
-						<Icon name="plus" />{t(windows.length ? "schedule.another" : "schedule.add")}
-					</button>
-				)}
+				<button ref={add} type="button" class="button" onClick={() => put([...windows, daytime])}>
+					<Icon name="plus" />{t(windows.length ? "schedule.another" : "schedule.add")}
+				</button>
 				<output class={windows.length ? "mono" : undefined}>{windows.length ? value : t("schedule.always")}</output>
 			</div>
 		</div>

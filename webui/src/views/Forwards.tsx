@@ -98,9 +98,14 @@ function Inside({ forward }: { forward: Forward }) {
 	);
 }
 
-// Addresses and ports stay on one line, unless they are long.
+// Addresses and ports stay on one line, unless they are long: then they break where they have joints.
 function Words({ text, strong }: { text: string; strong?: boolean }) {
-	return <span class={`mono ${strong ? "strong" : ""} ${text.length > 21 ? "long" : ""}`}>{text}</span>;
+	const parts = text.split(":");
+	return (
+		<span class={`mono ${strong ? "strong" : ""} ${text.length > 21 ? "long" : ""}`}>
+			{parts.map((part, i) => (i ? [":", <wbr />, part] : part))}
+		</span>
+	);
 }
 
 export function ForwardState({ forward }: { forward: Forward }) {
