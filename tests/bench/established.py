@@ -132,22 +132,22 @@ def packets(options):
             way = mixes.PLAIN.way(1) if router.translates else mixes.past_the_router(1)
             flows[kind] = Flows(options.flows, router, way, established=True)
         samples = in_turn(flows, options.rounds)
-    return table("A packet of an established flow, by a forward", "us", samples,
-                 lambda sample: sample.median / 1000)
+    return table("A packet of an established flow, by a forward", samples,
+                 {"us": lambda sample: sample.median / 1000})
 
 
 def connection(options, all_routers, how):
     samples = in_turn({type(router): Bulk(options, router) for router in all_routers}, options.slow_rounds)
-    return table(f"One established TCP connection on one processor, {how}", "Gbit/s", samples,
-                 lambda sample: 8 / sample.median)
+    return table(f"One established TCP connection on one processor, {how}", samples,
+                 {"Gbit/s": lambda sample: 8 / sample.median, "processor s/GB": lambda sample: sample.median})
 
 
-def table(title, unit, samples, value):
+def table(title, samples, units):
     rows = []
     for kind, sample in samples.items():
         share = 1 / sample.over(samples[routers.Router])
-        rows.append(Row(kind.name, {unit: value(sample), "of plain": share,
+        rows.append(Row(kind.name, {**{unit: value(sample) for unit, value in units.items()}, "of plain": share,
                                     "of two uplinks": 1 / sample.over(samples[TwoUplinks]),
                                     "spread %": 100 * sample.spread},
                         at_least(share, AIM, " of plain") if kind is routers.Portico else None))
-    return Table("established", title, [unit, "of plain", "of two uplinks", "spread %"], rows)
+    return Table("established", title, [*units, "of plain", "of two uplinks", "spread %"], rows)

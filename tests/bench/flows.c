@@ -333,11 +333,11 @@ static struct job parse(int argc, char **argv)
 	}
 	if (!job.last_port)
 		job.last_port = job.first_port;
-	if (!job.from || !job.device || !job.to || !job.flush || !job.source.size || !job.sink.size ||
+	if (!job.from || !job.device || !job.to || !job.source.size || !job.sink.size ||
 	    job.target.family != job.source.family || !job.first_port || job.last_port < job.first_port ||
 	    !job.sink_port || !job.count)
 		errx(2,
-		     "usage: flows -f FROM -d DEVICE -m MAC -t TO -x FLUSH -s SOURCE -a TARGET -p PORT [-q LAST] "
+		     "usage: flows -f FROM -d DEVICE -m MAC -t TO [-x FLUSH] -s SOURCE -a TARGET -p PORT [-q LAST] "
 		     "-b SINK -l PORT -n COUNT [-e]");
 	return job;
 }
@@ -355,7 +355,8 @@ int main(int argc, char **argv)
 	sched_setaffinity(0, sizeof(processors), &processors);
 	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
 
-	flush_connections(job.flush);
+	if (job.flush)
+		flush_connections(job.flush);
 	int sink = open_sink(&job), sender = open_sender(&job);
 
 	build_frame(&job, &frame);

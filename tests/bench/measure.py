@@ -46,17 +46,27 @@ class Flows:
 
     def __init__(self, program, router, way, established=False):
         lab = router.lab
+        self._forget = ["-x", lab.router.netns]
         self._argv = [str(program), "-f", lab[way.host].netns, "-d", "eth0", "-m", router.macs[way.device],
-                      "-t", lab[way.to].netns, "-x", lab.router.netns, "-s", way.source, "-a", way.target,
+                      "-t", lab[way.to].netns, "-s", way.source, "-a", way.target,
                       "-p", str(way.first_port), "-q", str(way.last_port), "-b", way.sink, "-l", str(way.sink_port)]
         if established:
             self._argv.append("-e")
-        self._count = self.COUNT_MIN
-        first = self()
-        self._count = int(min(max(self.RUN_NS / first, self.COUNT_MIN), self.COUNT_MAX))
+        self._count = None
 
     def __call__(self):
-        done = subprocess.run([*self._argv, "-n", str(self._count)], capture_output=True, text=True, check=False)
+        if not self._count:
+            self._count = int(min(max(self.RUN_NS / self._run(self.COUNT_MIN), self.COUNT_MIN), self.COUNT_MAX))
+        return self._run(self._count)
+
+    def leave(self, count):
+        """So many flows more, which the router goes on knowing."""
+        self._forget = []
+        self._run(count)
+
+    def _run(self, count):
+        done = subprocess.run([*self._argv, *self._forget, "-n", str(count)], capture_output=True, text=True,
+                              check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(self._argv)}: {done.stderr}")
         sent, received, at_once, wall_ns, cpu_ns = map(int, done.stdout.split())

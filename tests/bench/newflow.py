@@ -48,14 +48,13 @@ def beside_others(options, portico):
 
 
 def one_mix(options, portico, mix):
-    flows = {}
-    for n in options.counts:
-        try:
+    try:
+        for n in options.counts:
             portico[n].load(mix.forwards(n))
-            flows[n] = Flows(options.flows, portico[n], mix.way(n))
-        except (AssertionError, RuntimeError) as error:
-            return Row(f"Portico: {mix.name}", {}, note=str(error)[:200])
-    return row(f"Portico: {mix.name}", in_turn(flows, options.rounds), aim=True)
+        samples = in_turn({n: Flows(options.flows, portico[n], mix.way(n)) for n in options.counts}, options.rounds)
+    except (AssertionError, RuntimeError) as error:
+        return Row(f"Portico: {mix.name}", {}, note=str(error)[:200])
+    return row(f"Portico: {mix.name}", samples, aim=True)
 
 
 def row(name, samples, aim):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 BENCH = pathlib.Path(__file__).resolve().parents[1] / "bench" / "bench.py"
-PARTS = ["newflow", "established", "change", "address", "start"]
+PARTS = ["newflow", "established", "change", "address", "crowd", "start"]
 
 
 @pytest.mark.parametrize("part", PARTS)
