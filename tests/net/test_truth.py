@@ -20,7 +20,7 @@ def table_of_times(home):
     home.lab.backend.serve(80)
     yield
     width = max(map(len, TABLE), default=0)
-    print("\n\nuntil what somebody changed was mended, and seen to be, best and worst of the tries:")
+    print("\n\nfrom the end of the command until what it changed was seen mended, best and worst of the tries:")
     for what, times in TABLE.items():
         print(f"  {what:{width}}  {min(times):4.0f} ms  {max(times):4.0f} ms")
 
@@ -83,8 +83,8 @@ HARMS = [
         lambda r: listed(r, "table inet portico", "web") and not listed(r, "table inet portico", "dormant"),
         "table inet portico had something foreign in it, or was declared otherwise"),
     ip("rule del pref 5101", lambda r: has_rule(r, 5101), "rule 5101 was missing (pref 5101 from 192.0.2.1 lookup 20001)"),
-    # which takes the main table's rules along
-    ip("rule flush; ip rule add pref 32766 lookup main", lambda r: has_rule(r, 5101) and has_rule(r, 5502), "rule 5000 was missing"),
+    # One by one, and the main table's too; what is mended last may be any of ours.
+    ip("rule flush; ip rule add pref 32766 lookup main", lambda r: has_rule(r, 5101) and has_rule(r, 5502), "rule 5"),
     ip("-6 rule del pref 5302", lambda r: has_rule(r, 5302, "-6"), "IPv6 rule 5302 was missing"),
     ip("route flush table 20002", lambda r: has_route(r, 20002),
        "route default via 198.51.100.254 dev eth1 table 20002 was missing"),
@@ -129,7 +129,7 @@ def test_is_noticed_and_mended(serving, request, harm, back, found):
 
 def wait_for_mended(router, before):
     """The kernel's part of the status once it has mended, and nothing is left to do."""
-    wait_for(lambda: router.kernel()["mended"] == before["mended"] + 1 and router.kernel()["in_sync"],
+    wait_for(lambda: router.kernel()["mended"] > before["mended"] and router.kernel()["in_sync"],
              what=lambda: f"{router.kernel()}")
     kernel = router.kernel()
     assert kernel["retry_in_s"] is None and kernel["failures"] == [] and len(kernel["last_found"]) <= 8
