@@ -69,6 +69,8 @@ async function desktop(colorScheme) {
 	const page = await open({ colorScheme });
 	await logIn(page);
 	await row(page, "camera").waitFor();
+	await page.setViewportSize({ width: 1280, height: 860 });
+	await page.mouse.move(0, 0);
 	await shot(page, `desktop-${colorScheme}`);
 	for (const width of [1261, 1260, 1001, 1000, 641, 640]) {
 		await page.setViewportSize({ width, height: 800 });
@@ -81,6 +83,12 @@ async function desktop(colorScheme) {
 		await noSidewaysScroll(page);
 		await contrast(page);
 	}
+	await page.locator("nav").getByRole("link", { name: "Forwards" }).click();
+	await row(page, "office").getByRole("link", { name: "office", exact: true }).click();
+	await page.getByText("More", { exact: true }).click();
+	await field(page, "hairpin").evaluate((e) => e.scrollIntoView());
+	await contrast(page);
+	await shot(page, `editor-${colorScheme}`);
 	await close(page);
 }
 
@@ -115,15 +123,18 @@ async function meter(page) {
 	const session = await page.context().newCDPSession(page);
 	await session.send("Profiler.enable");
 	await session.send("Profiler.start");
+	let begun = Date.now();
 	return async (what) => {
+		const wall = Date.now() - begun;
 		const { profile } = await session.send("Profiler.stop");
 		const names = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame.functionName]));
 		const script = profile.samples.reduce((sum, id, i) =>
 			sum + (["(idle)", "(program)", "(root)"].includes(names.get(id)) ? 0 : profile.timeDeltas[i] / 1000), 0);
 		await session.send("HeapProfiler.collectGarbage");
 		const heap = (await session.send("Runtime.getHeapUsage")).usedSize / 2 ** 20;
-		console.error(`${what}: scripting ${Math.round(script)} ms, heap ${heap.toFixed(1)} MiB`);
+		console.error(`${what}: scripting ${Math.round(script)} ms, heap ${heap.toFixed(1)} MiB, ${wall} ms by the clock`);
 		await session.send("Profiler.start");
+		begun = Date.now();
 		return { script, heap };
 	};
 }
