@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What established flows cost: packet by packet, and as one TCP connection, also through relays in user space."""
 import contextlib
+import os
 import pathlib
 import subprocess
 import tempfile
 
 import mixes
 import routers
+from lab.lab import command
 from measure import Flows, in_turn
 from report import Row, Table, at_least
 
@@ -17,9 +19,12 @@ FORWARD = {"name": "bulk", "protocols": ["tcp"], "external_ports": str(PORT), "i
 ADDRESSES = (("192.0.2.1", "192.0.2.254"), ("198.51.100.1", "198.51.100.254"))
 DEVICES = {"internet": ["eth0"], "router": ["eth0", "br-lan"], "lan": ["eth0"]}
 
-# Ahead of whatever else the machine does, and all on the processor of `bulk`: what is measured is work, not how
-# well two processors wake each other.
-PINNED = ["chrt", "-f", "1", "taskset", "-c", "1"]
+# All on one processor: what is measured is work, not how well two processors wake each other. And ahead of whatever
+# else the machine does, where that is allowed.
+PINNED = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
+FIRST = ["chrt", "-f", "1"]
+if command([*FIRST, "true"], check=False).returncode == 0:
+    PINNED = FIRST + PINNED
 
 HAPROXY = f"""
 global
