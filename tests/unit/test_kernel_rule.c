@@ -235,6 +235,58 @@ static void test_nat(void **state)
 	       { .type = KSTMT_REDIRECT, .port = 8888 });
 }
 
+/* By port alone, after the protocol: the map answers with an address, and the port stays. */
+static void test_ranges(void **state)
+{
+	(void)state;
+	EXPECT("meta load l4proto => reg 1 \n"
+	       "cmp eq reg 1 <06>\n"
+	       "payload load 2b @ transport header + 2 => reg 1 \n"
+	       "lookup reg 1 set ranges4_tcp dreg 1 \n"
+	       "nat dnat ip addr_min reg 1 \n",
+	       MATCH(KFIELD_L4PROTO, 6),
+	       { .type = KSTMT_DNAT_MAP,
+		 .field_count = 1,
+		 .fields = { KFIELD_TH_DPORT },
+		 .set = "ranges4_tcp",
+		 .address = { .family = AF_INET } });
+	EXPECT("meta load l4proto => reg 1 \n"
+	       "cmp eq reg 1 <11>\n"
+	       "payload load 2b @ transport header + 2 => reg 1 \n"
+	       "lookup reg 1 set guard_ranges6_udp dreg 0 \n",
+	       MATCH(KFIELD_L4PROTO, 17),
+	       { .type = KSTMT_VMAP,
+		 .field_count = 1,
+		 .fields = { KFIELD_TH_DPORT },
+		 .set = "guard_ranges6_udp" });
+}
+
+static void test_log(void **state)
+{
+	(void)state;
+	EXPECT("limit rate 10/second burst 20 type packets flags 0x0 \n"
+	       "log prefix portico web:  \n",
+	       { .type = KSTMT_LOG, .prefix = "portico web: " });
+}
+
+static void test_ends(void **state)
+{
+	(void)state;
+	EXPECT("meta load l4proto => reg 1 \n"
+	       "cmp eq reg 1 <06>\n"
+	       "payload load 1b @ transport header + 13 => reg 1 \n"
+	       "bitwise reg 1 = ( reg 1 & <04>) ^ <00>\n"
+	       "cmp neq reg 1 <00>\n"
+	       "immediate reg 0 return \n",
+	       MATCH(KFIELD_L4PROTO, 6),
+	       { .type = KSTMT_MATCH, .field_count = 1, .fields = { KFIELD_TCP_FLAGS }, .mask = 4 },
+	       VERDICT(KVERDICT_RETURN));
+	EXPECT("meta load l4proto => reg 1 \n"
+	       "cmp eq reg 1 <06>\n"
+	       "reject type 1 code 0 \n",
+	       MATCH(KFIELD_L4PROTO, 6), { .type = KSTMT_REJECT_RESET });
+}
+
 static void test_verdicts(void **state)
 {
 	(void)state;
@@ -314,6 +366,9 @@ int main(void)
 		cmocka_unit_test(test_the_family_is_asked_once),
 		cmocka_unit_test(test_concatenations),
 		cmocka_unit_test(test_nat),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_log),
+		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_digest_and_comment),
 		cmocka_unit_test(test_foreign_userdata_has_no_digest),

@@ -232,6 +232,86 @@ static void test_intervals(void **unused)
 	kstate_done(&state);
 }
 
+static void add_range(struct kstate *state, struct kset *set, unsigned first, unsigned last,
+		      const uint8_t data[KDATA_MAX])
+{
+	uint8_t key[KKEY_MAX] = { (uint8_t)(first >> 8), (uint8_t)first };
+	uint8_t key_end[KKEY_MAX] = { (uint8_t)(last >> 8), (uint8_t)last };
+
+	assert_int_equal(kset_add(state, set, key, key_end, data, "range", 1), 0);
+}
+
+/* Neighbours lead to different hosts, and the last has no port behind it. */
+static void test_maps_of_ranges(void **unused)
+{
+	uint8_t one[KDATA_MAX] = { 192, 168, 0, 2 }, other[KDATA_MAX] = { 192, 168, 0, 3 };
+	uint8_t jump[KDATA_MAX] = { KVERDICT_JUMP, 'g', 'u', 'a', 'r', 'd', '_', '1' };
+	struct kstate state;
+
+	(void)unused;
+	kstate_init(&state);
+	struct kset *set = kstate_add_set(&state, "ranges4_tcp", TYPES(KTYPE_INET_SERVICE),
+					  DATA(KTYPE_IPV4_ADDR), true, true, NULL);
+
+	add_range(&state, set, 0, 79, other);
+	add_range(&state, set, 80, 90, one);
+	add_range(&state, set, 91, 95, other);
+	add_range(&state, set, 255, 256, one);
+	add_range(&state, set, 60000, 65535, one);
+	round_trip(&state);
+	kstate_done(&state);
+
+	kstate_init(&state);
+	set = kstate_add_set(&state, "guard_ranges6_udp", TYPES(KTYPE_INET_SERVICE), DATA(KTYPE_VERDICT),
+			     true, false, NULL);
+	add_range(&state, set, 1, 65535, jump);
+	round_trip(&state);
+	kstate_done(&state);
+}
+
+/* One of two neighbours goes: its own two bounds do, and not the other's, of which one is the same port. */
+static void test_deletion_of_a_range(void **unused)
+{
+	static const struct {
+		unsigned first, last, bounds[2]; /* 0: none */
+	} cases[] = { { 80, 90, { 80, 91 } }, { 91, 95, { 91, 96 } }, { 60000, 65535, { 60000, 0 } } };
+
+	(void)unused;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct kstate state;
+		struct nlattr *nest;
+		unsigned count = 0;
+		int left;
+
+		kstate_init(&state);
+		add_range(&state,
+			  kstate_add_set(&state, "ranges4_tcp", TYPES(KTYPE_INET_SERVICE),
+					 DATA(KTYPE_IPV4_ADDR), true, true, NULL),
+			  cases[i].first, cases[i].last, (uint8_t[KDATA_MAX]){ 192, 168, 0, 2 });
+		struct nlattr *list = nlmsg_find_attr(elems_message(&state.sets[0], false),
+						      sizeof(struct nfgenmsg), NFTA_SET_ELEM_LIST_ELEMENTS);
+
+		nla_for_each_nested(nest, list, left)
+		{
+			struct nlattr *tb[NFTA_SET_ELEM_MAX + 1], *key[NFTA_DATA_MAX + 1];
+			uint16_t port;
+
+			assert_int_equal(nla_parse_nested(tb, NFTA_SET_ELEM_MAX, nest, NULL), 0);
+			assert_int_equal(nla_parse_nested(key, NFTA_DATA_MAX, tb[NFTA_SET_ELEM_KEY], NULL),
+					 0);
+			memcpy(&port, nla_data(key[NFTA_DATA_VALUE]), sizeof(port));
+			assert_in_range(count, 0, 1);
+			assert_int_equal(ntohs(port), cases[i].bounds[count]);
+			assert_int_equal(attr_be32(tb[NFTA_SET_ELEM_FLAGS]),
+					 count ? NFT_SET_ELEM_INTERVAL_END : 0);
+			assert_null(tb[NFTA_SET_ELEM_DATA]);
+			count++;
+		}
+		assert_int_equal(count, cases[i].bounds[1] ? 2 : 1);
+		kstate_done(&state);
+	}
+}
+
 /* An element of an interval set as the kernel sends it. */
 static void put_bound(struct nl_msg *msg, const char *address, bool end)
 {
@@ -479,6 +559,8 @@ int main(void)
 		cmocka_unit_test(test_single_fields),
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_intervals),
+		cmocka_unit_test(test_maps_of_ranges),
+		cmocka_unit_test(test_deletion_of_a_range),
 		cmocka_unit_test(test_bounds_in_any_order),
 		cmocka_unit_test(test_deletion_is_by_key),
 		cmocka_unit_test(test_foreign_sets),
