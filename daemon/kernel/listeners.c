@@ -5,6 +5,7 @@
  */
 #include "kernel/listeners.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
@@ -85,37 +86,62 @@ static bool ask_for_tcp(struct listeners *listeners)
 
 /* --- by /proc/net --- */
 
-/* Addresses are words of the kernel's own byte order, so that they are to be read back as such. */
-static bool parse_address(const char *text, struct ip *ret_ip)
+/* A number in hexadecimal and the character behind it; *at moves on. */
+static bool take_number(const char **at, char end, unsigned max, unsigned *ret_number)
 {
-	size_t words = strlen(text) / 8;
+	char *rest;
+
+	if (!isxdigit((unsigned char)**at))
+		return false;
+	unsigned long number = strtoul(*at, &rest, 16);
+
+	if (*rest != end || number > max)
+		return false;
+	*at = rest + 1;
+	*ret_number = (unsigned)number;
+	return true;
+}
+
+/* Addresses are words of the kernel's own byte order, so that they are to be read back as such. */
+static bool take_address(const char **at, struct ip *ret_ip)
+{
+	size_t digits = strspn(*at, "0123456789ABCDEF"), words = digits / 8;
 	struct ip ip = { .family = words == 1 ? AF_INET : AF_INET6 };
 
-	if ((words != 1 && words != 4) || strlen(text) % 8)
+	if ((digits != 8 && digits != 32) || (*at)[digits] != ':')
 		return false;
 	for (size_t i = 0; i < words; i++) {
-		unsigned value;
+		char text[9] = "";
 
-		if (sscanf(text + 8 * i, "%8X", &value) != 1)
-			return false;
-		memcpy(ip.bytes + 4 * i, &value, 4);
+		memcpy(text, *at + 8 * i, 8);
+		uint32_t word = (uint32_t)strtoul(text, NULL, 16);
+
+		memcpy(ip.bytes + 4 * i, &word, 4);
 	}
+	*at += digits + 1;
 	unmap(&ip);
 	*ret_ip = ip;
 	return true;
 }
 
+/* "   0: 0100007F:0016 00000000:0000 0A ..." */
 bool listener_parse(const char *line, uint8_t protocol, struct listener *ret_listener)
 {
-	char local[33], remote[33];
+	struct listener listener = { .protocol = protocol };
+	const char *at = strchr(line, ':');
 	unsigned port, remote_port, state;
+	struct ip remote;
 
-	if (sscanf(line, " %*u: %32[0-9A-F]:%4X %32[0-9A-F]:%4X %2X", local, &port, remote, &remote_port,
-		   &state) != 5 ||
-	    state != (protocol == IPPROTO_TCP ? STATE_LISTEN : STATE_CLOSE) || !port || remote_port)
+	if (!at)
 		return false;
-	*ret_listener = (struct listener){ .protocol = protocol, .port = (uint16_t)port };
-	return parse_address(local, &ret_listener->address);
+	at += 1 + strspn(at + 1, " ");
+	if (!take_address(&at, &listener.address) || !take_number(&at, ' ', UINT16_MAX, &port) ||
+	    !take_address(&at, &remote) || !take_number(&at, ' ', UINT16_MAX, &remote_port) ||
+	    !take_number(&at, ' ', UINT8_MAX, &state))
+		return false;
+	listener.port = (uint16_t)port;
+	*ret_listener = listener;
+	return state == (protocol == IPPROTO_TCP ? STATE_LISTEN : STATE_CLOSE) && port && !remote_port;
 }
 
 static void read_file(const char *path, uint8_t protocol, struct listeners *listeners)

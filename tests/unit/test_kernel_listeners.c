@@ -63,6 +63,9 @@ static void test_lines(void **state)
 	assert_false(listener_parse("  sl  local_address rem_address   st tx_queue", IPPROTO_TCP, &listener));
 	assert_false(listener_parse("", IPPROTO_TCP, &listener));
 	assert_false(listener_parse("   0: 0100:0016 00000000:0000 0A", IPPROTO_TCP, &listener));
+	assert_false(listener_parse("   0: 010000G1:0016 00000000:0000 0A 0", IPPROTO_TCP, &listener));
+	assert_false(listener_parse("   0: 01000001:10016 00000000:0000 0A 0", IPPROTO_TCP, &listener));
+	assert_false(listener_parse("   0: 01000001:-1 00000000:0000 0A 0", IPPROTO_TCP, &listener));
 }
 
 static void test_ipv6(void **state)
