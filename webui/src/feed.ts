@@ -73,35 +73,31 @@ export function watch(kinds: Kind[]): void {
 		void poll();
 }
 
-// One list of a kind after the other, so that an older answer never replaces a newer one.
-const lists: Partial<Record<Kind, Promise<void>>> = {};
-
 export function load(kind: Kind): Promise<void> {
-	const mine = (lists[kind] ?? Promise.resolve()).catch(() => {}).then(() => reading(async () => {
+	return inTurn(kind, async () => {
 		const { items } = await get<{ items: Kinds[Kind][] }>(`/${kind}`);
-		setItems(kind, items);
-	}));
-	lists[kind] = mine;
-	return mine;
+		return () => setItems(kind, items);
+	});
 }
 
 function loadObject(kind: Kind, id: number): Promise<void> {
 	return reading(async () => {
 		try {
-			putItem(kind, await get<Kinds[Kind]>(`/${kind}/${id}`));
+			const object = await get<Kinds[Kind]>(`/${kind}/${id}`);
+			return (begun) => tell(() => putItem(kind, object), begun);
 		} catch (error) {
 			if (!(error instanceof Problem) || error.status !== 404)
 				throw error;
-			dropItem(kind, id);
+			return (begun) => tell(() => dropItem(kind, id), begun);
 		}
 	});
 }
 
 function loadStatus(): Promise<void> {
-	return reading(async () => {
+	return inTurn("status", async () => {
 		const status = await get<Status>("/status");
 		const now = Date.now();
-		set({ status, statusAt: now, now, offline: false });
+		return () => set({ status, statusAt: now, now, offline: false });
 	});
 }
 
@@ -121,28 +117,44 @@ async function loadAll(): Promise<void> {
 	await Promise.all(done.map((one) => one.catch(broken)));
 }
 
-// What events said while an answer was under way may be newer than the answer: it is said again.
-let readings = 0;
-let journal: (() => void)[] = [];
+// Asks, and gives what is to be done with the answer; `begun` is when it was asked.
+type Read = () => Promise<(begun: number) => void>;
 
-async function reading(read: () => Promise<void>): Promise<void> {
+// One after the other, so that an older answer never replaces a newer one.
+const turns: Record<string, Promise<void>> = {};
+
+function inTurn(what: string, read: Read): Promise<void> {
+	const mine = (turns[what] ?? Promise.resolve()).catch(() => {}).then(() => reading(read));
+	turns[what] = mine;
+	return mine;
+}
+
+// What was told of single objects while an answer was under way may be newer than the answer: it is said again.
+let readings = 0;
+let clock = 0;
+let journal: { at: number; apply: () => void }[] = [];
+
+async function reading(read: Read): Promise<void> {
+	const begun = ++clock;
 	readings++;
 	try {
-		await read();
-		journal.forEach((apply) => apply());
+		const apply = await read();
+		if (!running)
+			return;
+		apply(begun);
+		journal.filter(({ at }) => at >= begun).sort((a, b) => a.at - b.at).forEach((told) => told.apply());
 	} finally {
 		if (--readings === 0)
 			journal = [];
 	}
 }
 
-function tell(apply: () => void): void {
+function tell(apply: () => void, at: number = ++clock): void {
 	if (readings > 0)
-		journal.push(apply);
+		journal.push({ at, apply });
 	apply();
 }
 
-// What the answer to a write said.
 export function written<K extends Kind>(kind: K, object: Kinds[K]): void {
 	tell(() => putItem(kind, object));
 }
