@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -33,8 +34,11 @@ struct worker {
 
 static void *thread_main(void *arg)
 {
+	const struct sched_param none = { 0 };
 	struct worker *worker = arg;
 
+	/* It never takes the processor from the loop when it wakes. A luxury: it may be refused. */
+	(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	pthread_mutex_lock(&worker->lock);
 	for (;;) {
 		while (!worker->stopping && worker->finished == worker->submitted)

@@ -257,7 +257,7 @@ static void a_new_address_is_few_elements(void **state)
 	unsigned sweeps = f->kernel.sweeps;
 
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_LINKS);
-	turn(f, 0);
+	turn(f, 20);
 	assert_true(f->kernel.elems <= 4);
 	assert_int_equal(mended(f), 0); /* following is not mending */
 	assert_true(f->kernel.sweeps > sweeps);

@@ -38,6 +38,21 @@ static int sweep_flows(struct kernel *kernel, enum flow_fate (*judge)(void *arg,
 	return 0;
 }
 
+static void stop_loop(void *arg)
+{
+	loop_stop(arg, 0);
+}
+
+static void turn(uint64_t ms)
+{
+	struct timer *timer;
+
+	assert_int_equal(timer_new(lab->engine.loop, stop_loop, lab->engine.loop, &timer), 0);
+	timer_start(timer, ms);
+	loop_run(lab->engine.loop);
+	timer_free(timer);
+}
+
 static int set_up(void **state)
 {
 	json_t *json = json_loads(config_text, 0, NULL), *links_json = json_loads(links_text, 0, NULL);
@@ -58,6 +73,9 @@ static int set_up(void **state)
 	assert_int_equal(loop_new(&lab->engine.loop), 0);
 	assert_int_equal(flows_start(&lab->engine), 0);
 	flows_search(&lab->engine);
+	assert_int_equal(lab->searches, 0); /* what was asked for the change is answered first */
+	turn(20);
+	assert_int_equal(lab->searches, 1);
 	json_decref(json);
 	json_decref(links_json);
 	config_unref(empty);
@@ -138,6 +156,7 @@ static void what_a_former_backend_makes_again(void **state)
 	expect(FLOW_STAYS, &other);
 	/* Also after the next change. */
 	flows_search(&lab->engine);
+	turn(20);
 	expect(FLOW_IS_DELETED, &again);
 }
 
@@ -171,21 +190,6 @@ static void what_the_chains_do_not_see(void **state)
 	expect(FLOW_STAYS, &again);
 }
 
-static void stop_loop(void *arg)
-{
-	loop_stop(arg, 0);
-}
-
-static void turn(uint64_t ms)
-{
-	struct timer *timer;
-
-	assert_int_equal(timer_new(lab->engine.loop, stop_loop, lab->engine.loop, &timer), 0);
-	timer_start(timer, ms);
-	loop_run(lab->engine.loop);
-	timer_free(timer);
-}
-
 /* A search that found something is followed by another, whenever in it that was. */
 static void searches_again_until_nothing_is_found(void **state)
 {
@@ -201,14 +205,25 @@ static void searches_again_until_nothing_is_found(void **state)
 	assert_int_equal(lab->searches, searches + 1);
 }
 
+static void changes_in_a_row_do_not_put_it_off(void **state)
+{
+	unsigned searches = lab->searches;
+
+	(void)state;
+	for (unsigned i = 0; i < 50 && lab->searches == searches; i++) {
+		flows_search(&lab->engine);
+		turn(1);
+	}
+	assert_true(lab->searches > searches);
+}
+
 int main(void)
 {
 #define LAB_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		LAB_TEST(what_a_former_backend_makes_again),
-		LAB_TEST(many_at_once),
-		LAB_TEST(what_the_chains_do_not_see),
-		LAB_TEST(searches_again_until_nothing_is_found),
+		LAB_TEST(what_a_former_backend_makes_again),  LAB_TEST(many_at_once),
+		LAB_TEST(what_the_chains_do_not_see),         LAB_TEST(searches_again_until_nothing_is_found),
+		LAB_TEST(changes_in_a_row_do_not_put_it_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
