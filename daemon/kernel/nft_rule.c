@@ -366,6 +366,7 @@ static void need_family(struct encoder *encoder, uint8_t family)
 /* All fields of the statement, as a key in register 1 and what follows it. */
 static void load_fields(struct encoder *encoder, const struct kstmt *stmt)
 {
+	uint8_t byte = (uint8_t)stmt->mask, none = 0;
 	unsigned words = 0;
 
 	for (unsigned i = 0; i < stmt->field_count; i++)
@@ -375,7 +376,7 @@ static void load_fields(struct encoder *encoder, const struct kstmt *stmt)
 		words += (kfield_size(stmt->fields[i]) + 3) / 4;
 	}
 	if (stmt->mask && kfield_size(stmt->fields[0]) == 1)
-		mask_bytes(encoder, NFT_REG_1, &(uint8_t){ (uint8_t)stmt->mask }, &(uint8_t){ 0 }, 1);
+		mask_bytes(encoder, NFT_REG_1, &byte, &none, 1);
 	else if (stmt->mask)
 		mask_bits(encoder, NFT_REG_1, stmt->mask, 0);
 }
@@ -417,7 +418,7 @@ static uint32_t port_register(uint8_t family)
 	return register_at(ip_size(family) / 4);
 }
 
-/* A map that is looked up by protocol and port answers with a port, too; one by port alone leaves the port as it is. */
+/* A map that is looked up by protocol and port answers with a port, too; one by port alone leaves it as it is. */
 static void encode_dnat_map(struct encoder *encoder, const struct kstmt *stmt)
 {
 	uint8_t family = stmt->address.family;

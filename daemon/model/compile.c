@@ -3,8 +3,8 @@
  * The shape of the table (see also the tour in README.md):
  *
  *   mark_in, mark_out    which uplink a connection belongs to, and its mark put back on every packet
- *   destination_nat*     address of an uplink -> translate4_<n> -> forwards4: one lookup, however many forwards;
- *                        then, if it came by an uplink, pinholes4
+ *   destination_nat*     address of an uplink -> translate4_<n> -> forwards4: one lookup, however many
+ *                        forwards; then, if it came by an uplink, pinholes4
  *   source_nat           hairpin, "backend sees the router", then what each uplink asks for
  *   filter_*             closed from uplinks
  *

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ports of hosts, however many, at the cost of one or two lookups: single ports stand in one hash of address,
- * protocol and port; each host with ranges has a chain and an interval set of its own, found by one more hash.
- * A concatenation with an interval in it would be searched from end to end.
+ * Ports of hosts, however many, at the cost of two or three lookups: single ports stand in one hash of
+ * address, protocol and port; each host with ranges has a chain and an interval set of its own, found by one
+ * more hash. A concatenation with an interval in it would be searched from end to end.
  */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,13 +102,6 @@ static bool is_range(const struct host_claim *claim)
 	return claim->last > claim->first;
 }
 
-static void append(char name[KNAME_MAX], const char *word)
-{
-	size_t length = strlen(name);
-
-	snprintf(name + length, KNAME_MAX - length, "_%s", word);
-}
-
 /* "pinhole6_2_tcp_2001-db8--5": a name cannot hold a colon. */
 static void host_name(char name[KNAME_MAX], const char *stem, const struct family_words *family,
 		      const struct host_claim *host)
@@ -121,8 +113,8 @@ static void host_name(char name[KNAME_MAX], const char *stem, const struct famil
 		if (*at == ':')
 			*at = '-';
 	compiler_name(name, stem, family, host->scope);
-	append(name, protocol_name(host->protocol, protocol));
-	append(name, address);
+	compiler_name_add(name, protocol_name(host->protocol, protocol));
+	compiler_name_add(name, address);
 }
 
 static void range_keys(const struct host_claim *claim, uint8_t key[KKEY_MAX], uint8_t key_end[KKEY_MAX])

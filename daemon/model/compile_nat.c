@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The nat chains: from the uplinks' addresses to forwards and pinholes, redirects, and what connections leave with. */
+/*
+ * The nat chains: from the uplinks' addresses to forwards, from uplinks to pinholes, redirects, and what
+ * connections leave with.
+ */
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -33,6 +33,13 @@ void compiler_name(char name[KNAME_MAX], const char *stem, const struct family_w
 		snprintf(name, KNAME_MAX, "%s%c", stem, family->suffix);
 }
 
+void compiler_name_add(char name[KNAME_MAX], const char *word)
+{
+	size_t length = strlen(name);
+
+	snprintf(name + length, KNAME_MAX - length, "_%s", word);
+}
+
 struct kset *compiler_find_set(const struct compiler *c, const char *name)
 {
 	/* The maps of forwards come first, before the many sets of single forwards. */

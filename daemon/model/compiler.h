@@ -64,7 +64,7 @@ struct compiler {
 /* --- the parts, in the order in which they run --- */
 
 void compile_nat(struct compiler *c);
-/* Translations: their maps, guards and the chains translate<F>_<uplink>. `lan`: the set of the networks is there. */
+/* Translations: their maps, guards and the chains translate<F>_<uplink>. `lan`: the networks' set is there. */
 void compile_forwards(struct compiler *c, const struct family_words *family, bool lan);
 /* Pinholes: their maps and chains, and the rule that leads there. */
 void compile_pinholes(struct compiler *c, const struct family_words *family, struct kchain *prerouting);
@@ -79,6 +79,8 @@ struct kchain *compiler_base_chain(struct compiler *c, const char *name, enum kc
 
 /* "forwards4", or "forwards4_2" for id 2. */
 void compiler_name(char name[KNAME_MAX], const char *stem, const struct family_words *family, uint32_t id);
+/* "_" and the word behind it. */
+void compiler_name_add(char name[KNAME_MAX], const char *word);
 
 /* Pointers to sets are good until the next set is added. */
 struct kset *compiler_find_set(const struct compiler *c, const char *name);

@@ -62,16 +62,10 @@ enum place compiler_place_of(enum place first, uint8_t protocol)
 	return first + i;
 }
 
-static unsigned *slot(const struct compiler *c, enum place place, const struct family_words *family,
-		      uint32_t scope)
-{
-	return (unsigned *)&c->places[family - compiler_families][place][scope];
-}
-
 bool compiler_has_place(const struct compiler *c, enum place place, const struct family_words *family,
 			uint32_t scope)
 {
-	return *slot(c, place, family, scope);
+	return c->places[family - compiler_families][place][scope];
 }
 
 static void place_name(char name[KNAME_MAX], enum place place, const struct family_words *family,
@@ -80,10 +74,8 @@ static void place_name(char name[KNAME_MAX], enum place place, const struct fami
 	char text[8];
 
 	compiler_name(name, places[place].stem, family, scope);
-	if (is_range(place)) {
-		strcat(name, "_");
-		strcat(name, protocol_name(protocol_of(place), text));
-	}
+	if (is_range(place))
+		compiler_name_add(name, protocol_name(protocol_of(place), text));
 }
 
 static struct kset *add_place(struct compiler *c, enum place place, const struct family_words *family,
@@ -111,7 +103,7 @@ static struct kset *add_place(struct compiler *c, enum place place, const struct
 struct kset *compiler_place(struct compiler *c, enum place place, const struct family_words *family,
 			    uint32_t scope)
 {
-	unsigned *index = slot(c, place, family, scope);
+	unsigned *index = &c->places[family - compiler_families][place][scope];
 
 	if (*index)
 		return &c->state->sets[*index - 1];

@@ -75,7 +75,7 @@ enum kstmt_type {
 	KSTMT_VMAP,        /* fields [& mask] vmap @set */
 	KSTMT_SET_CT_MARK, /* ct mark set ct mark & mask | bits */
 	KSTMT_SET_META_MARK,
-	/* Whether the map's data has a port follows from the fields: it does if L4PROTO and TH_DPORT are among them. */
+	/* The map's data has a port if both L4PROTO and TH_DPORT are among the fields. */
 	KSTMT_DNAT_MAP,      /* dnat ip|ip6 to fields map @set (data: address, or address . port) */
 	KSTMT_DNAT,          /* dnat ip|ip6 to address[:port] */
 	KSTMT_SNAT,          /* snat ip|ip6 to address */

@@ -76,7 +76,7 @@ static void print_bits(uint32_t bits, const char *const names[8], struct buf *bu
 	}
 }
 
-/* `protocol`: the transport protocol that the rule has asked for just before, by whose name nft then calls the port. */
+/* `protocol`: the one that the rule has asked for just before, by whose name nft then calls the port. */
 static void print_fields(const struct kstmt *stmt, const char *protocol, struct buf *buf)
 {
 	for (unsigned i = 0; i < stmt->field_count; i++) {
@@ -272,7 +272,7 @@ static bool is_match_on(const struct kstmt *stmt, enum kfield field)
 	return stmt->type == KSTMT_MATCH && stmt->fields[0] == field && !stmt->invert;
 }
 
-/* Looks into headers of the protocol that was asked for: nft leaves the question out then, and names the protocol. */
+/* Looks into the headers of the protocol that was asked for: nft leaves the question out then. */
 static bool implies_protocol(const struct kstmt *stmt)
 {
 	return stmt->field_count == 1 &&

@@ -3,7 +3,8 @@
 #define PORTICO_MODEL_TRANSLATE_H
 
 /*
- * Where a new connection would go by the desired state: the nat chains that compile() makes, walked here. Pure.
+ * Where a new connection would go by the desired state: the nat chains that compile() makes, walked here.
+ * Pure.
  */
 
 #include <stdbool.h>

@@ -239,8 +239,14 @@ def test_counters_survive_neighbours_and_a_restart(router_daemon, family, protoc
 
 
 def test_many_neighbours(router_daemon):
-    """A thousand ranges without a gap."""
+    """A thousand ranges without a gap: as many elements, and not a rule more than for one."""
     lab = router_daemon.lab
+
+    def chains():
+        return lab.router.run("nft -s list table inet portico").stdout.partition("\tchain ")[2]
+
+    router_daemon.configure(forwards=[{"name": "one", "external_ports": "80-90", "internal_address": "192.168.0.2"}])
+    of_one = chains()
     forwards = [{"name": f"r{i}", "external_ports": f"{i * 60 + 1}-{i * 60 + 60}",
                  "internal_address": "192.168.0.4" if i % 2 else "192.168.0.2"} for i in range(1000)]
     router_daemon.configure(forwards=forwards)
@@ -248,6 +254,7 @@ def test_many_neighbours(router_daemon):
         wanted = "backend2" if (port - 1) // 60 % 2 else "backend"
         assert lab.internet.ask("192.0.2.1", port).server == wanted
     assert elements(router_daemon, "ranges4_tcp") == 1000
+    assert chains() == of_one
     del forwards[7]
     router_daemon.configure(forwards=forwards)
     assert outcome(lab.internet, "192.0.2.1", 443) == "refused"
