@@ -279,7 +279,10 @@ static int plan_route_removals(struct plan *plan, const struct kstate *desired, 
 	return r;
 }
 
-static int plan_rules(struct plan *plan, enum step_type type, const struct kstate *have,
+enum rules { RULES_MAIN = 1, RULES_UPLINKS = 2, RULES_ALL = 3 };
+
+/* Rules of those kinds that `have` has and `other` has not. */
+static int plan_rules(struct plan *plan, enum step_type type, enum rules kinds, const struct kstate *have,
 		      const struct kstate *other)
 {
 	unsigned j = 0;
@@ -287,6 +290,8 @@ static int plan_rules(struct plan *plan, enum step_type type, const struct kstat
 	for (unsigned i = 0; i < have->rule_count; i++) {
 		const struct kiprule *rule = &have->rules[i];
 
+		if (!(kinds & (rule->suppress_default ? RULES_MAIN : RULES_UPLINKS)))
+			continue;
 		while (j < other->rule_count && kiprule_compare(&other->rules[j], rule) < 0)
 			j++;
 		if (j < other->rule_count && kiprule_compare(&other->rules[j], rule) == 0)
@@ -327,14 +332,17 @@ int plan_make(const struct kstate *desired, const struct kstate *observed, struc
 	struct plan plan = { 0 };
 	int r = plan_sysctls(&plan, desired, observed);
 
+	/* Without a rule that leads to the main table, the kernel reaches no gateway and refuses its route. */
+	if (!r)
+		r = plan_rules(&plan, STEP_IPRULE_ADD, RULES_MAIN, desired, observed);
 	if (!r)
 		r = plan_route_additions(&plan, desired, observed);
 	if (!r)
-		r = plan_rules(&plan, STEP_IPRULE_ADD, desired, observed);
+		r = plan_rules(&plan, STEP_IPRULE_ADD, RULES_UPLINKS, desired, observed);
 	if (!r)
 		r = plan_table(&plan, desired, observed);
 	if (!r)
-		r = plan_rules(&plan, STEP_IPRULE_DELETE, observed, desired);
+		r = plan_rules(&plan, STEP_IPRULE_DELETE, RULES_ALL, observed, desired);
 	if (!r)
 		r = plan_route_removals(&plan, desired, observed);
 	if (r) {

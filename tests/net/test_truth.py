@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whatever somebody takes away or changes of what is ours comes back, soon, and the status says what it was."""
+import signal
 import subprocess
 import time
 
@@ -149,6 +150,23 @@ def test_routes_that_went_with_an_address(serving):
     assert min(times) < SOON_MS
     wait_for(lambda: outcome(lab.internet, PUBLIC, 80) == "answer")
     assert serving.kernel()["mended"] == mended
+
+
+def test_rules_and_routes_gone_at_once(serving):
+    """Nothing leads to the main table any more, where the kernel looks for the gateways of routes."""
+    router, daemon = serving.lab.router, serving.daemon.process
+    before = serving.kernel()
+    daemon.send_signal(signal.SIGSTOP)
+    try:
+        router.run(["ip", "-batch", "-"], stdin="rule flush\nroute flush table 20001\nroute flush table 20002\n")
+    finally:
+        daemon.send_signal(signal.SIGCONT)
+    try:
+        kernel = wait_for_mended(serving, before)
+        assert kernel["mended"] == before["mended"] + 1 and not kernel["last_error"], "nothing was refused"
+        assert has_route(router, 20001) and has_route(router, 20002)
+    finally:
+        router.ip("rule add pref 32766 lookup main")
 
 
 def test_several_things_at_once_are_eight_texts(serving):
