@@ -68,10 +68,11 @@ def run(options):
 
 
 def measure(changers, rest_s, rounds):
+    """Not in turn: what one daemon's change leaves to do would be measured with the other's next one."""
     times = {action: {n: [] for n in changers} for action in ACTIONS}
-    for _ in range(rounds):
-        for action in ACTIONS:
-            for n, changer in changers.items():
+    for n, changer in changers.items():
+        for _ in range(rounds):
+            for action in ACTIONS:
                 time.sleep(0 if action == LOOKED_AT else rest_s)
                 times[action][n].append(changer.do(action))
     return times
