@@ -372,9 +372,10 @@ static const struct field forward_fields[] = {
 	{
 		.name = "external_ports",
 		.type = FIELD_PORTS,
-		.flags = FIELD_REQUIRED | FIELD_NULLABLE,
+		.flags = FIELD_NULLABLE,
 		.offset = offsetof(struct forward, external_ports),
 		.max = LIST_MAX,
+		.absent = "null",
 		.help = "The ports on the uplinks' addresses; null for protocols without ports.",
 	},
 	{

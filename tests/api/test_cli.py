@@ -238,7 +238,7 @@ def test_faults_are_told_by_option(cli, router, uplink):
                              (("--port", "80", "--to", "nowhere"), ["--to: "]),
                              (("--port", "80", "--to", "192.168.1.2:x"), ["--to-port: "]),
                              (("--port", "0", "--to", "x", "--source", "y"), ["--port: ", "--to: ", "--source: "]),
-                             ((), ["--port: ", "--to: "])):
+                             (("--to", "192.168.1.2"), ["--port: "]), ((), ["--to: "])):
         stderr = cli("forward", "add", "f", *arguments, status=1).stderr
         for word in words:
             assert word in stderr

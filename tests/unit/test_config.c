@@ -336,8 +336,9 @@ static void test_defaults_and_required(void **state)
 	wrong(KIND_SOURCE_NAT, "{'name': 'a', 'uplink': 'u', 'sources': ['10.0.0.0/8']}", "/address",
 	      "is required");
 	wrong(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1'}", "/external_ports",
-	      "is required");
+	      "must be ports, because tcp has ports");
 	wrong(KIND_FORWARD, "[]", "", "must be an object");
+	object_unref(make(KIND_FORWARD, "{'name': 'a', 'protocols': ['gre'], 'internal_address': '192.0.2.1'}"));
 
 	object = make(KIND_FORWARD,
 		      "{'name': 'web', 'internal_address': '192.168.0.2', 'external_ports': 80}");
