@@ -183,12 +183,12 @@ void compile_nat(struct compiler *c)
 	/* Built apart, so that nothing moves them while the families add chains of their own. */
 	struct kchain prerouting = { 0 }, output = { 0 }, postrouting = { 0 };
 
+	RULE(c, &postrouting, "from the router to itself: no other address would be better",
+	     kstmt_match_device(KFIELD_OIFNAME, "lo"), kstmt_verdict(KVERDICT_ACCEPT));
 	for (unsigned i = 0; i < FAMILY_COUNT; i++)
 		if (compiler_wants_family(c, &compiler_families[i]))
 			compile_family(c, &compiler_families[i], &prerouting, &output, &postrouting);
-	/* To the router itself it stays as it is: no address of a LAN would be better than its own. */
 	RULE(c, &postrouting, "a forward used from the router itself", kstmt_let_in(),
-	     kstmt_not_device(KFIELD_OIFNAME, "lo"),
 	     kstmt_match_word(KFIELD_FIB_SADDR_TYPE, 0, KSTMT_ROUTE_LOCAL, false),
 	     (struct kstmt){ .type = KSTMT_MASQUERADE });
 	RULE(c, &postrouting, NULL, kstmt_vmap(KFIELD_OIFNAME, 0, "uplink_leave"));

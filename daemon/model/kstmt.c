@@ -41,9 +41,9 @@ struct kstmt kstmt_match_bits(enum kfield field, uint32_t bits)
 	return kstmt_match_word(field, bits, 0, false);
 }
 
-struct kstmt kstmt_not_device(enum kfield field, const char *device)
+struct kstmt kstmt_match_device(enum kfield field, const char *device)
 {
-	struct kstmt stmt = { .type = KSTMT_MATCH, .field_count = 1, .fields = { field }, .invert = true };
+	struct kstmt stmt = { .type = KSTMT_MATCH, .field_count = 1, .fields = { field } };
 
 	memcpy(stmt.value, device, strnlen(device, sizeof(stmt.value) - 1));
 	return stmt;

@@ -12,7 +12,7 @@ struct kstmt kstmt_match_word(enum kfield field, uint32_t mask, uint32_t value, 
 struct kstmt kstmt_match_byte(enum kfield field, uint8_t value);
 struct kstmt kstmt_match_port(uint16_t port);
 struct kstmt kstmt_match_bits(enum kfield field, uint32_t bits); /* any of them: ct state, tcp flags */
-struct kstmt kstmt_not_device(enum kfield field, const char *device);
+struct kstmt kstmt_match_device(enum kfield field, const char *device);
 struct kstmt kstmt_let_in(void); /* ct mark has the "let in by us" bit */
 struct kstmt kstmt_lookup(enum kfield field, const char *set, bool invert);
 struct kstmt kstmt_vmap(enum kfield field, uint32_t mask, const char *set);
