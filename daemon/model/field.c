@@ -9,8 +9,8 @@
 
 /* A list of ports as text: 256 ranges of "65535-65535,". */
 enum { PORTS_TEXT_MAX = LIST_MAX * 12 };
-/* A schedule as text: windows such as "mon,wed,fri,sun 08:00-22:00, ". */
-enum { SCHEDULE_TEXT_MAX = SCHEDULE_WINDOWS_MAX * 32 };
+/* A schedule as text: windows such as "mon,tue,thu,fri,sun 08:00-22:00, ". */
+enum { SCHEDULE_TEXT_MAX = SCHEDULE_WINDOWS_MAX * 33 };
 
 #define AT(object, field, type)       ((type *)(void *)((char *)(object) + (field)->offset))
 #define AT_CONST(object, field, type) ((const type *)(const void *)((const char *)(object) + (field)->offset))
