@@ -56,6 +56,9 @@ int db_in_use(const char *path, struct err *err);
 /* What SQLite's last failure means to a user. Returns err_set()'s value. */
 int db_error(sqlite3 *db, const char *path, struct err *err);
 
+/* The same of a result code: not every function leaves its failure with the connection. */
+int db_refused(sqlite3 *db, int code, const char *path, struct err *err);
+
 /* --- db_copy.c --- */
 
 /* Brings FILE.good up to date; a failure is logged, and the old copy stays. */

@@ -27,12 +27,17 @@ int db_in_use(const char *path, struct err *err)
 
 int db_error(sqlite3 *db, const char *path, struct err *err)
 {
-	int code = sqlite3_extended_errcode(db);
+	return db_refused(db, sqlite3_extended_errcode(db), path, err);
+}
+
+int db_refused(sqlite3 *db, int code, const char *path, struct err *err)
+{
+	const char *text = code == sqlite3_extended_errcode(db) ? sqlite3_errmsg(db) : sqlite3_errstr(code);
 
 	switch (code & 0xff) {
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		return db_damaged(path, sqlite3_errmsg(db), err);
+		return db_damaged(path, text, err);
 	case SQLITE_FULL:
 		return err_set(err, ERR_UNAVAILABLE, "cannot write the database %s: no space is left", path);
 	case SQLITE_READONLY:
@@ -43,13 +48,12 @@ int db_error(sqlite3 *db, const char *path, struct err *err)
 		return db_in_use(path, err);
 	case SQLITE_CANTOPEN:
 		return err_set(err, ERR_UNAVAILABLE, "cannot open the database %s: %s", path,
-			       sqlite3_system_errno(db) ? strerror(sqlite3_system_errno(db)) :
-							  sqlite3_errmsg(db));
+			       sqlite3_system_errno(db) ? strerror(sqlite3_system_errno(db)) : text);
 	case SQLITE_NOMEM:
 		err_set(err, ERR_UNAVAILABLE, "out of memory");
 		return -ENOMEM;
 	default:
-		return err_set(err, ERR_UNAVAILABLE, "the database %s: %s", path, sqlite3_errmsg(db));
+		return err_set(err, ERR_UNAVAILABLE, "the database %s: %s", path, text);
 	}
 }
 
@@ -268,7 +272,7 @@ static int probe_write(sqlite3 *db, unsigned version)
 static int prepare_file(sqlite3 *db, const char *path, const struct scripts *scripts, struct err *err)
 {
 	unsigned known = db_version(scripts), version = 0;
-	int r = identify(db, path, known, &version, err);
+	int r = identify(db, path, known, &version, err), code;
 
 	if (r == 0 && version > 0)
 		r = quick_check(db, path, err);
@@ -278,9 +282,12 @@ static int prepare_file(sqlite3 *db, const char *path, const struct scripts *scr
 		db_keep_copy(db, path); /* to go back to, should the new version be a disappointment */
 	while (r == 0 && version < known)
 		r = migrate_to(db, path, scripts, ++version, err);
-	if (r == 0 && (probe_write(db, version) != SQLITE_OK || db_settle(db) != SQLITE_OK))
-		r = db_error(db, path, err);
-	return r;
+	if (r < 0)
+		return r;
+	code = probe_write(db, version);
+	if (code == SQLITE_OK)
+		code = db_settle(db);
+	return code == SQLITE_OK ? 0 : db_refused(db, code, path, err);
 }
 
 static int check_path(const char *path, struct err *err)

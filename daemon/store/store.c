@@ -198,7 +198,7 @@ int store_begin(struct store *store, const struct changes *changes, const struct
 	if (r == SQLITE_OK)
 		r = sqlite3_db_cacheflush(store->db);
 	if (r != SQLITE_OK) {
-		r = db_error(store->db, store->path, err);
+		r = db_refused(store->db, r, store->path, err);
 		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 		return r;
 	}

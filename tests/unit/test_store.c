@@ -1138,7 +1138,7 @@ static void test_permissions(void **state)
 /* A limit on the file's size is like a full disk: refused in words, nothing kept, and it goes on afterwards. */
 static void test_full_disk(void **state)
 {
-	struct config *config = make_sample(), *big = many_forwards(2000), *read;
+	struct config *config = make_sample(), *big = many_forwards(2000), *few = many_forwards(1), *read;
 	struct rlimit limit, old;
 	struct store *store = open_store();
 
@@ -1149,9 +1149,15 @@ static void test_full_disk(void **state)
 	limit.rlim_cur = 200 * 1024;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	assert_true(begin(store, config, big, 200) < 0);
+	assert_int_equal(err.kind, ERR_UNAVAILABLE);
+	assert_non_null(strstr(err.detail, "disk I/O error"));
+	/* So few pages that they stay in memory to the end. */
+	limit.rlim_cur = 1024;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_true(begin(store, config, few, 200) < 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	assert_int_equal(err.kind, ERR_UNAVAILABLE);
-	assert_int_not_equal(err.detail[0], '\0');
+	assert_non_null(strstr(err.detail, "disk I/O error"));
 	read = load(store, 1);
 	assert_same(config, read);
 	config_unref(read);
@@ -1160,6 +1166,7 @@ static void test_full_disk(void **state)
 	assert_same(big, read);
 	config_unref(read);
 	store_close(store);
+	config_unref(few);
 	config_unref(big);
 	config_unref(config);
 }
