@@ -410,7 +410,7 @@ void counters_after(struct engine *engine, const struct plan *plan, const struct
 	}
 	follow(counters, config, applied && engine->desired);
 	/* Where elements are new of which we had known a count, it shall be noticed before they count as much again. */
-	if (engine->observed != engine->desired || (loss && loss->elems == LOST_MAX))
+	if (!engine->desired || !kstate_same_table(engine->observed, engine->desired) || (loss && loss->elems == LOST_MAX))
 		counters_read_soon(engine);
 	free(loss);
 }

@@ -77,18 +77,22 @@ int engine_read_links(struct engine *engine)
 	return 0;
 }
 
-static int read_observed(struct engine *engine, const struct kstate *desired, struct kstate **ret_state)
+/* `table`: whose table is in the kernel, if that is known and needs not be read; else NULL. */
+static int read_observed(struct engine *engine, const struct kstate *desired, const struct kstate *table,
+			 struct kstate **ret_state)
 {
 	struct kstate *observed = state_new();
 
 	if (!observed)
 		return -ENOMEM;
-	int r = engine->kernel->ops->read_state(engine->kernel, desired, observed);
+	int r = engine->kernel->ops->read_state(engine->kernel, desired, !table, observed);
 
 	if (r < 0) {
 		free(observed);
 		return r;
 	}
+	if (table)
+		kstate_borrow_table(observed, table);
 	*ret_state = observed;
 	return 0;
 }
@@ -235,13 +239,14 @@ int engine_bring_about(struct engine *engine, const struct config *config, struc
 	r = make_desired(engine, config, &engine->environment, &desired);
 	if (r < 0)
 		return engine_not_asked(engine, "computing the kernel's state", r, err);
-	if (!engine->observed || !sysctls_observed(engine->observed, desired)) {
-		r = read_observed(engine, desired, &observed);
+	if (!engine->observed || engine->routing_unknown || !sysctls_observed(engine->observed, desired)) {
+		r = read_observed(engine, desired, engine->observed, &observed);
 		if (r < 0) {
 			state_free(desired);
 			return engine_not_asked(engine, "reading the kernel's state", r, err);
 		}
 		set_observed(engine, observed);
+		engine->routing_unknown = false;
 	}
 	r = plan_make(desired, engine->observed, &plan);
 	if (r < 0) {
@@ -441,7 +446,7 @@ static int plan_against_kernel(struct engine *engine, const struct kstate *desir
 	struct kstate *observed = engine->observed;
 	bool known = observed && !engine->dirty && sysctls_observed(observed, desired);
 	struct plan plan;
-	int r = known ? 0 : read_observed(engine, desired, &observed);
+	int r = known ? 0 : read_observed(engine, desired, NULL, &observed);
 
 	if (r < 0)
 		return err_set(err, ERR_KERNEL, "the kernel's state cannot be read: %s", strerror(-r));
@@ -498,7 +503,7 @@ int engine_flush(struct err *err)
 	if (r < 0)
 		goto free_loop;
 	kstate_init(&nothing);
-	r = kernel->ops->read_state(kernel, &nothing, &observed);
+	r = kernel->ops->read_state(kernel, &nothing, true, &observed);
 	if (r < 0) {
 		err_set(err, ERR_KERNEL, "the kernel's state cannot be read: %s", strerror(-r));
 		goto free_kernel;

@@ -117,8 +117,10 @@ void mend_now(struct engine *engine)
 		rest(engine, began_ms, false);
 		return;
 	}
-	if (what & (KERNEL_TABLE | KERNEL_ROUTES | KERNEL_SYSCTL))
+	if (what & KERNEL_TABLE)
 		engine_forget_observed(engine);
+	else if (what & (KERNEL_ROUTES | KERNEL_SYSCTL))
+		engine->routing_unknown = true;
 	engine_bring_about(engine, engine->config, &work, &err);
 	if (work.found.count)
 		note_mended(engine, &work.found);

@@ -41,6 +41,7 @@ struct engine {
 	 * then the kernel is read again before the next comparison.
 	 */
 	struct kstate *desired, *observed;
+	bool routing_unknown; /* only the table is as observed; the rest is read before the next comparison */
 
 	struct fw4 fw4;
 

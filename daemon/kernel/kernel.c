@@ -159,12 +159,13 @@ static int watch_sysctls(struct kernel *kernel, const struct kstate *state)
 	return sysctl_watch_set(real_of(kernel)->sysctls, state);
 }
 
-static int read_state_once(struct real *real, const struct kstate *desired, struct kstate *ret_state)
+static int read_state_once(struct real *real, const struct kstate *desired, bool with_table,
+			   struct kstate *ret_state)
 {
 	struct kstate state;
 
 	kstate_init(&state);
-	int r = nft_read(&real->netfilter, &state);
+	int r = with_table ? nft_read(&real->netfilter, &state) : 0;
 
 	if (!r)
 		r = rtnl_read_routes(&real->route, &state);
@@ -181,12 +182,13 @@ static int read_state_once(struct real *real, const struct kstate *desired, stru
 	return r;
 }
 
-static int read_state(struct kernel *kernel, const struct kstate *desired, struct kstate *ret_state)
+static int read_state(struct kernel *kernel, const struct kstate *desired, bool with_table,
+		      struct kstate *ret_state)
 {
 	int r = -EAGAIN;
 
 	for (unsigned i = 0; r == -EAGAIN && i < READ_TRIES; i++)
-		r = read_state_once(real_of(kernel), desired, ret_state);
+		r = read_state_once(real_of(kernel), desired, with_table, ret_state);
 	return r;
 }
 

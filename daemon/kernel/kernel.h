@@ -64,9 +64,11 @@ struct kernel_ops {
 	int (*read_links)(struct kernel *kernel, struct links *ret_links);
 	/*
 	 * Reads what is there of ours: table, routes and rules by protocol
-	 * number, and those sysctls that `desired` names. Finished.
+	 * number, and those sysctls that `desired` names. Finished. Without the table it costs the same
+	 * however many forwards there are.
 	 */
-	int (*read_state)(struct kernel *kernel, const struct kstate *desired, struct kstate *ret_state);
+	int (*read_state)(struct kernel *kernel, const struct kstate *desired, bool with_table,
+			  struct kstate *ret_state);
 	/* From now on, another value of a sysctl of `state`, which is what is there, is told as KERNEL_SYSCTL. */
 	int (*watch_sysctls)(struct kernel *kernel, const struct kstate *state);
 	int (*read_fw4)(struct kernel *kernel, struct fw4 *ret_fw4);

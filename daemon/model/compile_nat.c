@@ -168,11 +168,16 @@ static void compile_family(struct compiler *c, const struct family_words *family
 
 	struct kstmt to_uplink = kstmt_vmap(family->daddr, 0, addresses);
 
-	if (compiler_add_networks(c, "no_hairpin", family, NETWORKS_NO_HAIRPIN))
-		RULE(c, prerouting, NULL, kstmt_lookup(family->saddr, no_hairpin, true), to_uplink);
-	else
+	/* The router's own address in such a network is one of the network: what decides is the source alone. */
+	if (compiler_add_networks(c, "no_hairpin", family, NETWORKS_NO_HAIRPIN)) {
+		struct kstmt others = kstmt_lookup(family->saddr, no_hairpin, true);
+
+		RULE(c, prerouting, NULL, others, to_uplink);
+		RULE(c, output, NULL, others, to_uplink);
+	} else {
 		RULE(c, prerouting, NULL, to_uplink);
-	RULE(c, output, NULL, to_uplink);
+		RULE(c, output, NULL, to_uplink);
+	}
 	compile_pinholes(c, family, prerouting);
 	add_redirects(c, prerouting, family);
 	add_source_rewrites(c, family, postrouting);

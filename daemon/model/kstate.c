@@ -71,7 +71,7 @@ void kstate_init(struct kstate *state)
 	state->failed = !state->arena;
 }
 
-void kstate_done(struct kstate *state)
+static void free_table(struct kstate *state)
 {
 	for (unsigned i = 0; i < state->set_count; i++)
 		free(state->sets[i].elems);
@@ -79,6 +79,29 @@ void kstate_done(struct kstate *state)
 		free(state->chains[i].rules);
 	free(state->sets);
 	free(state->chains);
+}
+
+void kstate_borrow_table(struct kstate *state, const struct kstate *owner)
+{
+	free_table(state);
+	state->table_borrowed = true;
+	state->table = owner->table;
+	state->alien = owner->alien;
+	state->sets = owner->sets;
+	state->set_count = owner->set_count;
+	state->chains = owner->chains;
+	state->chain_count = owner->chain_count;
+}
+
+bool kstate_same_table(const struct kstate *a, const struct kstate *b)
+{
+	return a == b || ((a->table_borrowed || b->table_borrowed) && a->sets == b->sets);
+}
+
+void kstate_done(struct kstate *state)
+{
+	if (!state->table_borrowed)
+		free_table(state);
 	free(state->routes);
 	free(state->rules);
 	free(state->sysctls);

@@ -187,9 +187,10 @@ struct kstate {
 	struct arena
 		*arena; /* owns every statement and element below, and most strings; arrays are malloc()ed */
 	struct config
-		*config; /* a reference, for the names in it that are comments of elements; NULL: none */
-	bool failed;     /* out of memory somewhere: kstate_finish() tells */
-	bool table;      /* the table is there */
+		*config;     /* a reference, for the names in it that are comments of elements; NULL: none */
+	bool failed;         /* out of memory somewhere: kstate_finish() tells */
+	bool table;          /* the table is there */
+	bool table_borrowed; /* sets and chains belong to another state, see kstate_borrow_table() */
 	/* The table is there but not as we want it: something in it is unknown to us (observed only). */
 	bool alien;
 	unsigned set_count, set_size;
@@ -206,6 +207,11 @@ struct kstate {
 
 void kstate_init(struct kstate *state);
 void kstate_done(struct kstate *state);
+
+/* Gives a state without a table that of another, which must live longer. */
+void kstate_borrow_table(struct kstate *state, const struct kstate *owner);
+/* True if they are one, or one has borrowed the other's table: there is nothing to compare. */
+bool kstate_same_table(const struct kstate *a, const struct kstate *b);
 
 /*
  * Builders. Pointers that they return stay good until the next call for the

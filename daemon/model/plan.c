@@ -203,6 +203,8 @@ static int plan_table(struct plan *plan, const struct kstate *desired, const str
 	static const struct kstate nothing;
 	bool there = observed->table;
 
+	if (kstate_same_table(desired, observed))
+		return 0;
 	if (there && (!desired->table || must_rebuild(desired, observed))) {
 		if (!add_step(plan, STEP_TABLE_DELETE))
 			return -ENOMEM;

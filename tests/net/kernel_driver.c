@@ -431,7 +431,7 @@ static void compare(bool apply)
 	struct kstate observed;
 	struct plan plan;
 	struct buf buf;
-	int r = kernel->ops->read_state(kernel, &desired, &observed);
+	int r = kernel->ops->read_state(kernel, &desired, true, &observed);
 
 	if (r) {
 		printf("read_state: %s\n", strerror(-r));

@@ -24,8 +24,10 @@ static int read_links(struct kernel *kernel, struct links *ret_links)
 }
 
 /* As after somebody's `nft flush ruleset` and `sysctl -w ...=0`: nothing is there, all that is asked for is 0. */
-static int read_state(struct kernel *kernel, const struct kstate *desired, struct kstate *ret_state)
+static int read_state(struct kernel *kernel, const struct kstate *desired, bool with_table,
+		      struct kstate *ret_state)
 {
+	fake(kernel)->table_reads += with_table;
 	if (fake(kernel)->unreadable_state)
 		return -EAGAIN;
 	kstate_init(ret_state);

@@ -25,6 +25,7 @@ struct fake_kernel {
 	unsigned sweeps;
 	unsigned link_reads;
 	unsigned fw4_reads;
+	unsigned table_reads;
 	unsigned counter_reads, counters_read; /* requests, elements */
 	uint64_t packets;                      /* what each element has counted */
 };

@@ -348,6 +348,23 @@ static void sysctls_are_watched(void **state)
 	assert_int_equal(mended(f), 1);
 }
 
+/* However many forwards there are: routes and sysctls come and go with every address. */
+static void only_news_of_the_table_have_it_read(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, KIND_UPLINK, uplink);
+	unsigned before = f->kernel.table_reads;
+
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_LINKS | KERNEL_ROUTES | KERNEL_SYSCTL);
+	turn(f, 0);
+	assert_int_equal(f->kernel.table_reads, before);
+	assert_true(f->kernel.sysctls > 0);
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+	turn(f, 100);
+	assert_int_equal(f->kernel.table_reads, before + 1);
+}
+
 static unsigned warnings(struct fixture *f, unsigned id, char *first, size_t size)
 {
 	json_t *list = json_array();
@@ -695,6 +712,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fw4_that_cannot_be_read_is_read_later, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sysctls_wanted_again_are_set, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(sysctls_are_watched, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(only_news_of_the_table_have_it_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(listeners_in_the_way_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(counters_add_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(counters_survive, set_up, tear_down),
