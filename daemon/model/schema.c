@@ -475,9 +475,10 @@ static const struct field forward_fields[] = {
 		.type = FIELD_OBSERVED,
 		.help = "Connections it has carried, and when the last one was seen. The kernel counts them: the count "
 			"goes on when this or another forward changes, and when the daemon starts again. It begins anew "
-			"when the router does. What was counted before the forward's own ports, address or uplinks "
-			"changed is forgotten when the daemon ends; and of what somebody else removed from the kernel, "
-			"that which came since the counters were read last, at most 15 seconds.",
+			"when the router does. What was counted before the forward had another name, other ports, "
+			"another address or other uplinks, or before it was off for a while, is forgotten when the "
+			"daemon ends; and of what somebody else removed from the kernel, that which came since the "
+			"counters were read last, at most 15 seconds.",
 	},
 	{
 		.name = "state",
