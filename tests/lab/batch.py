@@ -21,6 +21,8 @@ from .server import Server
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 QUIET_S = 0.5      # nothing was heard for so long: the rest is silence
+# The kernel sends 1000 ICMP errors a second, all namespaces together, and not more than 50 at a time.
+AT_ONCE, PAUSE_S = 20, 0.03
 PATIENCE_S = 5.0   # for probes that must be answered or refused, on a machine that is busy
 # Each probe has a port of its own for as long as the kernel may remember an earlier one.
 SOURCE_PORTS = itertools.cycle(range(10000, 60000))
@@ -155,7 +157,9 @@ def ask_many(lab, probes, must=None, patience_s=PATIENCE_S):
                 for number in numbers:
                     questions.append((number, _Question(probes[number])))
                     left.add(number)
-        for number, question in questions:
+        for count, (number, question) in enumerate(questions):
+            if count % AT_ONCE == AT_ONCE - 1:
+                time.sleep(PAUSE_S)
             if question.begin():
                 selector.register(question.socket, selectors.EVENT_WRITE, (number, question))
             else:

@@ -140,7 +140,6 @@ class Oracle:
         self.uplinks = [uplink["name"] for uplink in config["uplinks"]]
 
     def verdict(self, probe):
-        """None where it has no opinion."""
         for number, addresses in enumerate(UPLINK_ADDRESSES[:len(self.uplinks)]):
             if probe.address in addresses:
                 return self._to_uplink(probe, number)
@@ -149,7 +148,14 @@ class Oracle:
         owner = OWNERS.get(probe.address)
         if owner and probe.port in LISTENED:   # from one of our networks to another: routed, never translated
             return Verdict("answer", owner, probe.port, probe.source)
-        return None
+        return None   # where it has no opinion
+
+    def leads(self, probe):
+        """The forward or pinhole that serves it, or None."""
+        for number, addresses in enumerate(UPLINK_ADDRESSES[:len(self.uplinks)]):
+            if probe.address in addresses:
+                return self._translation(probe, number)
+        return self._pinhole(probe) if probe.host == "internet" else None
 
     def _network(self, address):
         return next((n for n in self.config["networks"] if within(address, prefixes_of(n))), None)
@@ -169,20 +175,12 @@ class Oracle:
         return None
 
     def _to_uplink(self, probe, number):
-        uplink = self.uplinks[number]
-        source = probe.source or probe.address   # what the kernel takes for its own addresses
-        network = self._network(source)
-        outside = probe.host == "internet"
-        if outside and source in SPOOFED:
+        source = self._source(probe)
+        if probe.host == "internet" and source in SPOOFED:
             return SILENCE
-        reply = uplink if outside else ""
-        forward = self._find(probe, uplink, source, pinhole=False)
-        if forward and network and not forward.get("hairpin", True):
-            forward = None
-        if network and network.get("hairpin") == "off" and probe.host != "router":
-            forward = None
-        targets = backends(self.config, forward) if forward else []
-        if not targets:
+        reply = self.uplinks[number] if probe.host == "internet" else ""
+        forward = self._translation(probe, number)
+        if not forward:
             if probe.port in ROUTERS_OWN:
                 return Verdict("answer", "router", probe.port, source, reply)
             return REFUSED
@@ -191,10 +189,29 @@ class Oracle:
         port = internal[external.index(probe.port)]
         if port not in LISTENED:
             return REFUSED
-        return Verdict("answer", OWNERS[targets[0]], port, self._peer(probe, forward, source, network, targets[0]), reply)
+        backend = backends(self.config, forward)[0]
+        return Verdict("answer", OWNERS[backend], port, self._peer(probe, forward, backend), reply)
 
-    def _peer(self, probe, forward, source, network, backend):
+    @staticmethod
+    def _source(probe):
+        return probe.source or probe.address   # what the kernel takes for its own addresses
+
+    def _translation(self, probe, number):
+        source = self._source(probe)
+        network = self._network(source)
+        forward = self._find(probe, self.uplinks[number], source, pinhole=False)
+        if not forward or source in SPOOFED or not backends(self.config, forward):
+            return None
+        if network and not forward.get("hairpin", True):
+            return None
+        if network and network.get("hairpin") == "off":
+            return None
+        return forward
+
+    def _peer(self, probe, forward, backend):
         """What the backend sees."""
+        source = self._source(probe)
+        network = self._network(source)
         if OWNERS[backend] == "router":
             return source
         if network and network.get("hairpin", "on") == "on" and self._network(backend):
@@ -206,12 +223,13 @@ class Oracle:
 
     def _to_a_host(self, probe):
         """From the internet to an address behind the router, or to a server of the internet's own."""
-        uplink = self.uplinks[self.way]
-        if probe.source in SPOOFED:
-            return SILENCE
-        forward = self._find(probe, uplink, probe.source, pinhole=True)
-        if not forward:
+        if not self._pinhole(probe):
             return SILENCE
         if probe.port not in LISTENED:
             return REFUSED
-        return Verdict("answer", OWNERS[probe.address], probe.port, probe.source, uplink)
+        return Verdict("answer", OWNERS[probe.address], probe.port, probe.source, self.uplinks[self.way])
+
+    def _pinhole(self, probe):
+        if probe.source in SPOOFED:
+            return None
+        return self._find(probe, self.uplinks[self.way], probe.source, pinhole=True)

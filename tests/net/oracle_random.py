@@ -37,9 +37,9 @@ SENDERS = {
 
 # --- configurations ---
 
-def random_config(rng, uplinks):
+def random_config(rng, uplinks, networks=None):
     """Times are words ("@in") until expand() makes them text: a case must mean the same at any hour."""
-    config = {"networks": random_networks(rng),
+    config = {"networks": networks or random_networks(rng),
               "uplinks": [{"name": f"isp{i + 1}", "device": f"eth{i}"} for i in range(uplinks)], "forwards": []}
     claims = Claims(config)
     for number in range(rng.randint(1, 24)):
@@ -122,22 +122,28 @@ class Claims:
         if not forward["enabled"]:
             return True
         uplinks = forward["uplinks"] or [u["name"] for u in self._config["uplinks"]]
-        targets = oracle.backends(self._config, forward) if forward["pinhole"] else [""]
-        targets += [forward["internal_address"]] if "/" in forward["internal_address"] else []
+        targets = {*oracle.backends(self._config, forward), forward["internal_address"]}
         ports = set(oracle.numbers(forward["external_ports"]))
         internal = set(oracle.numbers(forward["internal_ports"] or forward["external_ports"]))
-        wanted = {(forward["family"], protocol, uplink, target if forward["pinhole"] else "", port)
-                  for protocol in forward["protocols"] for uplink in uplinks for target in targets for port in ports}
+        wanted = {(forward["family"], protocol, uplink, target, port) for protocol in forward["protocols"]
+                  for uplink in uplinks for target in (targets if forward["pinhole"] else [""]) for port in ports}
         if wanted & self._ports:
             return False
         mine = forward["backend_sees"]
         seen = {(protocol, target, port): mine for protocol in forward["protocols"] for port in internal
-                for target in oracle.backends(self._config, forward) + [forward["internal_address"]]}
+                for target in targets}
         if any(self._sees.get(key, mine) != mine for key in seen):
             return False
         self._ports |= wanted
         self._sees.update(seen)
         return True
+
+
+def compatible(config, kept):
+    """The configuration's forwards as far as they go together with those, which come first and keep their names."""
+    claims = Claims(config)
+    names = {forward["name"] for forward in kept if claims.take(forward)}
+    return kept + [forward for forward in config["forwards"] if forward["name"] not in names and claims.take(forward)]
 
 
 def expand(config):

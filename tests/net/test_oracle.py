@@ -20,6 +20,7 @@ import oracle
 import oracle_random
 from lab import topologies
 from lab.batch import Probe, ask_many, serve_many
+from lab.lab import wait_for
 from lab.router import Router
 
 CASES = sorted((pathlib.Path(__file__).parent / "oracle_cases").glob("*.json"))
@@ -159,3 +160,94 @@ def test_packets_arrive_where_they_should(world, seed):
     config = oracle_random.random_config(rng, world.uplinks)
     world.lead(rng.randrange(world.uplinks))
     world.check(world.put(config), oracle_random.random_probes(rng, config, PROBES), f"seed {seed}", config)
+
+
+def steps(rng, api, before, after):
+    """Goes from one list of forwards to another through the API, one change at a time, in any order that the daemon
+    accepts; yields what is there after each change."""
+    ids = {f["name"]: f["id"] for f in api.get("/forwards").expect(200)["items"]}
+    there, wanted = {f["name"]: f for f in before}, {f["name"]: f for f in after}
+    names = [name for name in {**there, **wanted} if there.get(name) != wanted.get(name)]
+    rng.shuffle(names)
+    stuck = 0
+    while names:
+        name = names.pop(0)
+        forward = wanted.get(name)
+        one = f"/forwards/{ids.get(name)}"
+        if name not in there:
+            answer = api.post("/forwards", forward)
+        elif forward and stuck < len(names) + 1:
+            answer = api.patch(one, forward)
+        else:   # too much, or in the way of others until it comes anew
+            answer = api.delete(one)
+        if answer.status == 409:
+            names.append(name)
+            stuck += 1
+            continue
+        assert answer.status in (200, 201), answer.body
+        stuck = 0
+        if answer.request.startswith("DELETE"):
+            del there[name]
+            names += [name] if forward else []
+        else:
+            there[name] = forward
+            ids[name] = answer.body["id"]
+        yield list(there.values())
+
+
+@contextlib.contextmanager
+def connections(world, judge, probes, count=8):
+    """(probe, connection) for some that are answered."""
+    with contextlib.ExitStack() as stack:
+        answered = [p for p in probes if judge.leads(p) and judge.verdict(p).outcome == "answer"]
+        opened = [(p, stack.enter_context(world.lab[p.host].connect(p.address, p.port, p.protocol, p.source, timeout=0.5)))
+                  for p in answered[:count]]
+        for _, connection in opened:
+            connection.ask()
+        yield opened
+
+
+def again(connection):
+    """(server, port, what it sees), or None when it has ended."""
+    try:
+        answer = connection.ask()
+        return answer.server, answer.local_port, answer.peer
+    except OSError:
+        return None
+
+
+def check_connections(world, opened, sent, after):
+    """A connection stays while its forward is as it was, and does not stay with a backend that it may not have."""
+    judge, later = oracle.Oracle(sent, world.way), oracle.Oracle(after, world.way)
+    for probe, connection in opened:
+        before, now, verdict = judge.leads(probe), later.leads(probe), later.verdict(probe)
+        old = judge.verdict(probe)
+        if before == now:
+            assert again(connection) == (old.server, old.port, old.peer), f"{probe} ended, though {before} stays"
+        elif (verdict.outcome, verdict.server, verdict.port) != ("answer", old.server, old.port):
+            wait_for(lambda c=connection, o=old: (again(c) or ())[:2] != (o.server, o.port),
+                     what=f"the end of {probe}, which was let in by {before}; now {now}")
+
+
+@pytest.mark.parametrize("seed", seeds(3))
+def test_one_change_at_a_time(world, seed):
+    """From one configuration to another: on the way, at the end, for connections that are open meanwhile."""
+    rng = random.Random(f"{seed}/{world.uplinks} one at a time")
+    first = oracle_random.random_config(rng, world.uplinks)
+    second = oracle_random.random_config(rng, world.uplinks, first["networks"])
+    kept = rng.sample(first["forwards"], len(first["forwards"]) // 3)
+    second["forwards"] = oracle_random.compatible(second, kept)
+    world.lead(rng.randrange(world.uplinks))
+    probes = oracle_random.random_probes(rng, first, PROBES // 2) + oracle_random.random_probes(rng, second, PROBES)
+    sent, goal = oracle_random.expand(first), oracle_random.expand(second)
+    world.router.configure(**sent)
+    with connections(world, oracle.Oracle(sent, world.way), probes) as opened:
+        for number, there in enumerate(steps(rng, world.api, sent["forwards"], goal["forwards"])):
+            if number % 10 == 4:
+                world.check({**sent, "forwards": there}, probes[::4], f"seed {seed}, change {number}")
+        check_connections(world, opened, sent, goal)
+    world.check(goal, probes, f"seed {seed}, changed", second)
+    config = world.api.get("/config").expect(200)
+    assert {f["name"] for f in config["forwards"]} == {f["name"] for f in goal["forwards"]}
+    assert world.api.post("/config/plan", config).expect(200) == {"changes": [], "kernel": []}
+    assert world.router.kernel()["mended"] == 0
