@@ -186,6 +186,7 @@ install: all
 	install -D -m 755 $(OUT)/portico $(DESTDIR)$(PREFIX)/bin/portico
 	install -D -m 644 init/portico.service $(DESTDIR)$(PREFIX)/lib/systemd/system/portico.service
 	sed -i 's,=/usr/sbin/,=$(PREFIX)/sbin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/portico.service
+	install -D -m 644 init/portico.nft $(DESTDIR)$(PREFIX)/share/portico/portico.nft
 	install -D -m 644 init/portico.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/portico.conf
 	install -D -m 644 init/portico.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/portico.conf
 	@# A package's own scripts do this; without one, the service must be able to start now.

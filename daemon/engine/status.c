@@ -30,7 +30,7 @@ static json_t *failure_of_includes(const struct engine *engine)
 
 	snprintf(
 		message, sizeof(message),
-		"OpenWrt's firewall drops what forwards let in: %s Portico's include. Put portico.nft into "
+		"OpenWrt's firewall drops what forwards let in: %s Portico's include. Copy /usr/share/portico/portico.nft to "
 		"/usr/share/nftables.d/chain-pre/forward/ and /usr/share/nftables.d/chain-pre/input/, then run "
 		"`fw4 reload`. If it is there already, `option auto_includes '0'` in /etc/config/firewall keeps "
 		"it out.",
