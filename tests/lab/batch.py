@@ -113,7 +113,9 @@ class _Question:
     def begin(self):
         """False if it has ended already."""
         number = self.socket.connect_ex((self.probe.address, self.probe.port))
-        return number in (0, errno.EINPROGRESS) or self._end(number)
+        if number in (0, errno.EINPROGRESS):
+            return self.probe.protocol != "udp" or self.advance()
+        return self._end(number)
 
     def advance(self):
         """Whether it is still under way."""
@@ -161,7 +163,8 @@ def ask_many(lab, probes, must=None, patience_s=PATIENCE_S):
             if count % AT_ONCE == AT_ONCE - 1:
                 time.sleep(PAUSE_S)
             if question.begin():
-                selector.register(question.socket, selectors.EVENT_WRITE, (number, question))
+                event = selectors.EVENT_READ if question.asked else selectors.EVENT_WRITE
+                selector.register(question.socket, event, (number, question))
             else:
                 left.discard(number)
         begun = last = time.monotonic()
