@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { PORTS_CELL_MAX = 24 };
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* --- cells --- */
@@ -34,7 +36,6 @@ FIELD_CELL(cell_except, "except")
 FIELD_CELL(cell_sources, "sources")
 FIELD_CELL(cell_uplink, "uplink")
 FIELD_CELL(cell_address, "address")
-FIELD_CELL(cell_external_ports, "external_ports")
 FIELD_CELL(cell_addresses, "addresses")
 FIELD_CELL(cell_gateway, "gateway")
 FIELD_CELL(cell_table, "table")
@@ -78,6 +79,28 @@ static void cell_uplinks(const json_t *object, struct buf *text)
 		text_of(uplinks, text);
 }
 
+/* A list of hundreds would make every line of the table that long: "80,443,..."; `show` tells all. */
+static void add_ports(const char *ports, struct buf *text)
+{
+	size_t length = strlen(ports);
+
+	if (length > PORTS_CELL_MAX)
+		for (length = PORTS_CELL_MAX - strlen("..."); length > 0 && ports[length - 1] != ',';
+		     length--)
+			;
+	buf_add(text, ports, length);
+	if (ports[length])
+		buf_puts(text, "...");
+}
+
+static void cell_external_ports(const json_t *object, struct buf *text)
+{
+	const char *ports = json_string_value(json_object_get(object, "external_ports"));
+
+	if (ports)
+		add_ports(ports, text);
+}
+
 /* "192.168.0.2:80", with the ports only where they are given; what is let in without translation is marked. */
 static void cell_target(const json_t *object, struct buf *text)
 {
@@ -86,10 +109,11 @@ static void cell_target(const json_t *object, struct buf *text)
 
 	if (!address)
 		return;
-	if (!ports)
-		buf_puts(text, address);
-	else
-		buf_printf(text, strchr(address, ':') ? "[%s]:%s" : "%s:%s", address, ports);
+	buf_printf(text, ports && strchr(address, ':') ? "[%s]" : "%s", address);
+	if (ports) {
+		buf_puts(text, ":");
+		add_ports(ports, text);
+	}
 	if (json_is_true(json_object_get(object, "pinhole")))
 		buf_puts(text, " (pinhole)");
 }

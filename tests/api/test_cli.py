@@ -161,6 +161,14 @@ def test_columns_stay_aligned(cli, router, uplink):
     assert len({column(line) for line in lines}) == 1, lines
 
 
+def test_long_lists_of_ports_are_cut(cli, router, uplink):
+    ports = ",".join(str(port) for port in range(3000, 3100, 2))
+    cli("forward", "add", "many", "--port", ports, "--to", "192.168.1.2", "--to-port", ports)
+    row, = rows(cli("forward", "list").stdout)
+    assert row["PORTS"] == "3000,3002,3004,3006,..." and row["TO"] == "192.168.1.2:3000,3002,3004,3006,..."
+    assert ports in cli("forward", "show", "many").stdout
+
+
 # --- the other kinds ---
 
 def test_uplinks(cli, router):
