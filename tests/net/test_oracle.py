@@ -19,9 +19,10 @@ import pytest
 import oracle
 import oracle_random
 from lab import topologies
-from lab.batch import Probe, ask_many, serve_many
+from lab.batch import Probe
 from lab.lab import wait_for
 from lab.router import Router
+from oracle_world import World, prepare
 
 CASES = sorted((pathlib.Path(__file__).parent / "oracle_cases").glob("*.json"))
 UPLINKS = (1, 2, 3, 4)
@@ -44,104 +45,34 @@ def world(request, built, lab_factory):
         router.daemon.check_log()
 
 
-def prepare(lab, uplinks):
-    """Public prefixes in the LAN, ways to everything behind the router, and servers everywhere."""
-    for host, device in (("router", "br-lan"), ("backend", "eth0"), ("client", "eth0"), ("backend2", "eth0")):
-        _, public4, _, public6 = oracle.ADDRESSES[host]
-        lab[host].ip(f"addr add {public4}/27 dev {device}")
-        lab[host].ip(f"addr add {public6}/64 dev {device} nodad")
-    for address in (*oracle.SPOOFED, "2001:db8:ffff::c9"):
-        lab.internet.ip(f"addr add {address}/{128 if ':' in address else 32} dev lo")
-    for number in range(uplinks):
-        for prefix in World.BEHIND:
-            lab[f"isp{number + 1}"].ip(f"route add {prefix} via {oracle.UPLINK_ADDRESSES[number][':' in prefix]}")
-    for host, addresses in oracle.ADDRESSES.items():
-        serve_many(lab[host], [(a, p, n) for a in addresses for p in ("tcp", "udp") for n in oracle.LISTENED])
-    serve_many(lab.router, [(a, p, n) for pair in oracle.UPLINK_ADDRESSES[:uplinks] for a in pair
-                            for p in ("tcp", "udp") for n in oracle.ROUTERS_OWN])
+def check(world, sent, probes, origin, config=None):
+    """Fails with the least that shows what is wrong, if `config` put anew shows it too."""
+    wrong = world.mismatches(sent, probes)
+    if not wrong:
+        return
+    probe, want, got = wrong[0]
+    told = [f"{len(wrong)} of {len(probes)} probes went wrong ({origin}, {world.uplinks} uplinks); the first:",
+            f"  {probe}", f"  expected: {want}", f"  happened: {got}"]
 
-
-class World:
-    BEHIND = ("192.168.0.0/24", oracle.PUBLIC4, "fd00:db8::/64", oracle.PUBLIC6)
-
-    def __init__(self, router, uplinks):
-        self.router, self.lab, self.api, self.uplinks = router, router.lab, router.api, uplinks
-        self.way = None
-
-    def lead(self, way):
-        """The internet reaches what is behind the router by this uplink."""
-        if way != self.way:
-            for prefix in self.BEHIND:
-                gateway = f"2001:db8:f{way + 1}::2" if ":" in prefix else f"100.64.{way + 1}.2"
-                source = "2001:db8:ffff::c8" if ":" in prefix else "203.0.113.200"
-                self.lab.internet.ip(f"route replace {prefix} via {gateway} src {source}")
-        self.way = way
-
-    def put(self, config):
-        sent = oracle_random.expand(config)
-        self.router.configure(**sent)
-        return sent
-
-    def mismatches(self, sent, probes, patience_s=5.0):
-        """(probe, expected, what happened) for each that went otherwise."""
-        judge = oracle.Oracle(sent, self.way)
-        wanted = [judge.verdict(probe) for probe in probes]
-        asked = [(p, w) for p, w in zip(probes, wanted) if w]
-        must = {i for i, (_, w) in enumerate(asked) if w.outcome != "silence"}
-        with contextlib.ExitStack() as stack:
-            isps = {f"isp{i + 1}": stack.enter_context(self.lab[f"isp{i + 1}"].capture("router"))
-                    for i in range(self.uplinks)}
-            inside = stack.enter_context(self.lab.router.capture("br-lan"))
-            results = ask_many(self.lab, [p for p, _ in asked], must, patience_s)
-            left_by = {}
-            for isp, capture in isps.items():
-                for packet in capture.packets(direction="in"):
-                    left_by.setdefault((packet.protocol, packet.dst, packet.dport), set()).add(isp)
-            let_in = {(p.protocol, p.src, p.sport) for p in inside.packets(direction="out")}
-        return [(probe, want, got) for (probe, want), result in zip(asked, results)
-                for got in [self._got(probe, want, result, left_by, let_in)] if got != want]
-
-    @staticmethod
-    def _got(probe, want, result, left_by, let_in):
-        """What happened as a Verdict; or text, where a Verdict has no words for it."""
-        answer, flow = result.answer, (probe.protocol, probe.source, result.source_port)
-        if want.outcome == "silence" and probe.host == "internet" and flow in let_in:
-            return "it came out at the LAN"
-        if not answer:
-            return oracle.Verdict(result.outcome)
-        if probe.host != "internet":
-            return oracle.Verdict("answer", answer.server, answer.local_port, answer.peer)
-        return oracle.Verdict("answer", answer.server, answer.local_port, answer.peer,
-                              "+".join(sorted(left_by.get(flow, ()))))
-
-    def check(self, sent, probes, origin, config=None):
-        """Fails with the least that shows what is wrong, if `config` put anew shows it too."""
-        wrong = self.mismatches(sent, probes)
-        if not wrong:
-            return
-        probe, want, got = wrong[0]
-        told = [f"{len(wrong)} of {len(probes)} probes went wrong ({origin}, {self.uplinks} uplinks); the first:",
-                f"  {probe}", f"  expected: {want}", f"  happened: {got}"]
-
-        def fails(less):
-            body = oracle_random.expand(less)
-            if self.api.put("/config", body).status != 200:
-                return False
-            return bool(self.mismatches(body, [probe], SHRINK_S))
-        self.router.configure()
-        if config and fails(config):
-            config = oracle_random.shrink(copy.deepcopy(config), fails)
-            case = {"uplinks": self.uplinks, "way": self.way, "probes": [vars(probe)],
-                    "config": {k: config[k] for k in ("networks", "forwards")}}
-            told.append(f"with this, put at once (a case for oracle_cases/):\n{json.dumps(case, indent=1)}")
-            if os.environ.get("ORACLE_KEEP"):
-                path = pathlib.Path(os.environ["ORACLE_KEEP"]) / f"{origin.replace(' ', '-')}-{self.uplinks}.json"
-                path.write_text(json.dumps(case, indent=1) + "\n", encoding="ascii")
-        else:
-            told.append("but not when the same configuration is put at once: it is the way there that matters\n"
-                        + "\n".join(json.dumps(f) for f in sent["forwards"]))
-            told += [f"  {p}\n    expected: {w}\n    happened: {g}" for p, w, g in wrong[1:10]]
-        pytest.fail("\n".join(told), pytrace=False)
+    def fails(less):
+        body = oracle_random.expand(less)
+        if world.api.put("/config", body).status != 200:
+            return False
+        return bool(world.mismatches(body, [probe], SHRINK_S))
+    world.router.configure()
+    if config and fails(config):
+        config = oracle_random.shrink(copy.deepcopy(config), fails)
+        case = {"uplinks": world.uplinks, "way": world.way, "probes": [vars(probe)],
+                "config": {k: config[k] for k in ("networks", "forwards")}}
+        told.append(f"with this, put at once (a case for oracle_cases/):\n{json.dumps(case, indent=1)}")
+        if os.environ.get("ORACLE_KEEP"):
+            path = pathlib.Path(os.environ["ORACLE_KEEP"]) / f"{origin.replace(' ', '-')}-{world.uplinks}.json"
+            path.write_text(json.dumps(case, indent=1) + "\n", encoding="ascii")
+    else:
+        told.append("but not when the same configuration is put at once: it is the way there that matters\n"
+                    + "\n".join(json.dumps(f) for f in sent["forwards"]))
+        told += [f"  {p}\n    expected: {w}\n    happened: {g}" for p, w, g in wrong[1:10]]
+    pytest.fail("\n".join(told), pytrace=False)
 
 
 def test_what_failed_once(world):
@@ -151,7 +82,7 @@ def test_what_failed_once(world):
             world.lead(case["way"])
             config = {**case["config"], "uplinks": world.router.uplinks}
             world.router.configure()
-            world.check(world.put(config), [Probe(**probe) for probe in case["probes"]], path.stem)
+            check(world, world.put(config), [Probe(**probe) for probe in case["probes"]], path.stem)
 
 
 @pytest.mark.parametrize("seed", seeds(5))
@@ -159,7 +90,7 @@ def test_packets_arrive_where_they_should(world, seed):
     rng = random.Random(f"{seed}/{world.uplinks}")
     config = oracle_random.random_config(rng, world.uplinks)
     world.lead(rng.randrange(world.uplinks))
-    world.check(world.put(config), oracle_random.random_probes(rng, config, PROBES), f"seed {seed}", config)
+    check(world, world.put(config), oracle_random.random_probes(rng, config, PROBES), f"seed {seed}", config)
 
 
 def steps(rng, api, before, after):
@@ -244,9 +175,9 @@ def test_one_change_at_a_time(world, seed):
     with connections(world, oracle.Oracle(sent, world.way), probes) as opened:
         for number, there in enumerate(steps(rng, world.api, sent["forwards"], goal["forwards"])):
             if number % 10 == 4:
-                world.check({**sent, "forwards": there}, probes[::4], f"seed {seed}, change {number}")
+                check(world, {**sent, "forwards": there}, probes[::4], f"seed {seed}, change {number}")
         check_connections(world, opened, sent, goal)
-    world.check(goal, probes, f"seed {seed}, changed", second)
+    check(world, goal, probes, f"seed {seed}, changed", second)
     config = world.api.get("/config").expect(200)
     assert {f["name"] for f in config["forwards"]} == {f["name"] for f in goal["forwards"]}
     assert world.api.post("/config/plan", config).expect(200) == {"changes": [], "kernel": []}
