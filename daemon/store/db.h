@@ -19,7 +19,7 @@ struct store {
 	char *path;
 	sqlite3 *db;
 	bool in_commit;
-	bool copied; /* FILE.good was looked after since the start */
+	bool copied; /* FILE.good was looked after since the start, or is kept as it was before a migration */
 	uint64_t revision;
 	/* Made when first needed. */
 	sqlite3_stmt *insert[KIND_COUNT], *delete[KIND_COUNT];
@@ -31,8 +31,9 @@ int store_open_scripts(const char *path, const struct scripts *scripts, struct s
 
 /* --- db_open.c --- */
 
-/* Opens, hardens, checks, migrates. */
-int db_open(const char *path, const struct scripts *scripts, sqlite3 **ret_db, struct err *err);
+/* Opens, hardens, checks, migrates. *ret_migrated: FILE.good is of the version before. */
+int db_open(const char *path, const struct scripts *scripts, sqlite3 **ret_db, bool *ret_migrated,
+	    struct err *err);
 
 /* Opens and checks a copy of the file, which it leaves as it is, and tells its version (0: it is empty). */
 int db_open_copy(const char *path, const struct scripts *scripts, sqlite3 **ret_db, unsigned *ret_version,

@@ -269,7 +269,8 @@ static int probe_write(sqlite3 *db, unsigned version)
 	return r == SQLITE_OK ? sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL) : r;
 }
 
-static int prepare_file(sqlite3 *db, const char *path, const struct scripts *scripts, struct err *err)
+static int prepare_file(sqlite3 *db, const char *path, const struct scripts *scripts, bool *ret_migrated,
+			struct err *err)
 {
 	unsigned known = db_version(scripts), version = 0;
 	int r = identify(db, path, known, &version, err), code;
@@ -278,7 +279,8 @@ static int prepare_file(sqlite3 *db, const char *path, const struct scripts *scr
 		r = quick_check(db, path, err);
 	if (r < 0)
 		return r;
-	if (version > 0 && version < known)
+	*ret_migrated = version > 0 && version < known;
+	if (*ret_migrated)
 		db_keep_copy(db, path); /* to go back to, should the new version be a disappointment */
 	while (r == 0 && version < known)
 		r = migrate_to(db, path, scripts, ++version, err);
@@ -319,7 +321,8 @@ static int connect_to(const char *file, const char *path, sqlite3 **ret_db, stru
 	return 0;
 }
 
-int db_open(const char *path, const struct scripts *scripts, sqlite3 **ret_db, struct err *err)
+int db_open(const char *path, const struct scripts *scripts, sqlite3 **ret_db, bool *ret_migrated,
+	    struct err *err)
 {
 	sqlite3 *db = NULL;
 	int r = check_path(path, err);
@@ -331,7 +334,7 @@ int db_open(const char *path, const struct scripts *scripts, sqlite3 **ret_db, s
 	if (r == 0)
 		r = connect_to(path, path, &db, err);
 	if (r == 0)
-		r = prepare_file(db, path, scripts, err);
+		r = prepare_file(db, path, scripts, ret_migrated, err);
 	if (r < 0) {
 		sqlite3_close(db);
 		return r;

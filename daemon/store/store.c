@@ -27,7 +27,7 @@ int store_open_scripts(const char *path, const struct scripts *scripts, struct s
 		r = -ENOMEM;
 	}
 	if (r == 0)
-		r = db_open(path, scripts, &store->db, err);
+		r = db_open(path, scripts, &store->db, &store->copied, err);
 	if (r == 0 && db_integer(store->db, "SELECT max(number) FROM revision", &revision) != SQLITE_OK)
 		r = db_error(store->db, path, err);
 	if (r < 0) {

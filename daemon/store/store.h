@@ -28,7 +28,7 @@ int store_check(const char *path, struct err *err);
 /*
  * The newest configuration and its revision number (0 in a new database). The
  * first time, what could be read without a fault is kept as FILE.good, unless
- * that is the same already.
+ * that is the same already, or was made for a migration just now.
  */
 int store_load(struct store *store, struct config **ret_config, uint64_t *ret_revision, struct err *err);
 

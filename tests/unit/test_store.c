@@ -1023,8 +1023,8 @@ static void test_version_1(void **state)
 	assert_int_equal(store_check(path, &err), 0);
 	assert_int_equal(ask(path, "PRAGMA user_version"), 1);
 	store = open_store();
-	assert_int_equal(ask(good, "PRAGMA user_version"), 1); /* to go back to */
 	config = load(store, 8);
+	assert_int_equal(ask(good, "PRAGMA user_version"), 1); /* to go back to */
 	web = (const struct forward *)config_find(config, KIND_FORWARD, 1);
 	tunnel = (const struct forward *)config_find(config, KIND_FORWARD, 2);
 	assert_string_equal(web->object.name, "web");
@@ -1056,6 +1056,7 @@ static void test_version_1(void **state)
 	store = open_store();
 	read = load(store, 9);
 	assert_same(again, read);
+	assert_int_equal(ask(good, "PRAGMA user_version"), 2); /* the new version has come to stay */
 	store_close(store);
 	config_unref(config);
 	config_unref(again);
