@@ -166,32 +166,49 @@ static void add_range_lookups(struct compiler *c, struct kchain *chain, enum pla
 		add_lookup(c, chain, place, family, scope, type);
 }
 
+/* For any protocol: `first` is PLACE_RANGES or PLACE_GUARD_RANGES. */
+static bool has_ranges(const struct compiler *c, enum place first, const struct family_words *family,
+		       uint32_t scope)
+{
+	for (enum place place = first; place < first + PROTOCOLS_WITH_PORTS; place++)
+		if (compiler_has_place(c, place, family, scope))
+			return true;
+	return false;
+}
+
 /*
  * From an uplink's address to backends, by the maps for all uplinks (scope 0) or one uplink's own. The
  * connection is marked "let in" before the lookups, because a translation ends the chain; what
  * falls through is unmarked again.
+ *
+ * Guards of ranges stand in trees, so they are asked after the single ports, which are most: a port is in one or
+ * in the other.
  */
 static void add_lookups(struct compiler *c, struct kchain *chain, const struct family_words *family,
 			uint32_t scope, const char *comment)
 {
+	struct kstmt let_in = kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_LET_IN, MARK_LET_IN);
+	struct kstmt not_yet = kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_LET_IN, 0);
+
 	add_lookup(c, chain, PLACE_GUARDS, family, scope, KSTMT_VMAP);
-	add_range_lookups(c, chain, PLACE_GUARD_RANGES, family, scope, KSTMT_VMAP);
 	add_lookup(c, chain, PLACE_PORTLESS_GUARDS, family, scope, KSTMT_VMAP);
-	RULE(c, chain, comment, kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_LET_IN, MARK_LET_IN));
+	RULE(c, chain, comment, let_in);
 	add_lookup(c, chain, PLACE_FORWARDS, family, scope, KSTMT_DNAT_MAP);
+	if (has_ranges(c, PLACE_GUARD_RANGES, family, scope)) {
+		RULE(c, chain, NULL, not_yet);
+		add_range_lookups(c, chain, PLACE_GUARD_RANGES, family, scope, KSTMT_VMAP);
+		RULE(c, chain, NULL, let_in);
+	}
 	add_range_lookups(c, chain, PLACE_RANGES, family, scope, KSTMT_DNAT_MAP);
 	add_lookup(c, chain, PLACE_PORTLESS, family, scope, KSTMT_DNAT_MAP);
-	RULE(c, chain, NULL, kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_LET_IN, 0));
+	RULE(c, chain, NULL, not_yet);
 }
 
 static bool has_own_maps(const struct compiler *c, const struct family_words *family, uint32_t scope)
 {
-	bool has = compiler_has_place(c, PLACE_FORWARDS, family, scope) ||
-		   compiler_has_place(c, PLACE_PORTLESS, family, scope);
-
-	for (unsigned i = 0; i < PROTOCOLS_WITH_PORTS; i++)
-		has |= compiler_has_place(c, PLACE_RANGES + i, family, scope);
-	return has;
+	return compiler_has_place(c, PLACE_FORWARDS, family, scope) ||
+	       compiler_has_place(c, PLACE_PORTLESS, family, scope) ||
+	       has_ranges(c, PLACE_RANGES, family, scope);
 }
 
 /*
