@@ -19,6 +19,7 @@ enum {
 /* What was told of a forward last. */
 struct told {
 	uint32_t id;         /* the list is sorted by it */
+	uint32_t backends;   /* a checksum of those that a suffix leads to */
 	const char *why_not; /* NULL: it is live */
 	uint64_t connections;
 };
@@ -143,6 +144,17 @@ static bool same_word(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+/* Other addresses have their revision, but nobody writes one when a suffix gets another prefix. */
+static uint32_t backends_checksum(const struct engine *engine, const struct forward *forward)
+{
+	struct ip backends[BACKENDS_MAX];
+	unsigned count = 0;
+
+	if (forward->suffix_bits)
+		count = forward_backends(engine->config, forward, &engine->links, backends);
+	return (uint32_t)checksum(checksum_start, backends, count * sizeof(*backends));
+}
+
 /* What there is to tell of each forward now; what is told of counters is taken over. */
 static struct told *forwards_now(const struct engine *engine, const struct engine_events *events,
 				 bool changed[])
@@ -151,6 +163,7 @@ static struct told *forwards_now(const struct engine *engine, const struct engin
 	struct told *now = calloc(list->count + 1, sizeof(*now));
 
 	for (unsigned i = 0, old = 0; now && i < list->count; i++) {
+		const struct forward *forward = (const struct forward *)list->items[i];
 		const struct told *before;
 		struct forward_live live;
 
@@ -159,12 +172,13 @@ static struct told *forwards_now(const struct engine *engine, const struct engin
 		before = old < events->forward_count && events->forwards[old].id == list->items[i]->id ?
 				 &events->forwards[old] :
 				 NULL;
-		forward_resolve(engine->config, (const struct forward *)list->items[i], &engine->links,
-				&engine->environment, &live);
-		now[i] = (struct told){ .id = list->items[i]->id,
+		forward_resolve(engine->config, forward, &engine->links, &engine->environment, &live);
+		now[i] = (struct told){ .id = forward->object.id,
+					.backends = backends_checksum(engine, forward),
 					.why_not = live.live ? NULL : live.why_not,
 					.connections = before ? before->connections : 0 };
-		changed[i] = !before || !same_word(before->why_not, now[i].why_not);
+		changed[i] = !before || before->backends != now[i].backends ||
+			     !same_word(before->why_not, now[i].why_not);
 	}
 	return now;
 }

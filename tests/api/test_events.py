@@ -139,6 +139,27 @@ def test_a_link_goes_down_and_comes_back(module_lab, router, streams, isp):
     assert "192.0.2.9" not in stream.wait("uplink")["data"]["addresses"]
 
 
+def test_the_lan_gets_another_prefix(module_lab, router, streams, isp):
+    """A forward by a suffix leads elsewhere, and is as live as before; others lead where they did."""
+    host = module_lab.router
+    host.ip("address replace 2001:db8:1::1/64 dev eth0 nodad")  # it goes when the link does
+    host.ip("address add 2001:db8:2::1/64 dev eth1 nodad")
+    try:
+        router.sock.post("/networks", {"name": "lan", "devices": ["eth1"]}).expect(201)
+        six = router.sock.post("/forwards", {**FORWARD, "name": "six", "internal_address": "::5/-64"}).expect(201)
+        assert six["state"]["backends"] == ["2001:db8:2::5"]
+        stream, _ = follow(streams, router.api)
+        four = router.sock.post("/forwards", FORWARD).expect(201)
+        stream.wait("forward", lambda forward: forward["id"] == four["id"])
+        host.ip("address add 2001:db8:1:2::1/64 dev eth1 nodad")  # of the two it comes first
+        assert stream.wait("forward")["data"] == {"id": six["id"], "name": "six", "live": True, "reason": None}
+        state = router.api.get(f"/forwards/{six['id']}").expect(200)["state"]
+        assert state["backends"] == ["2001:db8:1:2::5"]
+        stream.quiet(0.3)
+    finally:
+        host.ip("-6 address flush dev eth1 scope global")
+
+
 def test_a_forward_expires(router, streams, isp):
     stream, _ = follow(streams, router.sock)
     at = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
