@@ -408,9 +408,12 @@ void counters_after(struct engine *engine, const struct plan *plan, const struct
 		if (counter)
 			lose(counter, loss->items[i].packets);
 	}
-	follow(counters, config, applied && engine->desired);
+	/* A change that was refused goes back, and finds what there was. */
+	if (applied || !counters->items)
+		follow(counters, config, applied && engine->desired);
 	/* Where elements are new of which we had known a count, it shall be noticed before they count as much again. */
-	if (!engine->desired || !kstate_same_table(engine->observed, engine->desired) || (loss && loss->elems == LOST_MAX))
+	if (!engine->desired || !kstate_same_table(engine->observed, engine->desired) ||
+	    (loss && loss->elems == LOST_MAX))
 		counters_read_soon(engine);
 	free(loss);
 }

@@ -107,6 +107,19 @@ static int put(struct fixture *f, enum kind kind, const char *text)
 	return r;
 }
 
+static int take_away(struct fixture *f, enum kind kind, uint32_t id)
+{
+	struct change_request request = { .author = "test", .reason = "test" };
+	struct config *next = config_copy(engine_config(f->engine));
+
+	err_clear(&f->err);
+	assert_int_equal(config_remove(next, kind, id), 0);
+	int r = engine_commit(f->engine, next, &request, &f->err);
+
+	config_unref(next);
+	return r;
+}
+
 static bool in_sync(struct fixture *f)
 {
 	json_t *status = engine_kernel_status(f->engine);
@@ -490,6 +503,7 @@ static void counters_survive(void **state)
 	/* A change that the kernel refuses takes nothing away and adds nothing. */
 	f->kernel.refuse_nft_step = true;
 	assert_true(put(f, KIND_FORWARD, moved) < 0);
+	assert_true(take_away(f, KIND_FORWARD, 1) < 0);
 	f->kernel.refuse_nft_step = false;
 	f->kernel.packets = 0;
 	turn(f, COUNTERS_AGE_MS);
