@@ -20,7 +20,7 @@ from .server import Server
 
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
-QUIET_S = 0.5      # nothing was heard for so long: the rest is silence
+QUIET_S = 0.25     # nothing was heard for so long: the rest is silence
 # The kernel sends 1000 ICMP errors a second, all namespaces together, and not more than 50 at a time.
 AT_ONCE, PAUSE_S = 20, 0.03
 PATIENCE_S = 5.0   # for probes that must be answered or refused, on a machine that is busy
@@ -159,9 +159,12 @@ def ask_many(lab, probes, must=None, patience_s=PATIENCE_S):
                 for number in numbers:
                     questions.append((number, _Question(probes[number])))
                     left.add(number)
-        for count, (number, question) in enumerate(questions):
-            if count % AT_ONCE == AT_ONCE - 1:
+        datagrams = 0
+        for number, question in questions:
+            datagrams += question.probe.protocol == "udp"
+            if datagrams == AT_ONCE:
                 time.sleep(PAUSE_S)
+                datagrams = 0
             if question.begin():
                 event = selectors.EVENT_READ if question.asked else selectors.EVENT_WRITE
                 selector.register(question.socket, event, (number, question))

@@ -123,7 +123,8 @@ def backends(config, forward):
     if not length:
         return [address]
     wanted = forward.get("internal_network")
-    found = [str(ipaddress.ip_address(int(ipaddress.ip_network(prefix).network_address) | int(ipaddress.ip_address(host))))
+    suffix = int(ipaddress.ip_address(host))
+    found = [str(ipaddress.ip_network(prefix).network_address + suffix)
              for network in config["networks"] if wanted in (None, network["name"])
              for device in network["devices"] for prefix in DEVICES[device] if version(prefix) == 6]
     return sorted(found, key=lambda a: within(a, ["fc00::/7"]))

@@ -51,7 +51,8 @@ def random_config(rng, uplinks, networks=None):
 
 def random_networks(rng):
     def hairpin():
-        return {"hairpin": rng.choice(["on"] * 5 + ["off"]), "hairpin_source": rng.choice(["router", "router", "external"])}
+        return {"hairpin": rng.choice(["on"] * 5 + ["off"]),
+                "hairpin_source": rng.choice(["router", "router", "external"])}
     lan = {"name": "lan", "devices": ["br-lan"], "prefixes": [p for p in ("192.168.50.0/24", "10.8.0.0/24")
                                                               if rng.random() < 0.5], **hairpin()}
     networks = [lan]

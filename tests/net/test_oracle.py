@@ -131,8 +131,8 @@ def connections(world, judge, probes, count=8):
     """(probe, connection) for some that are answered."""
     with contextlib.ExitStack() as stack:
         answered = [p for p in probes if judge.leads(p) and judge.verdict(p).outcome == "answer"]
-        opened = [(p, stack.enter_context(world.lab[p.host].connect(p.address, p.port, p.protocol, p.source, timeout=0.5)))
-                  for p in answered[:count]]
+        opened = [(p, stack.enter_context(world.lab[p.host].connect(p.address, p.port, p.protocol, p.source,
+                                                                    timeout=0.5))) for p in answered[:count]]
         for _, connection in opened:
             connection.ask()
         yield opened
