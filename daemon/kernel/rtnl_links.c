@@ -126,7 +126,7 @@ static int take_address(void *arg, struct nlmsghdr *hdr)
 	uint32_t flags = tb[IFA_FLAGS] ? attr_u32(tb[IFA_FLAGS]) : info->ifa_flags;
 	struct link *link = find_index(reader, info->ifa_index);
 
-	if (!link || flags & (IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_DADFAILED))
+	if (!link || flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED))
 		return 0;
 	/* With a peer, IFA_ADDRESS is the peer's and IFA_LOCAL ours; IPv6 without one has no IFA_LOCAL. */
 	if (!attr_ip(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], info->ifa_family, &address.address))
@@ -135,6 +135,7 @@ static int take_address(void *arg, struct nlmsghdr *hdr)
 	    ip_compare(&address.peer, &address.address) == 0)
 		address.peer = (struct ip){ 0 };
 	address.prefix_length = info->ifa_prefixlen;
+	address.deprecated = flags & IFA_F_DEPRECATED;
 	return add_address(reader, link, &address, !(flags & IFA_F_SECONDARY));
 }
 

@@ -58,7 +58,8 @@ static int read_address(const char *text, struct link_address *ret_address)
 	char *end;
 	unsigned long prefix_length = strtoul(slash + 1, &end, 10);
 
-	if (*end || end == slash + 1 || prefix_length > 128)
+	ret_address->deprecated = strcmp(end, " deprecated") == 0;
+	if ((*end && !ret_address->deprecated) || end == slash + 1 || prefix_length > 128)
 		return -EINVAL;
 	ret_address->prefix_length = (uint8_t)prefix_length;
 	return ip_parse(address, &ret_address->address);

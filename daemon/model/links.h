@@ -17,6 +17,7 @@ struct link_address {
 	struct ip address;
 	uint8_t prefix_length;
 	struct ip peer; /* point to point: the other end, else AF_UNSPEC */
+	bool deprecated; /* in use until it becomes invalid, but nothing new begins with it (RFC 4862, 5.5.4) */
 };
 
 struct link {
@@ -27,7 +28,7 @@ struct link {
 	bool loopback;
 	bool bridge; /* a bridge master: bridge netfilter matters */
 	unsigned address_count;
-	struct link_address *addresses; /* usable ones: no tentative, no deprecated; link-local included */
+	struct link_address *addresses; /* valid ones, not tentative; link-local included */
 	/* Default routes of the main table over this device; AF_UNSPEC: none, or without a gateway. */
 	bool default_route4, default_route6;
 	struct ip gateway4, gateway6;
@@ -43,7 +44,10 @@ const struct link *links_find(const struct links *links, const char *name);
 bool link_has(const struct link *link, const struct ip *address);
 void links_done(struct links *links);
 
-/* From the JSON of golden tests: [{"name", "index", "up", "addresses": ["192.0.2.1/24"], "gateway4": ...}]. */
+/*
+ * From the JSON of tests: [{"name", "index", "up", "addresses": ["192.0.2.1/24"], "gateway4": ...}];
+ * " deprecated" may follow an address.
+ */
 int links_from_json(const json_t *json, struct links *ret_links);
 /* For GET /links. */
 json_t *links_to_json(const struct links *links);

@@ -110,7 +110,7 @@ static void add_backend(struct backends *backends, uint64_t rank, const struct i
 {
 	unsigned at = 0, last;
 
-	/* By two addresses of one prefix, or by two networks that share it: these come by id, so the first counts. */
+	/* By two addresses of one prefix, or by two networks that share it: the lower rank comes first. */
 	for (unsigned i = 0; i < backends->count; i++)
 		if (ip_compare(&backends->addresses[i], address) == 0)
 			return;
@@ -133,9 +133,9 @@ static bool is_unique_local(const struct ip *ip)
 	return ip->family == AF_INET6 && (ip->bytes[0] & 0xfe) == 0xfc;
 }
 
-/* The suffix under the prefixes of the network's devices that leave room for it. */
+/* The suffix under the prefixes of the network's devices that leave room for it: those in use, or deprecated. */
 static void add_network_backends(const struct forward *forward, const struct network *network,
-				 const struct links *links, struct backends *backends)
+				 const struct links *links, bool deprecated, struct backends *backends)
 {
 	for (unsigned d = 0; d < network->devices.count; d++) {
 		const struct link *link = links_find(links, network->devices.items[d]);
@@ -145,11 +145,13 @@ static void add_network_backends(const struct forward *forward, const struct net
 			struct ip backend = prefix_of(&own->address, own->prefix_length).address;
 
 			if (own->address.family != AF_INET6 || !uplink_address_counts(own) ||
-			    own->prefix_length > 128 - forward->suffix_bits)
+			    own->deprecated != deprecated || own->prefix_length > 128 - forward->suffix_bits)
 				continue;
 			for (unsigned byte = 0; byte < sizeof(backend.bytes); byte++)
 				backend.bytes[byte] |= forward->internal_address.bytes[byte];
-			add_backend(backends, (uint64_t)is_unique_local(&backend) << 32 | network->object.id,
+			add_backend(backends,
+				    (uint64_t)deprecated << 33 | (uint64_t)is_unique_local(&backend) << 32 |
+					    network->object.id,
 				    &backend);
 		}
 	}
@@ -165,12 +167,12 @@ unsigned forward_backends(const struct config *config, const struct forward *for
 		ret_backends[0] = forward->internal_address;
 		return 1;
 	}
-	for (unsigned i = 0; i < networks->count; i++) {
-		const struct network *network = (const struct network *)networks->items[i];
+	for (unsigned i = 0; i < 2 * networks->count; i++) {
+		const struct network *network = (const struct network *)networks->items[i % networks->count];
 
 		if (!forward->internal_network ||
 		    strcmp(forward->internal_network, network->object.name) == 0)
-			add_network_backends(forward, network, links, &backends);
+			add_network_backends(forward, network, links, i >= networks->count, &backends);
 	}
 	return backends.count;
 }

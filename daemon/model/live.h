@@ -48,7 +48,8 @@ bool uplink_address_counts(const struct link_address *address);
 
 /*
  * Where the forward leads now: one address, or for a host suffix one for each fitting prefix of its
- * network's devices (at most BACKENDS_MAX; the first is the one to translate to). Returns how many.
+ * network's devices (at most BACKENDS_MAX; the first is the one to translate to, deprecated ones are
+ * last). Returns how many.
  */
 enum { BACKENDS_MAX = 8 };
 unsigned forward_backends(const struct config *config, const struct forward *forward,

@@ -478,6 +478,8 @@ static void print_links(void)
 			       link->addresses[j].prefix_length);
 			if (link->addresses[j].peer.family)
 				printf(" peer %s", ip_format(&link->addresses[j].peer, text));
+			if (link->addresses[j].deprecated)
+				printf(" deprecated");
 		}
 		if (link->default_route4)
 			printf(" via4 %s", ip_format(&link->gateway4, text));

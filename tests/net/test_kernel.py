@@ -325,7 +325,7 @@ def test_links(lab, driver):
     link_local = [a for a in lines["eth0"].split() if a.startswith("fe80:")]
     assert lines["eth0"].split() == ["eth0", "up", "192.0.2.1/24", "2001:db8:1::1/64", *link_local, "192.0.2.77/24",
                                      "via4", "192.0.2.254", "via6", "2001:db8:1::fe"]
-    assert lines["br0"] == "br0 bridge 192.0.2.2/32 peer 198.51.100.1"
+    assert lines["br0"] == "br0 bridge 192.0.2.2/32 peer 198.51.100.1 2001:db8:2::1/64 deprecated"
     assert lines["lo"].startswith("lo up loopback 127.0.0.1/8") or lines["lo"].startswith("lo loopback")
     assert list(lines) == sorted(lines)
 

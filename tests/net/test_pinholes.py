@@ -339,6 +339,27 @@ def test_translation_to_a_suffix_follows_the_prefix(router_daemon, protocol, mov
             wait_for(lambda w=who: local(w) == f"{NEW}::4", what="the backend under the new prefix")
 
 
+def test_a_deprecated_prefix_is_used_as_long_as_it_is_valid(router_daemon, protocol):
+    """What is new begins with another prefix; hosts still have addresses of this one, and connections go on."""
+    lab = router_daemon.lab
+    SUFFIX.way(lab, "isp1")
+    router_daemon.forward("443", to="::2/-64", family="ipv6", pinhole=True, protocols=[protocol])
+    lab.router.ip(f"addr add {NEW}::1/64 dev br-lan nodad")
+    try:
+        with lab.internet.connect(SUFFIX.backend, 443, protocol) as connection:
+            connection.ask()
+            lab.router.ip(f"addr change {SUFFIX.router}/64 dev br-lan preferred_lft 0")
+            wait_for(lambda: f"{NEW}::2" in lab.router.run("nft list table inet portico").stdout)
+            router_daemon.forward("444", to="192.168.0.2")  # so that flows are looked at
+            wait_for(lambda: router_daemon.kernel()["in_sync"])
+            for _ in range(3):
+                assert connection.ask().server == "backend"
+            assert lab.internet.ask(SUFFIX.backend, 443, protocol).server == "backend"
+    finally:
+        lab.router.ip(f"addr change {SUFFIX.router}/64 dev br-lan preferred_lft forever")
+        lab.router.ip(f"addr del {NEW}::1/64 dev br-lan")
+
+
 def test_no_prefix_for_a_suffix(router_daemon, protocol):
     """Neither a guess nor a stop: it waits."""
     lab = router_daemon.lab

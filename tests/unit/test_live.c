@@ -234,6 +234,13 @@ static void test_backends(void **state)
 	assert_string_equal(backends("::1/-8", NULL,
 				     "[{'name': 'lan0', 'index': 1, 'addresses': ['2001:db8::aa00/120']}]"),
 			    "2001:db8::aa01");
+	/* A prefix that is being given up is the last, whichever of its addresses comes first. */
+	assert_string_equal(
+		backends(
+			"::2/-64", NULL,
+			"[{'name': 'lan0', 'index': 1, 'addresses': ['2001:db8:1::1/64 deprecated', 'fd00:1::1/64',"
+			"   '2001:db8:2::99/64 deprecated', '2001:db8:2::1/64']}]"),
+		"2001:db8:2::2 fd00:1::2 2001:db8:1::2");
 }
 
 static void test_too_many_backends(void **state)
