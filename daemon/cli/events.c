@@ -226,7 +226,8 @@ int events_command(const struct command *command)
 		     "\n"
 		     "  --json    one line of JSON for each event: {\"event\", \"id\", \"data\"}\n"
 		     "\n"
-		     "The first event is a hello: how things are. Another one later means that some were missed.");
+		     "The first event is a hello: how things are. Another one later means that some\n"
+		     "were missed.");
 		return EXIT_OK;
 	}
 	if (command->count > 0)

@@ -122,7 +122,7 @@ static int print_config_help(void)
 	puts("portico config: the whole configuration as one JSON document\n"
 	     "\n"
 	     "  portico config show          print it\n"
-	     "  portico config plan FILE     what applying the file would change, here and in the kernel\n"
+	     "  portico config plan FILE     what it would change, here and in the kernel\n"
 	     "  portico config apply FILE    replace the whole configuration\n"
 	     "\n"
 	     "FILE - is the standard input. Ids may be left out: names identify.");

@@ -277,7 +277,8 @@ def test_help(cli):
     assert "portico forward add web --port 80 --to 192.168.0.2" in cli("--help").stdout
     for command in ("status", "forward", "uplink", "network", "redirect", "source-nat", "settings", "config", "setup-code"):
         assert command in cli("--help").stdout
-        assert command in cli(command, "--help").stdout
+        text = cli(command, "--help").stdout
+        assert command in text and max(map(len, text.splitlines())) <= 80
     assert "--backend-sees" in cli("forward", "add", "-h").stdout
     assert cli("--version").stdout.startswith("portico ")
 
