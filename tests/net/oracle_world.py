@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The lab in which oracle.py's addresses are true, and what happens to probes in it."""
-import contextlib
-
 import oracle
 import oracle_random
 from lab.batch import ask_many, serve_many
@@ -30,6 +28,8 @@ class World:
     def __init__(self, router, uplinks):
         self.router, self.lab, self.api, self.uplinks = router, router.lab, router.api, uplinks
         self.way = None
+        self._isps = {f"isp{i + 1}": self.lab[f"isp{i + 1}"].capture("router") for i in range(uplinks)}
+        self._inside = self.lab.router.capture("br-lan")
 
     def lead(self, way):
         """The internet reaches what is behind the router by this uplink."""
@@ -53,16 +53,14 @@ class World:
     def otherwise(self, asked, patience_s=5.0):
         """The same for pairs of probe and Verdict."""
         must = {i for i, (_, w) in enumerate(asked) if w.outcome != "silence"}
-        with contextlib.ExitStack() as stack:
-            isps = {f"isp{i + 1}": stack.enter_context(self.lab[f"isp{i + 1}"].capture("router"))
-                    for i in range(self.uplinks)}
-            inside = stack.enter_context(self.lab.router.capture("br-lan"))
-            results = ask_many(self.lab, [p for p, _ in asked], must, patience_s)
-            left_by = {}
-            for isp, capture in isps.items():
-                for packet in capture.packets(direction="in"):
-                    left_by.setdefault((packet.protocol, packet.dst, packet.dport), set()).add(isp)
-            let_in = {(p.protocol, p.src, p.sport) for p in inside.packets(direction="out")}
+        for capture in (*self._isps.values(), self._inside):
+            capture.clear()
+        results = ask_many(self.lab, [p for p, _ in asked], must, patience_s)
+        left_by = {}
+        for isp, capture in self._isps.items():
+            for packet in capture.packets(direction="in"):
+                left_by.setdefault((packet.protocol, packet.dst, packet.dport), set()).add(isp)
+        let_in = {(p.protocol, p.src, p.sport) for p in self._inside.packets(direction="out")}
         return [(probe, want, got) for (probe, want), result in zip(asked, results)
                 for got in [self._got(probe, want, result, left_by, let_in)] if got != want]
 
