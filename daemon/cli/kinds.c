@@ -259,8 +259,9 @@ static const struct cli_option settings_options[] = {
 	  "of the first routing rule" },
 };
 
-#define OPTIONS(array) .options = (array), .option_count = COUNT(array)
-#define COLUMNS(array) .columns = (array), .column_count = COUNT(array)
+/* Not by COUNT(): cppcheck cannot expand the one inside the other. */
+#define OPTIONS(array) .options = (array), .option_count = sizeof(array) / sizeof((array)[0])
+#define COLUMNS(array) .columns = (array), .column_count = sizeof(array) / sizeof((array)[0])
 
 const struct cli_kind cli_kinds[] = {
 	{ "forward", "/forwards", "ports of the uplinks that lead to a backend", OPTIONS(forward_options),

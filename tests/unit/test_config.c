@@ -338,7 +338,8 @@ static void test_defaults_and_required(void **state)
 	wrong(KIND_FORWARD, "{'name': 'a', 'internal_address': '192.0.2.1'}", "/external_ports",
 	      "must be ports, because tcp has ports");
 	wrong(KIND_FORWARD, "[]", "", "must be an object");
-	object_unref(make(KIND_FORWARD, "{'name': 'a', 'protocols': ['gre'], 'internal_address': '192.0.2.1'}"));
+	object_unref(
+		make(KIND_FORWARD, "{'name': 'a', 'protocols': ['gre'], 'internal_address': '192.0.2.1'}"));
 
 	object = make(KIND_FORWARD,
 		      "{'name': 'web', 'internal_address': '192.168.0.2', 'external_ports': 80}");
