@@ -274,6 +274,20 @@ def test_published_ports_of_docker(beside):
         lab.isp1.ip("route del 172.17.0.0/16")
 
 
+def test_beside_docker_that_drops(beside):
+    """What Docker makes of the policy of FORWARD, and the rule that README.md has for it."""
+    router = beside.lab.router
+    calls = [(beside.lab.internet, PUBLIC), (beside.lab.internet, PUBLIC_2), (beside.lab.client, PUBLIC)]
+    router.run("iptables-nft -P FORWARD DROP")
+    try:
+        assert [outcome(*call, 80) for call in calls] == ["silence"] * 3
+        router.run("iptables-nft -I DOCKER-USER -m connmark --mark 0x80000000/0x80000000 -j ACCEPT")
+        assert [outcome(*call, 80) for call in calls] == ["answer"] * 3
+        assert outcome(beside.lab.internet, PUBLIC, 81) != "answer"
+    finally:
+        router.run("iptables-nft -P FORWARD ACCEPT")
+
+
 def test_containers_reach_the_internet(beside):
     answer = beside.lab.container.ask("203.0.113.200", 80)
     assert (answer.server, answer.peer) == ("internet", PUBLIC)
