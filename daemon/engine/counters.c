@@ -366,9 +366,9 @@ static void lose(struct counter *counter, uint64_t packets)
 static void follow(struct counters *counters, const struct config *config, bool fresh)
 {
 	const struct object_list *forwards = &config->lists[KIND_FORWARD];
+	unsigned known = counters->items ? counters->count : 0, j = 0;
+	bool same = forwards->count == known;
 	struct counter *items;
-	unsigned j = 0;
-	bool same = forwards->count == counters->count;
 
 	for (unsigned i = 0; same && i < forwards->count; i++)
 		same = forwards->items[i]->id == counters->items[i].forward;
@@ -378,9 +378,9 @@ static void follow(struct counters *counters, const struct config *config, bool 
 	if (!items)
 		return;
 	for (unsigned i = 0; i < forwards->count; i++) {
-		while (j < counters->count && counters->items[j].forward < forwards->items[i]->id)
+		while (j < known && counters->items[j].forward < forwards->items[i]->id)
 			j++;
-		if (j < counters->count && counters->items[j].forward == forwards->items[i]->id)
+		if (j < known && counters->items[j].forward == forwards->items[i]->id)
 			items[i] = counters->items[j];
 		else
 			items[i] = (struct counter){ .forward = forwards->items[i]->id,
@@ -409,7 +409,7 @@ void counters_after(struct engine *engine, const struct plan *plan, const struct
 			lose(counter, loss->items[i].packets);
 	}
 	/* A change that was refused goes back, and finds what there was. */
-	if (applied || !counters->items)
+	if (applied || !counters->count)
 		follow(counters, config, applied && engine->desired);
 	/* Where elements are new of which we had known a count, it shall be noticed before they count as much again. */
 	if (!engine->desired || !kstate_same_table(engine->observed, engine->desired) ||
