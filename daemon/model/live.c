@@ -167,12 +167,14 @@ unsigned forward_backends(const struct config *config, const struct forward *for
 		ret_backends[0] = forward->internal_address;
 		return 1;
 	}
-	for (unsigned i = 0; i < 2 * networks->count; i++) {
-		const struct network *network = (const struct network *)networks->items[i % networks->count];
+	for (int deprecated = 0; deprecated < 2; deprecated++) {
+		for (unsigned i = 0; i < networks->count; i++) {
+			const struct network *network = (const struct network *)networks->items[i];
 
-		if (!forward->internal_network ||
-		    strcmp(forward->internal_network, network->object.name) == 0)
-			add_network_backends(forward, network, links, i >= networks->count, &backends);
+			if (!forward->internal_network ||
+			    strcmp(forward->internal_network, network->object.name) == 0)
+				add_network_backends(forward, network, links, deprecated, &backends);
+		}
 	}
 	return backends.count;
 }

@@ -34,11 +34,11 @@ void object_unref(struct object *object)
 	free(object);
 }
 
-static size_t pack_fields(struct object *object, char *block)
+static size_t pack_fields(struct object *object, struct packer packer)
 {
 	const struct fields *fields = &schema_of(object->kind)->fields;
-	struct packer packer = { .block = block, .size = fields->size };
 
+	packer.size = fields->size;
 	for (unsigned i = 0; i < fields->count; i++)
 		field_pack(&fields->items[i], object, &packer);
 	return packer.size;
@@ -50,12 +50,12 @@ struct object *object_pack(struct object *object)
 
 	if (object->kind != KIND_FORWARD) /* of the others there are few */
 		return object;
-	packed = malloc(pack_fields(object, NULL));
+	packed = malloc(pack_fields(object, (struct packer){ .block = NULL }));
 	if (!packed)
 		return object;
 	memcpy(packed, object, schema_of(object->kind)->fields.size);
 	free(object);
-	pack_fields(packed, (char *)packed);
+	pack_fields(packed, (struct packer){ .block = (char *)packed });
 	packed->packed = true;
 	return packed;
 }
