@@ -348,8 +348,8 @@ int nft_set_decode(struct kstate *state, struct nlmsghdr *hdr, struct kset **ret
 
 	if (!set)
 		return -ENOMEM;
-	/* The elements are read by these: what the kernel holds must be just as long. */
-	if (attr_be32(tb[NFTA_SET_KEY_LEN]) != wire_size(key_fields(set)) ||
+	/* The elements are read by these: what the kernel holds must be just as long, and have room. */
+	if (attr_be32(tb[NFTA_SET_KEY_LEN]) != wire_size(key_fields(set)) || set->key_size > KKEY_MAX ||
 	    (set->interval && count_fields(key_fields(set)) != 1))
 		return -EPROTO;
 	*ret_set = set;

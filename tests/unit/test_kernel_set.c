@@ -411,9 +411,27 @@ static int decode_with(unsigned attr, uint32_t value)
 	return r;
 }
 
+static int decode_key(const enum ktype key[KFIELDS_MAX])
+{
+	struct kset foreign = { .name = "s" };
+	struct kstate state;
+	struct kset *set;
+
+	memcpy(foreign.key, key, sizeof(foreign.key));
+	kstate_init(&state);
+	int r = nft_set_decode(&state, set_message(&foreign), &set);
+
+	kstate_done(&state);
+	return r;
+}
+
 static void test_foreign_sets(void **unused)
 {
 	(void)unused;
+	assert_int_equal(decode_key(TYPES(KTYPE_IPV6_ADDR, KTYPE_IPV6_ADDR)), 0);
+	/* Longer than any key of ours. */
+	assert_int_equal(decode_key(TYPES(KTYPE_IPV6_ADDR, KTYPE_IPV6_ADDR, KTYPE_IPV6_ADDR)), -EPROTO);
+	assert_int_equal(decode_key(TYPES(KTYPE_IPV6_ADDR, KTYPE_IPV6_ADDR, KTYPE_MARK)), -EPROTO);
 	assert_int_equal(decode_with(NFTA_SET_KEY_TYPE, 7), 0);
 	assert_int_equal(decode_with(NFTA_SET_KEY_TYPE, 9), -EPROTO); /* ether_addr */
 	assert_int_equal(decode_with(NFTA_SET_KEY_TYPE, 8), -EPROTO); /* but 4 bytes long */
