@@ -56,24 +56,108 @@ static int compare_claims(const void *a, const void *b)
 	return order ? order : COMPARE(one->forward->object.id, other->forward->object.id);
 }
 
-void host_claims_settle(struct host_claims *claims)
+static int compare_ids(const void *a, const void *b)
 {
-	unsigned kept = 0;
+	const struct host_claim *one = a, *other = b;
+	int order = COMPARE(one->forward->object.id, other->forward->object.id);
+
+	return order ? order : COMPARE(one->first, other->first);
+}
+
+/* Of the claims from index `from` on, the one that begins lowest among those with a port from first to last. */
+static const struct host_claim *find_overlap(const struct host_claims *claims, unsigned from, unsigned first,
+					     unsigned last)
+{
+	const struct host_claim *lowest = NULL;
+
+	for (unsigned i = from; i < claims->count; i++) {
+		const struct host_claim *claim = &claims->items[i];
+
+		if (claim->last >= first && claim->first <= last && (!lowest || claim->first < lowest->first))
+			lowest = claim;
+	}
+	return lowest;
+}
+
+/* The ports of the claim that none from index `from` on has. */
+static void add_uncovered(struct compiler *c, struct host_claims *claims, unsigned from,
+			  const struct host_claim *claim)
+{
+	const struct host_claim *in_the_way;
+	struct host_claim piece = *claim;
+	unsigned first = claim->first;
+
+	while ((in_the_way = find_overlap(claims, from, first, claim->last))) {
+		unsigned gap_end = in_the_way->first, next = in_the_way->last + 1u;
+
+		if (gap_end > first) {
+			piece.first = (uint16_t)first;
+			piece.last = (uint16_t)(gap_end - 1);
+			host_claims_add(c, claims, &piece);
+		}
+		if (next > claim->last)
+			return;
+		first = next;
+	}
+	piece.first = (uint16_t)first;
+	piece.last = claim->last;
+	host_claims_add(c, claims, &piece);
+}
+
+static bool overlap(const struct host_claim *claims, unsigned count)
+{
+	for (unsigned i = 1; i < count; i++)
+		if (claims[i - 1].last >= claims[i].first)
+			return true;
+	return false;
+}
+
+/* Many forwards may lead to the same ports; of those the first is enough. Returns how many are left. */
+static unsigned drop_equal(struct host_claim *claims, unsigned count)
+{
+	unsigned kept = 1;
+
+	for (unsigned i = 1; i < count; i++)
+		if (claims[i].first != claims[kept - 1].first || claims[i].last != claims[kept - 1].last)
+			claims[kept++] = claims[i];
+	return kept;
+}
+
+/* All claims of one host, protocol and scope, by their first port. */
+static void settle_host(struct compiler *c, struct host_claims *settled, struct host_claim *claims,
+			unsigned count)
+{
+	unsigned from = settled->count;
+
+	count = drop_equal(claims, count);
+
+	bool meet = overlap(claims, count);
+
+	if (meet)
+		qsort(claims, count, sizeof(*claims), compare_ids);
+	for (unsigned i = 0; i < count; i++) {
+		if (meet)
+			add_uncovered(c, settled, from, &claims[i]);
+		else
+			host_claims_add(c, settled, &claims[i]);
+	}
+}
+
+void host_claims_settle(struct compiler *c, struct host_claims *claims)
+{
+	struct host_claims settled = { 0 };
+	unsigned first = 0;
 
 	if (claims->count > 1)
 		qsort(claims->items, claims->count, sizeof(*claims->items), compare_claims);
-	for (unsigned i = 0; i < claims->count; i++) {
-		struct host_claim claim = claims->items[i];
-		const struct host_claim *before = kept ? &claims->items[kept - 1] : NULL;
-
-		if (before && compare_hosts(before, &claim) == 0 && before->last >= claim.first) {
-			if (before->last >= claim.last)
-				continue;
-			claim.first = (uint16_t)(before->last + 1);
-		}
-		claims->items[kept++] = claim;
+	for (unsigned i = 1; i <= claims->count; i++) {
+		if (i < claims->count && compare_hosts(&claims->items[first], &claims->items[i]) == 0)
+			continue;
+		settle_host(c, &settled, &claims->items[first], i - first);
+		first = i;
 	}
-	claims->count = kept;
+	host_claims_done(claims);
+	*claims = settled;
 }
 
 /* --- sets --- */

@@ -127,7 +127,7 @@ static void add_backend_rewrites(struct compiler *c, const struct family_words *
 			claim_backend(c, &claims, forward);
 	}
 	if (claims.count) {
-		host_claims_settle(&claims);
+		host_claims_settle(c, &claims);
 		compile_hosts(c, family, &claims, &use);
 		compiler_name(name, "source_rewrite", family, 0);
 		compile_host_rules(c, kstate_add_chain(c->state, name, NULL), family, 0, &use);

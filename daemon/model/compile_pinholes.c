@@ -114,7 +114,7 @@ void compile_pinholes(struct compiler *c, const struct family_words *family, str
 			claim_pinhole(c, &claims, forward);
 	}
 	if (claims.count) {
-		host_claims_settle(&claims);
+		host_claims_settle(c, &claims);
 		compile_hosts(c, family, &claims, &use);
 		add_chains(c, family, prerouting, &use);
 	}

@@ -129,10 +129,10 @@ struct host_claims {
 
 void host_claims_add(struct compiler *c, struct host_claims *claims, const struct host_claim *claim);
 /*
- * Sorts by scope, address, protocol and port, and cuts off what an earlier claim has already. The kernel
+ * Sorts by scope, address and protocol, and cuts off what a forward with a lower id has already: the kernel
  * refuses overlapping intervals, and two host suffixes may come to one address.
  */
-void host_claims_settle(struct host_claims *claims);
+void host_claims_settle(struct compiler *c, struct host_claims *claims);
 void host_claims_done(struct host_claims *claims);
 
 /* What is to be done with those that came for a claimed port. */

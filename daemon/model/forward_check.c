@@ -106,8 +106,8 @@ static int lanes_init(struct lanes *lanes, const struct object_list *forwards)
 
 /*
  * Hosts given by suffixes are the same if the suffixes are. Where prefixes make one of different ones, or
- * of a suffix and an address, nothing is wrong with the configuration, and the compiler lets one of them
- * have each port.
+ * of a suffix and an address, nothing is wrong with the configuration, and the compiler lets the one
+ * with the lower id have a port that both claim.
  */
 static bool same_host(const void *arg, uint32_t a, uint32_t b)
 {
