@@ -232,6 +232,11 @@ void store_undo(struct store *store)
 	store->in_commit = false;
 }
 
+bool store_in_commit(const struct store *store)
+{
+	return store->in_commit;
+}
+
 void store_settle(struct store *store)
 {
 	if (!store->in_commit && db_settle(store->db) != SQLITE_OK)

@@ -47,6 +47,7 @@ int store_begin(struct store *store, const struct changes *changes, const struct
 		uint64_t *ret_revision, struct err *err);
 int store_finish(struct store *store, struct err *err);
 void store_undo(struct store *store);
+bool store_in_commit(const struct store *store); /* begun, and not yet finished or undone */
 
 /*
  * Commits go to a log beside the file (FILE-wal), which is quick. This moves them into the file, so that who copies
@@ -59,5 +60,22 @@ void store_settle(struct store *store);
 /* 0 and a string to free(), or -ENOENT. */
 int store_get_secret(struct store *store, const char *name, char **ret_value);
 int store_put_secret(struct store *store, const char *name, const char *value, struct err *err);
+
+/*
+ * Values that sysctls had before we changed them. `place` tells the boot and network namespace that they are of; those of
+ * others are forgotten. What is kept already stays as it is. Within a commit it is part of that. 0 or -EIO.
+ */
+struct store_sysctl {
+	const char *path; /* below /proc/sys */
+	int value;
+};
+enum { STORE_SYSCTLS_MAX = 1024 }; /* some six for each uplink's device, and devices come and go */
+int store_keep_sysctls(struct store *store, const char *place, const struct store_sysctl *sysctls,
+		       unsigned count);
+
+typedef void store_sysctl_fn(void *arg, const char *path, int value);
+int store_load_sysctls(struct store *store, const char *place, store_sysctl_fn *fn, void *arg);
+/* The same from a file that nobody has opened, which is left as it is: for --flush. */
+int store_read_sysctls(const char *path, const char *place, store_sysctl_fn *fn, void *arg, struct err *err);
 
 #endif
