@@ -2,7 +2,8 @@
 /*
  * The shape of the table (see also the tour in README.md):
  *
- *   mark_in, mark_out    which uplink a connection belongs to, and its mark put back on every packet
+ *   mark_in, mark_out    which uplink a connection belongs to, and its mark put back on every packet;
+ *                        choose: which one a new connection from inside is given
  *   destination_nat*     address of an uplink -> translate4_<n> -> forwards4: one lookup, however many
  *                        forwards; then, if it came by an uplink, pinholes4
  *   source_nat           hairpin, "backend sees the router", then what each uplink asks for
@@ -20,50 +21,9 @@
 
 #include "model/compiler.h"
 
-enum { CT_STATE_ESTABLISHED = 2, CT_STATE_RELATED = 4, CT_STATE_NEW = 8 };
+enum { CT_STATE_INVALID = 1, CT_STATE_ESTABLISHED = 2, CT_STATE_RELATED = 4, CT_STATE_NEW = 8 };
 enum { CT_STATUS_DNAT = 32 };
 enum { TCP_FLAG_RESET = 4, IP_CT_DIR_REPLY = 1 };
-
-static void device_key(uint8_t key[16], const char *device)
-{
-	memset(key, 0, 16);
-	memcpy(key, device, strnlen(device, DEVICE_MAX_BYTES));
-}
-
-static void add_leave_chain(struct compiler *c, const struct uplink *uplink)
-{
-	const struct object_list *nats = &c->config->lists[KIND_SOURCE_NAT];
-	char name[KNAME_MAX];
-
-	snprintf(name, sizeof(name), "leave_%u", uplink->object.id);
-	struct kchain *chain = kstate_add_chain(c->state, name, NULL);
-
-	RULE(c, chain, uplink->object.name,
-	     kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_UPLINK_MASK, MARK_UPLINK(uplink->object.id)));
-	for (unsigned i = 0; i < nats->count; i++) {
-		const struct source_nat *nat = (const struct source_nat *)nats->items[i];
-		const struct family_words *family = &compiler_families[nat->address.family == AF_INET6];
-
-		if (!nat->enabled || strcmp(nat->uplink, uplink->object.name) != 0)
-			continue;
-		snprintf(name, sizeof(name), "source_nat_%u", nat->object.id);
-		if (compiler_add_list(c, name, family, &nat->sources))
-			RULE(c, chain, nat->object.name, kstmt_lookup(family->saddr, name, false),
-			     kstmt_snat(&nat->address));
-	}
-	switch (uplink->source_nat_kind) {
-	case SOURCE_NAT_MASQUERADE:
-		RULE(c, chain, NULL, kstmt_match_byte(KFIELD_NFPROTO, AF_INET),
-		     (struct kstmt){ .type = KSTMT_MASQUERADE });
-		break;
-	case SOURCE_NAT_ADDRESS:
-		RULE(c, chain, NULL, kstmt_match_byte(KFIELD_NFPROTO, uplink->source_nat.family),
-		     kstmt_snat(&uplink->source_nat));
-		break;
-	case SOURCE_NAT_NONE:
-		break;
-	}
-}
 
 /*
  * Connections that must end. Their entries stay for a while: without one, the backend's next segment would
@@ -106,16 +66,15 @@ static void compile_uplinks(struct compiler *c)
 	kstate_add_set(c->state, "uplink_devices", (enum ktype[KFIELDS_MAX]){ KTYPE_IFNAME }, NULL, false,
 		       false, NULL);
 	compiler_add_map(c, "uplink_arrive", KTYPE_IFNAME, KTYPE_VERDICT);
-	compiler_add_map(c, "uplink_leave", KTYPE_IFNAME, KTYPE_VERDICT);
 	compiler_add_map(c, "uplink_marks", KTYPE_MARK, KTYPE_VERDICT);
 	add_ended_chain(c);
-	for (unsigned i = 0; i < c->uplink_count; i++) {
-		const struct uplink *uplink = c->uplinks[i].uplink;
+	for (unsigned i = 0; i < c->ways.count; i++) {
+		const struct uplink *uplink = c->ways.uplinks[i].uplink;
 		uint32_t id = uplink->object.id, mark = MARK_UPLINK(id);
 		uint8_t device[16];
 		char chain[KNAME_MAX];
 
-		device_key(device, uplink->device);
+		compiler_device_key(device, uplink->device);
 		/* A disabled uplink is not used, but the filter stays closed towards it. */
 		kset_add(c->state, compiler_find_set(c, "uplink_devices"), device, NULL, NULL,
 			 uplink->object.name, 0);
@@ -126,16 +85,13 @@ static void compile_uplinks(struct compiler *c)
 		     kstmt_set_mark(KSTMT_SET_CT_MARK, ~MARK_UPLINK_MASK, mark));
 		compiler_add_jump(c, compiler_find_set(c, "uplink_arrive"), device, NULL, chain,
 				  uplink->object.name);
-		snprintf(chain, sizeof(chain), "restore_%u", id);
+		snprintf(chain, sizeof(chain), "mark_%u", id);
 		RULE(c, kstate_add_chain(c->state, chain, NULL), uplink->object.name,
-		     kstmt_set_mark(KSTMT_SET_META_MARK, ~MARK_UPLINK_MASK, mark));
+		     kstmt_set_mark(KSTMT_SET_META_MARK, ~MARK_UPLINK_MASK, mark),
+		     kstmt_verdict(KVERDICT_ACCEPT));
 		compiler_add_jump(c, compiler_find_set(c, "uplink_marks"), &mark, NULL, chain,
 				  uplink->object.name);
 		add_uplink_ended_chain(c, uplink);
-		snprintf(chain, sizeof(chain), "leave_%u", id);
-		add_leave_chain(c, uplink);
-		compiler_add_jump(c, compiler_find_set(c, "uplink_leave"), device, NULL, chain,
-				  uplink->object.name);
 	}
 }
 
@@ -166,18 +122,34 @@ static void compile_marks(struct compiler *c)
 	     kstmt_vmap(KFIELD_IIFNAME, 0, "uplink_arrive"));
 	RULE(c, in, "and its packets are routed by that uplink, in both directions",
 	     kstmt_vmap(KFIELD_CT_MARK, MARK_UPLINK_MASK, "uplink_marks"));
+	if (c->chooses)
+		RULE(c, in, "a new connection from inside is given one",
+		     kstmt_match_bits(KFIELD_CT_STATE, CT_STATE_NEW),
+		     kstmt_match_word(KFIELD_CT_MARK, MARK_UPLINK_MASK, 0, false), kstmt_jump("choose"));
 
 	struct kchain *out = compiler_base_chain(c, "mark_out", KCHAIN_ROUTE, KHOOK_OUTPUT, PRIORITY_MANGLE);
 
 	RULE(c, out, NULL, kstmt_vmap(KFIELD_CT_MARK, MARK_UPLINK_MASK, "uplink_marks"));
 }
 
+/* What connection tracking does not understand, the rest of a connection whose entry is gone, say, is not translated. */
+static void drop_untranslated(struct compiler *c, struct kchain *chain)
+{
+	if (chain && compiler_find_set(c, "nat_devices"))
+		RULE(c, chain, "it would leave with an address from inside, or of another uplink",
+		     kstmt_match_bits(KFIELD_CT_STATE, CT_STATE_INVALID),
+		     kstmt_lookup(KFIELD_OIFNAME, "nat_devices", false), kstmt_verdict(KVERDICT_DROP));
+}
+
 static void compile_filter(struct compiler *c)
 {
-	if (filter_is_ours(c->config, c->environment)) {
-		struct kchain *forward = compiler_base_chain(c, "filter_forward", KCHAIN_FILTER,
-							     KHOOK_FORWARD, PRIORITY_FILTER);
+	bool ours = filter_is_ours(c->config, c->environment);
+	struct kchain *forward = ours || compiler_find_set(c, "nat_devices") ?
+					 compiler_base_chain(c, "filter_forward", KCHAIN_FILTER,
+							     KHOOK_FORWARD, PRIORITY_FILTER) :
+					 NULL;
 
+	if (ours) {
 		RULE(c, forward, NULL,
 		     kstmt_match_word(KFIELD_CT_STATE, CT_STATE_ESTABLISHED | CT_STATE_RELATED, 0, false),
 		     kstmt_verdict(KVERDICT_ACCEPT));
@@ -189,6 +161,10 @@ static void compile_filter(struct compiler *c)
 		RULE(c, forward, "nothing else comes in",
 		     kstmt_lookup(KFIELD_IIFNAME, "uplink_devices", false), kstmt_verdict(KVERDICT_DROP));
 	}
+	drop_untranslated(c, forward);
+	if (compiler_find_set(c, "nat_devices"))
+		drop_untranslated(c, compiler_base_chain(c, "filter_output", KCHAIN_FILTER, KHOOK_OUTPUT,
+							 PRIORITY_FILTER));
 	if (config_settings(c->config)->admin_from_uplinks || !c->environment->admin_port_count)
 		return;
 	struct kchain *input = compiler_base_chain(c, "filter_input", KCHAIN_FILTER, KHOOK_INPUT,
@@ -204,7 +180,6 @@ static void compile_filter(struct compiler *c)
 int compile(const struct config *config, const struct links *links, const struct environment *environment,
 	    struct kstate *ret_state)
 {
-	const struct object_list *uplinks = &config->lists[KIND_UPLINK];
 	struct compiler *c = calloc(1, sizeof(*c));
 	struct kstate state;
 
@@ -217,10 +192,10 @@ int compile(const struct config *config, const struct links *links, const struct
 	c->links = links;
 	c->environment = environment;
 	c->state = &state;
-	c->uplink_count = uplinks->count;
-	for (unsigned i = 0; i < uplinks->count; i++)
-		uplink_resolve(config, (const struct uplink *)uplinks->items[i], links, &c->uplinks[i]);
+	ways_resolve(config, links, environment, &c->ways);
 	compile_uplinks(c);
+	compile_leave(c);
+	compile_choice(c);
 	compile_nat(c);
 	compile_marks(c);
 	compile_filter(c);

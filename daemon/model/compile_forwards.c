@@ -253,7 +253,7 @@ void compile_forwards(struct compiler *c, const struct family_words *family, boo
 		if (forward_is_guarded(forward))
 			compile_guard(c, forward, family, lan);
 	}
-	for (unsigned i = 0; i < c->uplink_count; i++)
-		if (c->uplinks[i].uplink->enabled)
-			add_translate_chain(c, family, c->uplinks[i].uplink);
+	for (unsigned i = 0; i < c->ways.count; i++)
+		if (c->ways.uplinks[i].uplink->enabled)
+			add_translate_chain(c, family, c->ways.uplinks[i].uplink);
 }

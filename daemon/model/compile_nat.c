@@ -44,7 +44,7 @@ static void add_redirects(struct compiler *c, struct kchain *chain, const struct
 static bool is_of_earlier_uplink(const struct compiler *c, unsigned uplink, const struct ip *address)
 {
 	for (unsigned i = 0; i < uplink; i++) {
-		const struct link *link = c->uplinks[i].uplink->enabled ? c->uplinks[i].link : NULL;
+		const struct link *link = c->ways.uplinks[i].uplink->enabled ? c->ways.uplinks[i].link : NULL;
 
 		for (unsigned j = 0; link && j < link->address_count; j++)
 			if (ip_compare(&link->addresses[j].address, address) == 0)
@@ -57,8 +57,8 @@ static bool is_of_earlier_uplink(const struct compiler *c, unsigned uplink, cons
 static void add_addresses(struct compiler *c, const struct family_words *family, const char *map)
 {
 	compiler_add_map(c, map, family->address, KTYPE_VERDICT);
-	for (unsigned i = 0; i < c->uplink_count; i++) {
-		const struct uplink_live *live = &c->uplinks[i];
+	for (unsigned i = 0; i < c->ways.count; i++) {
+		const struct uplink_live *live = &c->ways.uplinks[i];
 		char chain[KNAME_MAX];
 
 		if (!live->uplink->enabled)
@@ -207,15 +207,8 @@ void compile_nat(struct compiler *c)
 		       { "destination_nat_output", KHOOK_OUTPUT, PRIORITY_DSTNAT, &output },
 		       { "source_nat", KHOOK_POSTROUTING, PRIORITY_SRCNAT, &postrouting } };
 
-	for (unsigned i = 0; i < sizeof(chains) / sizeof(chains[0]); i++) {
-		struct kchain *chain = compiler_base_chain(c, chains[i].name, KCHAIN_NAT, chains[i].hook,
-							   chains[i].priority);
-
-		if (!chain) {
-			free(chains[i].built->rules);
-			continue;
-		}
-		chain->count = chains[i].built->count;
-		chain->rules = chains[i].built->rules;
-	}
+	for (unsigned i = 0; i < sizeof(chains) / sizeof(chains[0]); i++)
+		compiler_move_rules(compiler_base_chain(c, chains[i].name, KCHAIN_NAT, chains[i].hook,
+							chains[i].priority),
+				    chains[i].built);
 }

@@ -94,9 +94,9 @@ static void add_chains(struct compiler *c, const struct family_words *family, st
 		compiler_name(name, "pinholes", family, 0);
 		compile_host_rules(c, kstate_add_chain(c->state, name, NULL), family, 0, use);
 	}
-	for (unsigned i = 0; i < c->uplink_count; i++)
-		if (c->uplinks[i].uplink->enabled)
-			add_uplink(c, family, map, c->uplinks[i].uplink, use);
+	for (unsigned i = 0; i < c->ways.count; i++)
+		if (c->ways.uplinks[i].uplink->enabled)
+			add_uplink(c, family, map, c->ways.uplinks[i].uplink, use);
 	RULE(c, prerouting, "what came by an uplink for a host's own address",
 	     kstmt_match_byte(KFIELD_NFPROTO, family->af), kstmt_vmap(KFIELD_CT_MARK, MARK_UPLINK_MASK, map));
 }

@@ -24,6 +24,17 @@ struct kchain *compiler_base_chain(struct compiler *c, const char *name, enum kc
 	return chain;
 }
 
+void compiler_move_rules(struct kchain *chain, struct kchain *built)
+{
+	if (chain) {
+		chain->count = built->count;
+		chain->rules = built->rules;
+	} else {
+		free(built->rules);
+	}
+	*built = (struct kchain){ 0 };
+}
+
 /* "forwards4", or "forwards4_2" for id 2. */
 void compiler_name(char name[KNAME_MAX], const char *stem, const struct family_words *family, uint32_t id)
 {
@@ -31,6 +42,12 @@ void compiler_name(char name[KNAME_MAX], const char *stem, const struct family_w
 		snprintf(name, KNAME_MAX, "%s%c_%u", stem, family->suffix, id);
 	else
 		snprintf(name, KNAME_MAX, "%s%c", stem, family->suffix);
+}
+
+void compiler_device_key(uint8_t ret_key[16], const char *device)
+{
+	memset(ret_key, 0, 16);
+	memcpy(ret_key, device, strnlen(device, DEVICE_MAX_BYTES));
 }
 
 void compiler_name_add(char name[KNAME_MAX], const char *word)
@@ -117,12 +134,7 @@ bool compiler_add_list(struct compiler *c, const char *name, const struct family
 	return made;
 }
 
-struct prefix_list {
-	unsigned count, size;
-	struct prefix *items;
-};
-
-static void add_prefix(struct compiler *c, struct prefix_list *list, struct prefix prefix)
+void compiler_add_prefix(struct compiler *c, struct prefix_list *list, const struct prefix *prefix)
 {
 	if (list->count == list->size) {
 		unsigned more = list->size ? list->size * 2 : 8;
@@ -135,7 +147,17 @@ static void add_prefix(struct compiler *c, struct prefix_list *list, struct pref
 		list->items = bigger;
 		list->size = more;
 	}
-	list->items[list->count++] = prefix;
+	list->items[list->count++] = *prefix;
+}
+
+bool compiler_take_list(struct compiler *c, const char *name, const struct family_words *family,
+			struct prefix_list *list)
+{
+	bool made = add_prefixes(c, name, family, list->items, list->count);
+
+	free(list->items);
+	*list = (struct prefix_list){ 0 };
+	return made;
 }
 
 static struct prefix link_prefix(const struct link_address *address)
@@ -150,8 +172,11 @@ static void collect_devices(struct compiler *c, const struct network *network, s
 		const struct link *link = links_find(c->links, network->devices.items[i]);
 
 		for (unsigned j = 0; link && j < link->address_count; j++)
-			if (uplink_address_counts(&link->addresses[j]))
-				add_prefix(c, list, link_prefix(&link->addresses[j]));
+			if (uplink_address_counts(&link->addresses[j])) {
+				struct prefix prefix = link_prefix(&link->addresses[j]);
+
+				compiler_add_prefix(c, list, &prefix);
+			}
 	}
 }
 
@@ -160,7 +185,15 @@ static void collect_network(struct compiler *c, const struct network *network, s
 {
 	collect_devices(c, network, list);
 	for (unsigned i = 0; i < network->prefixes.count; i++)
-		add_prefix(c, list, network->prefixes.items[i]);
+		compiler_add_prefix(c, list, &network->prefixes.items[i]);
+}
+
+void compiler_collect_networks(struct compiler *c, struct prefix_list *list)
+{
+	const struct object_list *networks = &c->config->lists[KIND_NETWORK];
+
+	for (unsigned i = 0; i < networks->count; i++)
+		collect_network(c, (const struct network *)networks->items[i], list);
 }
 
 static bool in_class(const struct network *network, enum network_class class)
@@ -192,17 +225,14 @@ bool compiler_add_networks(struct compiler *c, const char *stem, const struct fa
 			collect_network(c, network, &list);
 	}
 	compiler_name(name, stem, family, 0);
-	bool made = add_prefixes(c, name, family, list.items, list.count);
-
-	free(list.items);
-	return made;
+	return compiler_take_list(c, name, family, &list);
 }
 
 /* True if the prefix and that of an address of some uplink's device have addresses in common. */
 static bool reaches_uplinks(const struct compiler *c, const struct prefix *prefix)
 {
-	for (unsigned i = 0; i < c->uplink_count; i++) {
-		const struct link *link = c->uplinks[i].link;
+	for (unsigned i = 0; i < c->ways.count; i++) {
+		const struct link *link = c->ways.uplinks[i].link;
 
 		for (unsigned j = 0; link && j < link->address_count; j++) {
 			const struct prefix outside = link_prefix(&link->addresses[j]);
@@ -225,10 +255,8 @@ bool compiler_add_inside(struct compiler *c, const char *name, const struct fami
 	for (unsigned i = 0; i < list.count; i++)
 		if (!reaches_uplinks(c, &list.items[i]))
 			list.items[kept++] = list.items[i];
-	bool made = add_prefixes(c, name, family, list.items, kept);
-
-	free(list.items);
-	return made;
+	list.count = kept;
+	return compiler_take_list(c, name, family, &list);
 }
 
 bool compiler_add_network(struct compiler *c, const char *name, const struct family_words *family,
@@ -237,10 +265,7 @@ bool compiler_add_network(struct compiler *c, const char *name, const struct fam
 	struct prefix_list list = { 0 };
 
 	collect_network(c, network, &list);
-	bool made = add_prefixes(c, name, family, list.items, list.count);
-
-	free(list.items);
-	return made;
+	return compiler_take_list(c, name, family, &list);
 }
 
 bool compiler_wants_family(const struct compiler *c, const struct family_words *family)

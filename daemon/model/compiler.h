@@ -4,6 +4,7 @@
 
 /* What the parts of the compiler share. Nobody else includes this. */
 
+#include "model/choice.h"
 #include "model/compile.h"
 #include "model/kstmt.h"
 
@@ -52,8 +53,9 @@ struct compiler {
 	const struct links *links;
 	const struct environment *environment;
 	struct kstate *state; /* a failure sticks in it: nothing here needs to be checked on the way */
-	unsigned uplink_count;
-	struct uplink_live uplinks[UPLINKS_MAX];
+	struct ways ways;
+	bool chooses;               /* the chain choose is there */
+	bool nowhere[FAMILY_COUNT]; /* packets of the family may have MARK_NOWHERE */
 	unsigned places[FAMILY_COUNT][PLACE_COUNT][UPLINKS_MAX + 1]; /* 1 + the set's index; 0: not there */
 };
 
@@ -68,6 +70,10 @@ void compile_nat(struct compiler *c);
 void compile_forwards(struct compiler *c, const struct family_words *family, bool lan);
 /* Pinholes: their maps and chains, and the rule that leads there. */
 void compile_pinholes(struct compiler *c, const struct family_words *family, struct kchain *prerouting);
+/* What connections leave with, by uplink: the map uplink_leave and its chains. */
+void compile_leave(struct compiler *c);
+/* Which uplink a new connection from inside gets: the chain choose, if there is anything to choose. */
+void compile_choice(struct compiler *c);
 void compile_routing(struct compiler *c);
 void compile_sysctls(struct compiler *c);
 
@@ -77,8 +83,13 @@ void compile_sysctls(struct compiler *c);
 struct kchain *compiler_base_chain(struct compiler *c, const char *name, enum kchain_type type,
 				   enum khook hook, int priority);
 
+/* The rules of a chain that was built apart, so that adding other chains did not move it. `chain` NULL: out of memory. */
+void compiler_move_rules(struct kchain *chain, struct kchain *built);
+
 /* "forwards4", or "forwards4_2" for id 2. */
 void compiler_name(char name[KNAME_MAX], const char *stem, const struct family_words *family, uint32_t id);
+/* An element's key of KTYPE_IFNAME. */
+void compiler_device_key(uint8_t ret_key[16], const char *device);
 /* "_" and the word behind it. */
 void compiler_name_add(char name[KNAME_MAX], const char *word);
 
@@ -174,6 +185,18 @@ void compile_guard(struct compiler *c, const struct forward *forward, const stru
 		   bool lan);
 
 /* --- sets of prefixes: compiler.c --- */
+
+struct prefix_list {
+	unsigned count, size;
+	struct prefix *items;
+};
+
+void compiler_add_prefix(struct compiler *c, struct prefix_list *list, const struct prefix *prefix);
+/* Those of all networks: their devices' and the given ones. */
+void compiler_collect_networks(struct compiler *c, struct prefix_list *list);
+/* Frees the list, sorts it before, and makes an interval set of what is of the family; false if that is nothing. */
+bool compiler_take_list(struct compiler *c, const char *name, const struct family_words *family,
+			struct prefix_list *list);
 
 /*
  * Interval sets of those prefixes that are of the family. False, and no set is made, when there are none.

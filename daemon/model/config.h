@@ -29,11 +29,14 @@ enum {
 	FORWARDS_MAX = 20000,
 	REDIRECTS_MAX = 64,
 	SOURCE_NATS_MAX = 64,
+	POLICIES_MAX = 256, /* each new connection from inside is held against them, one after the other */
 	FORWARD_SHIFTED_MAX = 4096,  /* ports of one forward that lead to others: each is an element */
 	TOTAL_ELEMENTS_MAX = 131072, /* elements that all forwards have in the kernel */
 	LIST_MAX = 256,              /* entries of any list field */
 	DEVICE_MAX_BYTES = 15,       /* IFNAMSIZ - 1 */
 	SCHEDULE_WINDOWS_MAX = 16,
+	HEALTH_TARGETS_MAX = 16,
+	HEALTH_WINDOW_MAX = 100,
 };
 
 /* The kinds of objects, in the order in which they are listed, loaded and checked. */
@@ -44,6 +47,7 @@ enum kind {
 	KIND_FORWARD,
 	KIND_REDIRECT,
 	KIND_SOURCE_NAT,
+	KIND_POLICY,
 	KIND_COUNT,
 };
 
@@ -89,7 +93,10 @@ enum hairpin_source { HAIRPIN_SOURCE_ROUTER, HAIRPIN_SOURCE_EXTERNAL };
 enum backend_sees { BACKEND_SEES_CLIENT, BACKEND_SEES_ROUTER };
 enum gateway_kind { GATEWAY_AUTO, GATEWAY_ADDRESS, GATEWAY_NONE };
 enum source_nat_kind { SOURCE_NAT_MASQUERADE, SOURCE_NAT_ADDRESS, SOURCE_NAT_NONE };
+enum source_nat6 { SOURCE_NAT6_NONE, SOURCE_NAT6_PREFIX, SOURCE_NAT6_MASQUERADE };
 enum health_method { HEALTH_ICMP, HEALTH_TCP, HEALTH_DNS };
+enum last_resort { LAST_RESORT_MAIN, LAST_RESORT_UNREACHABLE };
+enum otherwise { OTHERWISE_ANY, OTHERWISE_UNREACHABLE };
 
 struct settings {
 	struct object object;
@@ -98,6 +105,7 @@ struct settings {
 	bool admin_from_uplinks;     /* the admin page answers to packets from uplinks */
 	int64_t history_length;      /* revisions kept, 10..10000, default 200 */
 	enum language { LANGUAGE_EN, LANGUAGE_ZH } language;
+	enum last_resort last_resort; /* where connections go while no uplink is up */
 	/* Kernel numbers; changing them moves everything that is ours. */
 	int64_t route_table_base;     /* table of uplink n is base + n; 20000 */
 	int64_t rule_preference_base; /* 5000; the next 999 are ours */
@@ -116,9 +124,19 @@ struct health {
 	struct names targets;
 	char *need; /* "any", "all" or a number of targets */
 	int64_t interval_ms, timeout_ms, down_after, up_after;
+	int64_t window; /* probes over which loss and latency are judged, at most HEALTH_WINDOW_MAX */
 	int64_t max_loss_percent; /* -1: no limit */
 	int64_t max_latency_ms;   /* -1: no limit */
 };
+
+/* What a probe is sent to. */
+struct probe_target {
+	struct ip address;
+	uint16_t port; /* 0: that of the method */
+};
+
+/* An entry of `targets`, as in "198.51.100.1" or, for tcp, "[2001:db8::1]:443". 0 or -EINVAL. */
+int probe_target_parse(enum health_method method, const char *text, struct probe_target *ret_target);
 
 /* id is the uplink's number in marks and tables: 1..63, the lowest free one when it is made. */
 struct uplink {
@@ -129,9 +147,13 @@ struct uplink {
 	struct ip gateway;
 	enum source_nat_kind source_nat_kind;
 	struct ip source_nat;
+	enum source_nat6 source_nat6; /* what leaves by it with the prefix of another */
+	struct prefixes prefixes;     /* IPv6 ones that the provider routes to it, beside those learned */
 	int64_t weight, tier;
 	bool sticky;
-	struct health *health; /* NULL: link state only */
+	int64_t sticky_timeout_s; /* since the source's last new connection */
+	bool out_of_service;      /* gets no new connections from inside */
+	struct health *health;    /* NULL: link state only */
 };
 
 /* A weekly window in the router's local time, from minute `from` of each of the days until minute `to`. */
@@ -185,6 +207,18 @@ struct source_nat {
 	struct prefixes sources; /* one family, that of the address */
 	char *uplink;
 	struct ip address;
+};
+
+/* Which uplinks new connections from inside may use; the first policy that fits decides. */
+struct policy {
+	struct object object;
+	bool enabled;
+	int64_t position;                      /* the lowest is asked first; among equals the lowest id */
+	struct prefixes sources, destinations; /* empty: all */
+	uint8_t protocol;                      /* 0: any */
+	struct ports ports;       /* destination ports; empty: all. Without a protocol: of TCP and UDP */
+	struct names uplinks;     /* the first that is up is used */
+	enum otherwise otherwise; /* when none of them is */
 };
 
 struct object_list {
@@ -260,9 +294,8 @@ int config_check(const struct config *config, const struct object *focus, struct
 
 /*
  * The whole configuration from JSON (keys settings, networks, uplinks,
- * forwards, redirects, policies, source_nats; absent means empty or default;
- * policies must be empty in this version). Ids may be left out: an object of `old`
- * with the same name keeps its id. The result is not config_check()ed.
+ * forwards, redirects, source_nats, policies; absent means empty or default).
+ * Ids may be left out: an object of `old` with the same name keeps its id. The result is not config_check()ed.
  */
 int config_from_json(const json_t *json, const struct config *old, struct config **ret_config,
 		     struct err *err);

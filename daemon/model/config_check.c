@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/distinct.h"
-#include "model/live.h"
+#include "model/choice.h"
 #include "model/schema.h"
 
 /* --- telling what is wrong where --- */
@@ -349,10 +349,30 @@ static void warn_of_forward(const struct config *config, const struct forward *f
 
 static void warn_of_uplink(const struct uplink *uplink, json_t *list)
 {
-	if (uplink->health)
-		add_warning(list, "/health",
-			    "health checks are kept but not made in this version: the state of the "
-			    "link decides");
+	const struct health *health = uplink->health;
+
+	if (health && health->timeout_ms > 10 * health->interval_ms)
+		add_warning(list, "/health/timeout_ms",
+			    "is more than ten intervals: a silent uplink is noticed that late");
+}
+
+static void warn_of_policy(const struct config *config, const struct policy *policy, json_t *list)
+{
+	char path[ERR_PATH_MAX], message[ERR_MESSAGE_MAX];
+
+	for (unsigned i = 0; i < policy->uplinks.count; i++) {
+		const char *name = policy->uplinks.items[i];
+
+		if (config_find_name(config, KIND_UPLINK, name))
+			continue;
+		snprintf(message, sizeof(message),
+			 "there is no uplink named \"%s\" yet; until there is, it counts as down", name);
+		add_warning(list, path_index(path, "/uplinks", i), message);
+	}
+	if (!policy_concerns(policy, AF_INET) && !policy_concerns(policy, AF_INET6))
+		add_warning(
+			list, "/destinations",
+			"no connection fits: sources, destinations and protocol have no address family in common");
 }
 
 static void warn_of_network(const struct network *network, json_t *list)
@@ -376,6 +396,9 @@ json_t *object_warnings(const struct config *config, const struct environment *e
 		break;
 	case KIND_NETWORK:
 		warn_of_network((const struct network *)object, list);
+		break;
+	case KIND_POLICY:
+		warn_of_policy(config, (const struct policy *)object, list);
 		break;
 	case KIND_SETTINGS:
 	case KIND_REDIRECT:

@@ -221,7 +221,6 @@ static int read_settings(const json_t *json, struct config *config, struct err *
 
 static int check_keys(const json_t *json, struct err *err)
 {
-	const json_t *policies = json_object_get(json, "policies");
 	char path[ERR_PATH_MAX];
 	const char *key;
 	json_t *value;
@@ -230,7 +229,7 @@ static int check_keys(const json_t *json, struct err *err)
 	json_object_foreach((json_t *)json, key, value)
 	{
 		/* "warnings" is what the answer to a write adds: it can be sent back as it came. */
-		bool known = strcmp(key, "policies") == 0 || strcmp(key, "warnings") == 0;
+		bool known = strcmp(key, "warnings") == 0;
 
 		for (unsigned kind = 0; kind < KIND_COUNT; kind++)
 			known = known || strcmp(key, kind_plural(kind)) == 0;
@@ -238,9 +237,6 @@ static int check_keys(const json_t *json, struct err *err)
 			result = err_field(err, path_join(path, "", key),
 					   "there is no such part of a configuration");
 	}
-	if (policies && (!json_is_array(policies) || json_array_size(policies) > 0))
-		result = err_field(err, "/policies",
-				   "must be an empty list: policies are not in this version");
 	return result;
 }
 
@@ -253,7 +249,7 @@ int config_from_json(const json_t *json, const struct config *old, struct config
 	if (!json_is_object(json))
 		return err_field(err, "",
 				 "must be an object with the keys settings, networks, uplinks, forwards, "
-				 "redirects and source_nats");
+				 "redirects, source_nats and policies");
 	config = config_new();
 	if (!config)
 		return err_memory(err);
@@ -297,8 +293,6 @@ json_t *config_to_json(const struct config *config)
 
 	for (unsigned kind = KIND_SETTINGS + 1; kind < KIND_COUNT && r == 0; kind++)
 		r = json_object_set_new(json, kind_plural(kind), list_to_json(&config->lists[kind]));
-	if (r == 0)
-		r = json_object_set_new(json, "policies", json_array());
 	if (r < 0) {
 		json_decref(json);
 		return NULL;

@@ -471,6 +471,8 @@ json_t *field_encode(const struct field *field, const void *object)
 	case FIELD_CHOICE:
 		return choice_encode(field, object);
 	case FIELD_PROTOCOL:
+		if ((field->flags & FIELD_NULLABLE) && *AT_CONST(object, field, uint8_t) == 0)
+			return json_null();
 		return json_string(protocol_name(*AT_CONST(object, field, uint8_t), text));
 	case FIELD_NAMES:
 	case FIELD_DEVICES:

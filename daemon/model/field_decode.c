@@ -503,6 +503,8 @@ int field_decode(const struct field *field, void *object, const json_t *value, c
 	case FIELD_CHOICE:
 		return choice_decode(field, object, value, path, err);
 	case FIELD_PROTOCOL:
+		if ((field->flags & FIELD_NULLABLE) && json_is_null(value))
+			return 0;
 		if (find_word(field, value) < 0)
 			return fault_expected(field, path, err);
 		*AT(object, field, uint8_t) = (uint8_t)protocol_parse(json_string_value(value));

@@ -11,6 +11,7 @@
 struct judge {
 	const struct config *config;
 	const struct links *links;
+	const struct ways *ways;
 	const struct kstate *desired;
 };
 
@@ -33,11 +34,9 @@ static bool would_go(const struct judge *judge, const struct flow *flow, struct 
 	return translate(judge->config, judge->links, judge->desired, &arrival, ret_destination);
 }
 
-static bool device_has(const struct judge *judge, const struct uplink *uplink, const struct ip *ip)
+static bool device_has(const struct uplink_live *live, const struct ip *ip)
 {
-	const struct link *link = links_find(judge->links, uplink->device);
-
-	return link && link_has(link, ip);
+	return live->link && link_has(live->link, ip);
 }
 
 /* A fixed address that flows by the uplink may have as their source beside those of its device. */
@@ -58,13 +57,12 @@ static bool fixed_source(const struct judge *judge, const struct uplink *uplink,
 }
 
 /* Whether sources of this family that leave by the uplink are translated by us, and not by somebody else. */
-static bool translates_sources(const struct judge *judge, const struct uplink *uplink, uint8_t family)
+static bool translates_sources(const struct judge *judge, const struct uplink_live *live, uint8_t family)
 {
 	const struct object_list *nats = &judge->config->lists[KIND_SOURCE_NAT];
+	const struct uplink *uplink = live->uplink;
 
-	if (uplink->source_nat_kind == SOURCE_NAT_MASQUERADE && family == AF_INET)
-		return true;
-	if (uplink->source_nat_kind == SOURCE_NAT_ADDRESS && uplink->source_nat.family == family)
+	if (uplink_translates(live, family))
 		return true;
 	for (unsigned i = 0; i < nats->count; i++) {
 		const struct source_nat *nat = (const struct source_nat *)nats->items[i];
@@ -76,20 +74,50 @@ static bool translates_sources(const struct judge *judge, const struct uplink *u
 	return false;
 }
 
+/* An address that connections may leave the uplink with. */
+static bool has_source(const struct judge *judge, const struct uplink_live *live, const struct ip *ip)
+{
+	struct prefix prefixes[UPLINK_PREFIXES_MAX];
+	unsigned count = uplink_prefixes(live, prefixes);
+
+	for (unsigned i = 0; i < count; i++)
+		if (prefix_contains(&prefixes[i], ip))
+			return true;
+	return device_has(live, ip) || fixed_source(judge, live->uplink, ip);
+}
+
+/* Begun by who is inside, or by the router itself. */
+static bool is_outgoing(const struct uplink_live *live, const struct flow *flow)
+{
+	return !(flow->mark & MARK_LET_IN) && !flow->destination_nat && !device_has(live, &flow->destination);
+}
+
+/* It would be given another uplink now, one that is up. */
+static bool has_elsewhere(const struct judge *judge, const struct uplink_live *live, uint8_t family)
+{
+	const struct choice *choice = ways_choice(judge->ways, family);
+
+	return choice->active && choice->best && choice->best != live && choice->best->up;
+}
+
 static bool left_behind(const struct judge *judge, const struct flow *flow)
 {
 	uint32_t id = uplink_of_mark(flow);
-	const struct uplink *uplink = (const struct uplink *)config_find(judge->config, KIND_UPLINK, id);
+	const struct uplink_live *live = ways_find(judge->ways, id);
+	uint8_t family = flow->source.family;
 
 	if (!id)
 		return false;
-	if (!uplink || !uplink->enabled)
+	if (!live || !live->uplink->enabled)
 		return true;
-	/* Outgoing, with an address that is no longer the uplink's. */
-	return flow->source_nat && !flow->destination_nat &&
-	       translates_sources(judge, uplink, flow->source.family) &&
-	       !device_has(judge, uplink, &flow->reply_destination) &&
-	       !fixed_source(judge, uplink, &flow->reply_destination);
+	if (!is_outgoing(live, flow))
+		return false;
+	if (((!live->up && !live->spare) || !uplink_routes(live, family)) &&
+	    has_elsewhere(judge, live, family))
+		return true;
+	/* With an address that is no longer the uplink's. */
+	return flow->source_nat && translates_sources(judge, live, family) &&
+	       !has_source(judge, live, &flow->reply_destination);
 }
 
 static bool goes_there(const struct flow *flow, const struct destination *destination)
@@ -98,10 +126,10 @@ static bool goes_there(const struct flow *flow, const struct destination *destin
 	       (!destination->port || flow->reply_source_port == destination->port);
 }
 
-enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct kstate *desired,
-			 const struct flow *flow)
+enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct ways *ways,
+			 const struct kstate *desired, const struct flow *flow)
 {
-	const struct judge judge = { .config = config, .links = links, .desired = desired };
+	const struct judge judge = { .config = config, .links = links, .ways = ways, .desired = desired };
 	bool let_in = flow->mark & MARK_LET_IN, tcp = flow->protocol == IPPROTO_TCP;
 	struct destination destination;
 

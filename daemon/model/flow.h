@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #include "base/ip.h"
+#include "model/choice.h"
 #include "model/kstate.h"
-#include "model/live.h"
 
 /* Both tuples of a conntrack entry, ports in host order (0 where the protocol has none). */
 struct flow {
@@ -39,6 +39,8 @@ enum flow_fate {
  * An entry that contradicts the desired state is
  *  - deleted if it is to an uplink's address and a forwarded port, but not translated: it shadows the forward;
  *  - deleted if it is marked with an uplink that is gone, or that no longer has the address which the flow uses;
+ *  - deleted if it was begun from inside over an uplink that has failed, and there is another: its next packet is given that.
+ *    What came in by a failed uplink stays: it can go nowhere else, and goes on if the uplink does;
  *  - ended if it was let in by us, and nothing lets it in any more. Without its entry the backend's next packet
  *    would make one the other way round, and the connection would go on;
  *  - if it was let in, and would now go elsewhere: ended for TCP, deleted otherwise (the client's next packet
@@ -47,7 +49,7 @@ enum flow_fate {
  * takes them again. What no uplink mark of ours and no forward concerns always stays, and so does what belongs to
  * another connection.
  */
-enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct kstate *desired,
-			 const struct flow *flow);
+enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct ways *ways,
+			 const struct kstate *desired, const struct flow *flow);
 
 #endif

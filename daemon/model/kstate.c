@@ -40,6 +40,7 @@ static const struct {
 	[KFIELD_CT_STATUS] = { "ct status", 4 },
 	[KFIELD_FIB_SADDR_TYPE] = { "fib saddr type", 4 },
 	[KFIELD_FIB_DADDR_TYPE] = { "fib daddr type", 4 },
+	[KFIELD_FIB_DADDR_OIFNAME] = { "fib daddr oifname", 16 },
 	[KFIELD_NFPROTO] = { "meta nfproto", 1 },
 	[KFIELD_TCP_FLAGS] = { "tcp flags", 1 },
 	[KFIELD_CT_DIRECTION] = { "ct direction", 1 },
@@ -325,7 +326,7 @@ int kiprule_compare(const struct kiprule *a, const struct kiprule *b)
 	if (!order)
 		order = COMPARE(a->family, b->family);
 	if (!order)
-		order = ip_compare(&a->from, &b->from);
+		order = prefix_compare(&a->from, &b->from);
 	if (!order)
 		order = COMPARE(a->mark, b->mark);
 	if (!order)

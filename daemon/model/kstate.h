@@ -48,9 +48,10 @@ enum kfield {
 	KFIELD_CT_STATUS,      /* 4, host order, bits */
 	KFIELD_FIB_SADDR_TYPE, /* 4, host order: RTN_LOCAL ... */
 	KFIELD_FIB_DADDR_TYPE,
-	KFIELD_NFPROTO,      /* meta nfproto, 1 */
-	KFIELD_TCP_FLAGS,    /* 1, bits */
-	KFIELD_CT_DIRECTION, /* 1: enum ip_conntrack_dir */
+	KFIELD_FIB_DADDR_OIFNAME, /* 16: the device by which a packet to there would leave */
+	KFIELD_NFPROTO,           /* meta nfproto, 1 */
+	KFIELD_TCP_FLAGS,         /* 1, bits */
+	KFIELD_CT_DIRECTION,      /* 1: enum ip_conntrack_dir */
 	KFIELD_COUNT,
 };
 
@@ -85,8 +86,12 @@ enum kstmt_type {
 	KSTMT_VERDICT,      /* accept, drop, return, jump, goto */
 	KSTMT_LOG,          /* limit rate 10/second burst 20 packets log prefix prefix */
 	KSTMT_REJECT_RESET, /* reject with tcp reset */
+	KSTMT_NUMGEN,       /* numgen inc mod modulus < below: so many of as many, in turn */
+	KSTMT_UPDATE,       /* update @set { field }: of a set with a timeout */
+	KSTMT_SNAT_PREFIX,  /* snat ip|ip6 prefix to address/prefix_length */
 };
 
+enum { KSET_DYNAMIC_MAX = 65535 };        /* elements of a set that packets fill */
 enum { KLOG_RATE = 10, KLOG_BURST = 20 }; /* of one KSTMT_LOG: packets a second, and at once */
 
 struct kstmt {
@@ -101,9 +106,11 @@ struct kstmt {
 		char set[KNAME_MAX];   /* LOOKUP, VMAP, DNAT_MAP */
 		char chain[KNAME_MAX]; /* VERDICT */
 	};
-	const char *prefix; /* LOG: at most 127 bytes; the state's arena has it */
-	struct ip address;  /* DNAT, SNAT; its family also for DNAT_MAP, SNAT_ORIGINAL */
-	uint16_t port;      /* host order; 0 is none */
+	const char *prefix;      /* LOG: at most 127 bytes; the state's arena has it */
+	struct ip address;       /* DNAT, SNAT, SNAT_PREFIX; its family also for DNAT_MAP, SNAT_ORIGINAL */
+	uint16_t port;           /* host order; 0 is none */
+	uint16_t modulus, below; /* NUMGEN */
+	uint8_t prefix_length;   /* SNAT_PREFIX; MATCH on an address: 0 is all of it */
 	enum kverdict_code verdict;
 };
 
@@ -150,6 +157,11 @@ struct kset {
 	enum ktype data[2];          /* KTYPE_NONE: a set, not a map */
 	bool interval;
 	bool counter; /* every element counts its packets */
+	/*
+	 * Not 0: packets fill it, and an element goes so many seconds after it was last updated. What is in it is the
+	 * kernel's own: it is neither read nor compared.
+	 */
+	uint32_t timeout_s;
 	const char *comment;
 	uint8_t key_size, data_size; /* follow from the types */
 	unsigned count, size;
@@ -163,13 +175,14 @@ struct kroute {
 	uint32_t oif;      /* device index; 0 for unreachable */
 	char device[16];   /* its name, for people; not compared, may be empty */
 	struct ip gateway; /* AF_UNSPEC: none */
+	bool onlink;       /* the gateway is on the link though no prefix says so; not compared */
 };
 
 /* An entry of the routing policy database (ip-rule(8)); all of it is its identity. */
 struct kiprule {
 	uint8_t family;
 	uint32_t preference;
-	struct ip from;           /* a full address; AF_UNSPEC: any */
+	struct prefix from;       /* AF_UNSPEC: any */
 	uint32_t mark, mark_mask; /* mask 0: any */
 	uint32_t table;           /* 0 for unreachable */
 	bool unreachable;

@@ -128,6 +128,7 @@ static void print_match(const struct kstmt *stmt, const char *protocol, struct b
 		break;
 	case KFIELD_IIFNAME:
 	case KFIELD_OIFNAME:
+	case KFIELD_FIB_DADDR_OIFNAME:
 		memcpy(name, stmt->value, 16);
 		print_quoted(name, buf);
 		break;
@@ -140,9 +141,11 @@ static void print_match(const struct kstmt *stmt, const char *protocol, struct b
 		break;
 	case KFIELD_IP6_SADDR:
 	case KFIELD_IP6_DADDR: {
-		struct ip ip = ip_from(AF_INET6, stmt->value);
+		struct prefix prefix = { .address = ip_from(AF_INET6, stmt->value),
+					 .length = stmt->prefix_length ? stmt->prefix_length : 128 };
+		char text[PREFIX_TEXT_MAX];
 
-		print_ip(&ip, buf);
+		buf_puts(buf, prefix_format(&prefix, text));
 		break;
 	}
 	case KFIELD_TH_DPORT:
@@ -203,6 +206,11 @@ static void print_nat(const struct kstmt *stmt, const char *protocol, struct buf
 	case KSTMT_SNAT_ORIGINAL:
 		buf_printf(buf, "snat %s to ct original %s daddr", family, family);
 		break;
+	case KSTMT_SNAT_PREFIX:
+		buf_printf(buf, "snat %s prefix to ", family);
+		print_ip(&stmt->address, buf);
+		buf_printf(buf, "/%u", stmt->prefix_length);
+		break;
 	case KSTMT_DNAT:
 	case KSTMT_SNAT: {
 		bool bracket = stmt->port && stmt->address.family == AF_INET6;
@@ -246,6 +254,7 @@ static void print_stmt(const struct kstmt *stmt, const char *protocol, struct bu
 	case KSTMT_DNAT:
 	case KSTMT_SNAT:
 	case KSTMT_SNAT_ORIGINAL:
+	case KSTMT_SNAT_PREFIX:
 		print_nat(stmt, protocol, buf);
 		break;
 	case KSTMT_MASQUERADE:
@@ -263,6 +272,14 @@ static void print_stmt(const struct kstmt *stmt, const char *protocol, struct bu
 		break;
 	case KSTMT_REJECT_RESET:
 		buf_puts(buf, "reject with tcp reset");
+		break;
+	case KSTMT_NUMGEN:
+		buf_printf(buf, "numgen inc mod %u < %u", stmt->modulus, stmt->below);
+		break;
+	case KSTMT_UPDATE:
+		buf_printf(buf, "update @%s { ", stmt->set);
+		print_fields(stmt, protocol, buf);
+		buf_puts(buf, " }");
 		break;
 	}
 }
@@ -406,6 +423,21 @@ static void print_types(const enum ktype *types, unsigned max, struct buf *buf)
 		buf_printf(buf, "%s%s", i ? " . " : "", ktype_name(types[i]));
 }
 
+/* "1h30m", as nft writes it. */
+static void print_seconds(uint32_t seconds, struct buf *buf)
+{
+	static const struct {
+		uint32_t seconds;
+		char letter;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+
+	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (seconds >= units[i].seconds)
+			buf_printf(buf, "%" PRIu32 "%c", seconds / units[i].seconds, units[i].letter);
+		seconds %= units[i].seconds;
+	}
+}
+
 void kset_print_declaration(const struct kset *set, const char *separator, struct buf *buf)
 {
 	buf_puts(buf, "type ");
@@ -413,6 +445,11 @@ void kset_print_declaration(const struct kset *set, const char *separator, struc
 	if (set->data_size) {
 		buf_puts(buf, " : ");
 		print_types(set->data, 2, buf);
+	}
+	if (set->timeout_s) {
+		buf_printf(buf, "%ssize %d%sflags dynamic,timeout%stimeout ", separator, KSET_DYNAMIC_MAX,
+			   separator, separator);
+		print_seconds(set->timeout_s, buf);
 	}
 	if (set->interval)
 		buf_printf(buf, "%sflags interval", separator);
@@ -511,16 +548,19 @@ void kroute_print(const struct kroute *route, struct buf *buf)
 		buf_printf(buf, " dev %s", route->device);
 	else
 		buf_printf(buf, " oif %" PRIu32, route->oif);
-	buf_printf(buf, " table %" PRIu32, route->table);
+	buf_printf(buf, " table %" PRIu32 "%s", route->table, route->onlink ? " onlink" : "");
 }
 
 void kiprule_print(const struct kiprule *rule, struct buf *buf)
 {
 	buf_printf(buf, "pref %" PRIu32 " from ", rule->preference);
-	if (rule->from.family != AF_UNSPEC)
-		print_ip(&rule->from, buf);
-	else
+	if (rule->from.address.family != AF_UNSPEC) {
+		char text[PREFIX_TEXT_MAX];
+
+		buf_puts(buf, prefix_format(&rule->from, text));
+	} else {
 		buf_puts(buf, "all");
+	}
 	if (rule->mark_mask)
 		buf_printf(buf, " fwmark 0x%08" PRIx32 "/0x%08" PRIx32, rule->mark, rule->mark_mask);
 	if (rule->unreachable)

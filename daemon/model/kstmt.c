@@ -88,7 +88,46 @@ struct kstmt kstmt_jump(const char *chain)
 	return stmt;
 }
 
+struct kstmt kstmt_goto(const char *chain)
+{
+	struct kstmt stmt = { .type = KSTMT_VERDICT, .verdict = KVERDICT_GOTO };
+
+	kstmt_set_name(stmt.chain, chain);
+	return stmt;
+}
+
 struct kstmt kstmt_snat(const struct ip *address)
 {
 	return (struct kstmt){ .type = KSTMT_SNAT, .address = *address };
+}
+
+struct kstmt kstmt_turn(unsigned modulus, unsigned below)
+{
+	return (struct kstmt){ .type = KSTMT_NUMGEN, .modulus = (uint16_t)modulus, .below = (uint16_t)below };
+}
+
+struct kstmt kstmt_update(enum kfield field, const char *set)
+{
+	struct kstmt stmt = { .type = KSTMT_UPDATE, .field_count = 1, .fields = { field } };
+
+	kstmt_set_name(stmt.set, set);
+	return stmt;
+}
+
+struct kstmt kstmt_from_prefix(const struct prefix *prefix)
+{
+	struct kstmt stmt = { .type = KSTMT_MATCH,
+			      .field_count = 1,
+			      .fields = { KFIELD_IP6_SADDR },
+			      .prefix_length = prefix->length };
+
+	memcpy(stmt.value, prefix->address.bytes, sizeof(stmt.value));
+	return stmt;
+}
+
+struct kstmt kstmt_snat_prefix(const struct prefix *prefix)
+{
+	return (struct kstmt){ .type = KSTMT_SNAT_PREFIX,
+			       .address = prefix->address,
+			       .prefix_length = prefix->length };
 }

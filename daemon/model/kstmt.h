@@ -19,7 +19,12 @@ struct kstmt kstmt_vmap(enum kfield field, uint32_t mask, const char *set);
 struct kstmt kstmt_set_mark(enum kstmt_type type, uint32_t keep, uint32_t bits);
 struct kstmt kstmt_verdict(enum kverdict_code code);
 struct kstmt kstmt_jump(const char *chain);
+struct kstmt kstmt_goto(const char *chain);
 struct kstmt kstmt_snat(const struct ip *address);
+struct kstmt kstmt_turn(unsigned modulus, unsigned below); /* `below` of `modulus` */
+struct kstmt kstmt_update(enum kfield field, const char *set);
+struct kstmt kstmt_from_prefix(const struct prefix *prefix); /* an IPv6 one */
+struct kstmt kstmt_snat_prefix(const struct prefix *prefix);
 
 void kstmt_set_name(char to[KNAME_MAX], const char *from);
 

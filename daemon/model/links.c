@@ -22,6 +22,19 @@ bool link_has(const struct link *link, const struct ip *address)
 	return false;
 }
 
+bool link_reaches(const struct link *link, const struct ip *address)
+{
+	for (unsigned i = 0; i < link->address_count; i++) {
+		const struct link_address *own = &link->addresses[i];
+		const struct ip *near = own->peer.family ? &own->peer : &own->address;
+		struct prefix prefix = prefix_of(near, own->prefix_length);
+
+		if (prefix_contains(&prefix, address))
+			return true;
+	}
+	return ip_is_link_local(address);
+}
+
 void links_done(struct links *links)
 {
 	for (unsigned i = 0; i < links->count; i++)
@@ -45,9 +58,10 @@ static int read_gateway(const json_t *json, const char *key, bool *ret_route, st
 	return json_is_string(value) ? ip_parse(json_string_value(value), ret_gateway) : -EINVAL;
 }
 
+/* "192.0.2.1/24", or "192.0.2.1 peer 192.0.2.254/32". */
 static int read_address(const char *text, struct link_address *ret_address)
 {
-	char address[IP_TEXT_MAX];
+	char address[2 * IP_TEXT_MAX], *peer;
 	const char *slash = strchr(text, '/');
 	size_t length = slash ? (size_t)(slash - text) : sizeof(address);
 
@@ -55,6 +69,12 @@ static int read_address(const char *text, struct link_address *ret_address)
 		return -EINVAL;
 	memcpy(address, text, length);
 	address[length] = '\0';
+	peer = strstr(address, " peer ");
+	if (peer) {
+		*peer = '\0';
+		if (ip_parse(peer + strlen(" peer "), &ret_address->peer) < 0)
+			return -EINVAL;
+	}
 	char *end;
 	unsigned long prefix_length = strtoul(slash + 1, &end, 10);
 
@@ -63,6 +83,17 @@ static int read_address(const char *text, struct link_address *ret_address)
 		return -EINVAL;
 	ret_address->prefix_length = (uint8_t)prefix_length;
 	return ip_parse(address, &ret_address->address);
+}
+
+static int read_sources(const json_t *json, struct link *link)
+{
+	for (size_t i = 0; i < json_array_size(json) && i < LINK_SOURCES_MAX; i++) {
+		const char *text = json_string_value(json_array_get(json, i));
+
+		if (!text || prefix_parse(text, &link->sources[link->source_count++]) < 0)
+			return -EINVAL;
+	}
+	return 0;
 }
 
 static int read_link(const json_t *json, struct link *link)
@@ -87,9 +118,13 @@ static int read_link(const json_t *json, struct link *link)
 		if (!text || read_address(text, &link->addresses[link->address_count++]) < 0)
 			return -EINVAL;
 	}
+	link->metric4 = (uint32_t)json_integer_value(json_object_get(json, "metric4"));
+	link->metric6 = (uint32_t)json_integer_value(json_object_get(json, "metric6"));
 	int r = read_gateway(json, "gateway4", &link->default_route4, &link->gateway4);
 
-	return r ? r : read_gateway(json, "gateway6", &link->default_route6, &link->gateway6);
+	if (!r)
+		r = read_gateway(json, "gateway6", &link->default_route6, &link->gateway6);
+	return r ? r : read_sources(json_object_get(json, "sources"), link);
 }
 
 static int compare_links(const void *a, const void *b)

@@ -13,6 +13,8 @@
 
 #include "base/ip.h"
 
+enum { LINK_SOURCES_MAX = 8 }; /* a provider delegates one or two */
+
 struct link_address {
 	struct ip address;
 	uint8_t prefix_length;
@@ -32,6 +34,10 @@ struct link {
 	/* Default routes of the main table over this device; AF_UNSPEC: none, or without a gateway. */
 	bool default_route4, default_route6;
 	struct ip gateway4, gateway6;
+	uint32_t metric4, metric6; /* of those routes */
+	/* Prefixes from which alone a default route of the main table leads out by this device, as OpenWrt makes them. */
+	unsigned source_count;
+	struct prefix sources[LINK_SOURCES_MAX];
 };
 
 struct links {
@@ -42,11 +48,13 @@ struct links {
 const struct link *links_find(const struct links *links, const char *name);
 /* True if one of its addresses is this one. */
 bool link_has(const struct link *link, const struct ip *address);
+/* True if its addresses say that this one is on the link. */
+bool link_reaches(const struct link *link, const struct ip *address);
 void links_done(struct links *links);
 
 /*
  * From the JSON of tests: [{"name", "index", "up", "addresses": ["192.0.2.1/24"], "gateway4": ...}];
- * " deprecated" may follow an address.
+ * " deprecated" may follow an address. "192.0.2.1 peer 192.0.2.254/32" is one, too; "sources" are prefixes.
  */
 int links_from_json(const json_t *json, struct links *ret_links);
 /* For GET /links. */

@@ -17,7 +17,7 @@ static bool has_address(const struct link *link)
 	return false;
 }
 
-static const char *why_down(const struct uplink *uplink, const struct link *link)
+static const char *why_not_linked(const struct uplink *uplink, const struct link *link)
 {
 	if (!uplink->enabled)
 		return "disabled";
@@ -25,7 +25,8 @@ static const char *why_down(const struct uplink *uplink, const struct link *link
 		return "device-missing";
 	if (!link->up)
 		return "link-down";
-	return has_address(link) ? NULL : "no-address";
+	/* A provider of IPv6 may give a prefix and nothing else: link-local addresses do then. */
+	return has_address(link) || link->default_route6 ? NULL : "no-address";
 }
 
 /* The uplink's way out for one family: as set, else as the main table has learned it. */
@@ -52,20 +53,43 @@ static bool find_gateway(const struct uplink *uplink, const struct link *link, u
 	return learned || link->point_to_point;
 }
 
+static const char *why_not_fit(enum fitness fitness)
+{
+	switch (fitness) {
+	case FITNESS_GOOD:
+		break;
+	case FITNESS_UNTESTED:
+		return "untested";
+	case FITNESS_HELD:
+		return "held";
+	case FITNESS_SILENT:
+		return "no-answer";
+	case FITNESS_LOSSY:
+		return "loss";
+	case FITNESS_SLOW:
+		return "latency";
+	}
+	return NULL;
+}
+
 void uplink_resolve(const struct config *config, const struct uplink *uplink, const struct links *links,
-		    struct uplink_live *ret_live)
+		    const struct environment *environment, struct uplink_live *ret_live)
 {
 	const struct link *link = links_find(links, uplink->device);
+	enum fitness fitness = (enum fitness)environment->fitness[uplink->object.id];
 	struct uplink_live live = {
 		.uplink = uplink,
 		.link = link,
-		.why_down = why_down(uplink, link),
+		.why_down = why_not_linked(uplink, link),
 		.mark = MARK_UPLINK(uplink->object.id),
 		.table = (uint32_t)config_settings(config)->route_table_base + uplink->object.id,
 	};
 
-	live.up = !live.why_down;
-	if (live.up) {
+	live.linked = !live.why_down;
+	if (live.linked) {
+		live.why_down = why_not_fit(fitness);
+		live.up = !live.why_down;
+		live.spare = fitness == FITNESS_UNTESTED || fitness == FITNESS_HELD;
 		live.routed4 = find_gateway(uplink, link, AF_INET, &live.gateway4);
 		live.routed6 = find_gateway(uplink, link, AF_INET6, &live.gateway6);
 	}
@@ -188,14 +212,16 @@ bool forward_listens_on(const struct forward *forward, const struct link_address
 	return address->address.family == family && uplink_address_counts(address);
 }
 
-static bool listens(const struct forward *forward, const struct uplink *uplink, const struct links *links)
+static bool listens(const struct forward *forward, const struct uplink_live *live)
 {
-	const struct link *link = uplink->enabled ? links_find(links, uplink->device) : NULL;
+	bool enabled = live->uplink->enabled, link_up = live->link && live->link->up;
 
+	if (!enabled || !link_up || (live->linked && !live->up && !live->spare))
+		return false;
 	if (forward->pinhole) /* its address is the backend's own; the uplink may have none of the family */
-		return link && link->up;
-	for (unsigned i = 0; link && link->up && i < link->address_count; i++)
-		if (forward_listens_on(forward, &link->addresses[i]))
+		return true;
+	for (unsigned i = 0; i < live->link->address_count; i++)
+		if (forward_listens_on(forward, &live->link->addresses[i]))
 			return true;
 	return false;
 }
@@ -205,6 +231,7 @@ void forward_resolve(const struct config *config, const struct forward *forward,
 {
 	const struct object_list *uplinks = &config->lists[KIND_UPLINK];
 	struct ip backends[BACKENDS_MAX];
+	struct uplink_live live;
 	bool known = false;
 
 	*ret_live = (struct forward_live){ .why_not = why_not_in_force(forward, environment) };
@@ -218,7 +245,8 @@ void forward_resolve(const struct config *config, const struct forward *forward,
 		if (!forward_on_uplink(forward, uplink->object.name))
 			continue;
 		known = true;
-		if (listens(forward, uplink, links)) {
+		uplink_resolve(config, uplink, links, environment, &live);
+		if (listens(forward, &live)) {
 			ret_live->live = true;
 			return;
 		}

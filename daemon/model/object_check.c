@@ -47,30 +47,44 @@ int network_check(const struct object *object, const char *base, struct err *err
 /* --- uplinks --- */
 
 /* "198.51.100.1:443" or "[2001:db8::1]:443". */
-static bool is_address_with_port(const char *target)
+static int address_and_port_parse(const char *text, struct probe_target *ret_target)
 {
-	char text[IP_TEXT_MAX];
-	const char *colon = strrchr(target, ':');
-	size_t length = colon ? (size_t)(colon - target) : 0;
+	char address[IP_TEXT_MAX];
+	const char *colon = strrchr(text, ':');
+	size_t length = colon ? (size_t)(colon - text) : 0;
+	struct probe_target target;
 	struct ports ports;
 	struct err ignored;
-	struct ip ip;
-	bool single;
 
-	if (!colon || length >= 2 + sizeof(text))
-		return false;
-	if (target[0] == '[' && length > 2 && target[length - 1] == ']')
-		snprintf(text, sizeof(text), "%.*s", (int)length - 2, target + 1);
+	if (!colon || length >= 2 + sizeof(address))
+		return -EINVAL;
+	if (text[0] == '[' && length > 2 && text[length - 1] == ']')
+		snprintf(address, sizeof(address), "%.*s", (int)length - 2, text + 1);
 	else
-		snprintf(text, sizeof(text), "%.*s", (int)length, target);
-	if (ip_parse(text, &ip) < 0 || !ip_is_host(&ip) || (ip.family == AF_INET6) != (target[0] == '['))
-		return false;
+		snprintf(address, sizeof(address), "%.*s", (int)length, text);
+	if (ip_parse(address, &target.address) < 0 || (target.address.family == AF_INET6) != (text[0] == '['))
+		return -EINVAL;
 	err_clear(&ignored);
 	if (ports_parse(colon + 1, &ports, "", &ignored) < 0)
-		return false;
-	single = ports_count(&ports) == 1;
+		return -EINVAL;
+	bool single = ports_count(&ports) == 1;
+
+	target.port = ports.items[0].first;
 	free(ports.items);
-	return single;
+	*ret_target = target;
+	return single ? 0 : -EINVAL;
+}
+
+int probe_target_parse(enum health_method method, const char *text, struct probe_target *ret_target)
+{
+	struct probe_target target = { 0 };
+	int r = method == HEALTH_TCP ? address_and_port_parse(text, &target) :
+				       ip_parse(text, &target.address);
+
+	if (r < 0 || !ip_is_host(&target.address))
+		return -EINVAL;
+	*ret_target = target;
+	return 0;
 }
 
 static int check_health(const struct health *health, const char *base, struct err *err)
@@ -81,16 +95,16 @@ static int check_health(const struct health *health, const char *base, struct er
 	path_join(at, base, "health");
 	path_join(list, at, "targets");
 	for (unsigned i = 0; i < health->targets.count; i++) {
-		const char *target = health->targets.items[i];
-		struct ip ip;
+		struct probe_target target;
 
+		if (probe_target_parse(health->method, health->targets.items[i], &target) == 0)
+			continue;
 		path_index(path, list, i);
-		if (health->method == HEALTH_TCP && !is_address_with_port(target))
-			result = err_field(err, path,
+		result = err_field(err, path,
+				   health->method == HEALTH_TCP ?
 					   "must be an address and a port, such as \"198.51.100.1:443\" or "
-					   "\"[2001:db8::1]:443\"");
-		else if (health->method != HEALTH_TCP && (ip_parse(target, &ip) < 0 || !ip_is_host(&ip)))
-			result = err_field(err, path, "must be a host's address, such as \"198.51.100.1\"");
+					   "\"[2001:db8::1]:443\"" :
+					   "must be a host's address, such as \"198.51.100.1\"");
 	}
 	if (health->need[0] != 'a' && strtoul(health->need, NULL, 10) > health->targets.count)
 		result = err_field(err, path_join(path, at, "need"),
@@ -101,8 +115,19 @@ static int check_health(const struct health *health, const char *base, struct er
 int uplink_check(const struct object *object, const char *base, struct err *err)
 {
 	const struct uplink *uplink = (const struct uplink *)object;
+	char list[ERR_PATH_MAX], path[ERR_PATH_MAX];
+	int result = uplink->health ? check_health(uplink->health, base, err) : 0;
 
-	return uplink->health ? check_health(uplink->health, base, err) : 0;
+	path_join(list, base, "prefixes");
+	for (unsigned i = 0; i < uplink->prefixes.count; i++) {
+		const struct prefix *prefix = &uplink->prefixes.items[i];
+
+		if (prefix->address.family != AF_INET6 || prefix->length == 0 || prefix->length > 64)
+			result = err_field(
+				err, path_index(path, list, i),
+				"must be an IPv6 prefix of 1 to 64 bits, such as \"2001:db8:1::/56\"");
+	}
+	return result;
 }
 
 /* --- forwards --- */
@@ -266,4 +291,15 @@ int source_nat_check(const struct object *object, const char *base, struct err *
 
 	return check_family(&source_nat->sources, source_nat->address.family, base, "sources", "the address",
 			    err);
+}
+
+int policy_check(const struct object *object, const char *base, struct err *err)
+{
+	const struct policy *policy = (const struct policy *)object;
+	char path[ERR_PATH_MAX], name[8];
+
+	if (policy->ports.count == 0 || policy->protocol == 0 || protocol_has_ports(policy->protocol))
+		return 0;
+	return err_field(err, path_join(path, base, "ports"), "must be null, because %s has no ports",
+			 protocol_name(policy->protocol, name));
 }

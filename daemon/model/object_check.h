@@ -12,6 +12,7 @@
 int network_check(const struct object *object, const char *base, struct err *err);
 int uplink_check(const struct object *object, const char *base, struct err *err);
 int forward_check(const struct object *object, const char *base, struct err *err);
+int policy_check(const struct object *object, const char *base, struct err *err);
 int source_nat_check(const struct object *object, const char *base, struct err *err);
 
 /* The family follows from the internal address where the request does not say it. */

@@ -61,7 +61,7 @@ static bool same_declaration(const struct kset *a, const struct kset *b)
 {
 	return memcmp(a->key, b->key, sizeof(a->key)) == 0 &&
 	       memcmp(a->data, b->data, sizeof(a->data)) == 0 && a->interval == b->interval &&
-	       a->counter == b->counter && same_text(a->comment, b->comment);
+	       a->counter == b->counter && a->timeout_s == b->timeout_s && same_text(a->comment, b->comment);
 }
 
 static bool same_hook(const struct kchain *a, const struct kchain *b)
@@ -247,10 +247,6 @@ static const struct kroute *same_route(const struct kstate *state, unsigned *at,
 		       NULL;
 }
 
-/*
- * A default route without a gateway makes every address look on-link in its table: the kernel would find a new
- * gateway through the route that it replaces, and refuse the same at the next start. So that one goes first.
- */
 static int plan_route_additions(struct plan *plan, const struct kstate *desired,
 				const struct kstate *observed)
 {
@@ -262,10 +258,7 @@ static int plan_route_additions(struct plan *plan, const struct kstate *desired,
 
 		if (there && same_way(there, route))
 			continue;
-		if (there && there->gateway.family == AF_UNSPEC && route->gateway.family != AF_UNSPEC)
-			r = add_route_step(plan, STEP_ROUTE_DELETE, there);
-		if (!r)
-			r = add_route_step(plan, STEP_ROUTE_SET, route);
+		r = add_route_step(plan, STEP_ROUTE_SET, route);
 	}
 	return r;
 }

@@ -39,12 +39,26 @@ static const char *const source_nat_words[] = {
 	[SOURCE_NAT_ADDRESS] = "",
 	[SOURCE_NAT_NONE] = "none",
 };
+static const char *const source_nat6_words[] = {
+	[SOURCE_NAT6_NONE] = "none",
+	[SOURCE_NAT6_PREFIX] = "prefix",
+	[SOURCE_NAT6_MASQUERADE] = "masquerade",
+};
+static const char *const last_resort_words[] = {
+	[LAST_RESORT_MAIN] = "main",
+	[LAST_RESORT_UNREACHABLE] = "unreachable",
+};
+static const char *const otherwise_words[] = {
+	[OTHERWISE_ANY] = "any",
+	[OTHERWISE_UNREACHABLE] = "unreachable",
+};
 static const char *const health_method_words[] = {
 	[HEALTH_ICMP] = "icmp",
 	[HEALTH_TCP] = "tcp",
 	[HEALTH_DNS] = "dns",
 };
 static const char *const redirect_protocol_words[] = { "tcp", "udp" };
+static const char *const policy_protocol_words[] = { "tcp", "udp", "sctp", "icmp", "icmpv6", "gre", "esp" };
 
 #define ID_FIELD(id_max)                                                                          \
 	{                                                                                         \
@@ -109,6 +123,15 @@ static const struct field settings_fields[] = {
 		WORDS(language_words),
 		.absent = "\"en\"",
 		.help = "The language of the admin page.",
+	},
+	{
+		.name = "last_resort",
+		.type = FIELD_ENUM,
+		.offset = offsetof(struct settings, last_resort),
+		WORDS(last_resort_words),
+		.absent = "\"main\"",
+		.help = "Where new connections go while no uplink is up: by the main routing table, or nowhere "
+			"(unreachable).",
 	},
 	/* Above 255 are the tables that the kernel and iproute2 do not use themselves. */
 	{
@@ -191,7 +214,7 @@ static const struct field health_fields[] = {
 		.flags = FIELD_REQUIRED,
 		.offset = offsetof(struct health, targets),
 		.min = 1,
-		.max = 16,
+		.max = HEALTH_TARGETS_MAX,
 		.help = "Addresses to probe; for tcp with a port, as in \"198.51.100.1:443\".",
 	},
 	{
@@ -208,7 +231,8 @@ static const struct field health_fields[] = {
 		.min = 100,
 		.max = 3600000,
 		.absent = "1000",
-		.help = "Time from one probe to the next.",
+		.help = "Time from one probe to the next. While an answer is missing it is a quarter of that, until "
+			"down_after are.",
 	},
 	{
 		.name = "timeout_ms",
@@ -217,7 +241,8 @@ static const struct field health_fields[] = {
 		.min = 10,
 		.max = 60000,
 		.absent = "1000",
-		.help = "Time after which a probe without an answer is lost.",
+		.help = "Time after which a probe without an answer counts as lost; should one come later, the probe "
+			"was late, not lost.",
 	},
 	{
 		.name = "down_after",
@@ -236,6 +261,15 @@ static const struct field health_fields[] = {
 		.max = 100,
 		.absent = "3",
 		.help = "Answered probes in a row that bring it up again.",
+	},
+	{
+		.name = "window",
+		.type = FIELD_INTEGER,
+		.offset = offsetof(struct health, window),
+		.min = 5,
+		.max = HEALTH_WINDOW_MAX,
+		.absent = "20",
+		.help = "The number of last probes over which loss, latency and jitter are taken.",
 	},
 	{
 		.name = "max_loss_percent",
@@ -296,6 +330,26 @@ static const struct field uplink_fields[] = {
 			"or \"none\" to leave it alone.",
 	},
 	{
+		.name = "source_nat6",
+		.type = FIELD_ENUM,
+		.offset = offsetof(struct uplink, source_nat6),
+		WORDS(source_nat6_words),
+		.absent = "\"none\"",
+		.help = "What happens to IPv6 sources that are not of this uplink's prefixes, when another uplink has "
+			"failed: nothing, so that they do not leave by this one (none), their prefix is translated into "
+			"this uplink's (prefix, as NPTv6 does), or they leave with the uplink's own address (masquerade).",
+	},
+	{
+		.name = "prefixes",
+		.type = FIELD_PREFIXES,
+		.offset = offsetof(struct uplink, prefixes),
+		.max = 16,
+		.absent = "[]",
+		.help = "IPv6 prefixes that the provider routes to this uplink, as in \"2001:db8:1::/56\": connections "
+			"from there leave by it. Those of source-specific default routes, as OpenWrt makes them, are "
+			"known by themselves.",
+	},
+	{
 		.name = "weight",
 		.type = FIELD_INTEGER,
 		.offset = offsetof(struct uplink, weight),
@@ -319,6 +373,23 @@ static const struct field uplink_fields[] = {
 		.offset = offsetof(struct uplink, sticky),
 		.absent = "false",
 		.help = "Whether a source stays on the uplink that it used before.",
+	},
+	{
+		.name = "sticky_timeout_s",
+		.type = FIELD_INTEGER,
+		.offset = offsetof(struct uplink, sticky_timeout_s),
+		.min = 10,
+		.max = 604800,
+		.absent = "600",
+		.help = "How long it stays there after its last new connection.",
+	},
+	{
+		.name = "out_of_service",
+		.type = FIELD_BOOL,
+		.offset = offsetof(struct uplink, out_of_service),
+		.absent = "false",
+		.help = "Whether it gets no new connections from inside for now. Those that it has go on, and forwards "
+			"answer on it.",
 	},
 	{
 		.name = "health",
@@ -572,6 +643,81 @@ static const struct field source_nat_fields[] = {
 	WARNINGS_FIELD,
 };
 
+static const struct field policy_fields[] = {
+	ID_FIELD(INT32_MAX),
+	NAME_FIELD,
+	ENABLED_FIELD(struct policy),
+	{
+		.name = "position",
+		.type = FIELD_INTEGER,
+		.offset = offsetof(struct policy, position),
+		.min = 1,
+		.max = 1000000,
+		.absent = "1000",
+		.help = "Policies are asked in this order, the first that fits decides; among equals the older one "
+			"comes first.",
+	},
+	{
+		.name = "sources",
+		.type = FIELD_PREFIXES,
+		.offset = offsetof(struct policy, sources),
+		.max = LIST_MAX,
+		.absent = "[]",
+		.help = "Whose connections; none named means everyone's.",
+	},
+	{
+		.name = "destinations",
+		.type = FIELD_PREFIXES,
+		.offset = offsetof(struct policy, destinations),
+		.max = LIST_MAX,
+		.absent = "[]",
+		.help = "Whereto; none named means everywhere.",
+	},
+	{
+		.name = "protocol",
+		.type = FIELD_PROTOCOL,
+		.flags = FIELD_NULLABLE,
+		.offset = offsetof(struct policy, protocol),
+		WORDS(policy_protocol_words),
+		.absent = "null",
+		.help = "The protocol; null for any.",
+	},
+	{
+		.name = "ports",
+		.type = FIELD_PORTS,
+		.flags = FIELD_NULLABLE,
+		.offset = offsetof(struct policy, ports),
+		.max = LIST_MAX,
+		.absent = "null",
+		.help = "Destination ports, as in \"80,443,8000-8100\"; null for all. Where no protocol is named, those "
+			"of TCP and UDP.",
+	},
+	{
+		.name = "uplinks",
+		.type = FIELD_NAMES,
+		.flags = FIELD_REFERS,
+		.refers = KIND_UPLINK,
+		.offset = offsetof(struct policy, uplinks),
+		.max = UPLINKS_MAX,
+		.absent = "[]",
+		.help = "The uplinks to use, in order of preference: the first that is up.",
+	},
+	{
+		.name = "otherwise",
+		.type = FIELD_ENUM,
+		.offset = offsetof(struct policy, otherwise),
+		WORDS(otherwise_words),
+		.absent = "\"any\"",
+		.help = "What happens when none of them is up: any other uplink, or nothing gets out (unreachable).",
+	},
+	{
+		.name = "state",
+		.type = FIELD_OBSERVED,
+		.help = "By which uplink these connections go now.",
+	},
+	WARNINGS_FIELD,
+};
+
 static const struct schema schemas[KIND_COUNT] = {
 	[KIND_SETTINGS] = {
 		.kind = KIND_SETTINGS, .name = "settings", .plural = "settings", .path = "settings",
@@ -603,6 +749,11 @@ static const struct schema schemas[KIND_COUNT] = {
 		.kind = KIND_SOURCE_NAT, .name = "source_nat", .plural = "source_nats", .path = "source-nats",
 		.noun = "source NAT", .max = SOURCE_NATS_MAX, .fields = FIELDS(source_nat_fields, struct source_nat),
 		.check = source_nat_check, .help = "A chosen source address for a subnet's connections.",
+	},
+	[KIND_POLICY] = {
+		.kind = KIND_POLICY, .name = "policy", .plural = "policies", .path = "policies",
+		.noun = "policy", .max = POLICIES_MAX, .fields = FIELDS(policy_fields, struct policy),
+		.check = policy_check, .help = "Which uplinks some of the new connections from inside may use.",
 	},
 };
 

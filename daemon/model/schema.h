@@ -31,7 +31,7 @@ enum field_type {
 	FIELD_ADDRESS, /* struct ip; a host's address */
 	FIELD_BACKEND, /* struct ip and uint8_t; a host's address (0), or a suffix such as "::1:2:3:4/-64" (64) */
 	FIELD_CHOICE,    /* an enum and a struct ip; one of the words, or an address where the word is "" */
-	FIELD_PROTOCOL,  /* uint8_t; one of the words */
+	FIELD_PROTOCOL,  /* uint8_t; one of the words. null: 0 */
 	FIELD_NAMES,     /* struct names; names of other objects */
 	FIELD_DEVICES,   /* struct names; network devices */
 	FIELD_TARGETS,   /* struct names; addresses, or "address:port" */

@@ -5,7 +5,8 @@
  * that must come out:
  *
  *   {"config": as in PUT /config, "links": as links_from_json() reads them,
- *    "environment": {"now", "week_minute", "fw4", "admin_ports"},
+ *    "environment": {"now", "week_minute", "fw4", "admin_ports",
+ *                    "fitness": {"1": "silent", ...} by uplink id},
  *    "then": {"config", "links", "environment"}}    what changes afterwards, if anything
  *
  * Without "then" the text is the whole desired kernel state; with it, the
@@ -50,8 +51,25 @@ static char *read_file(const char *path)
 	return text;
 }
 
+static uint8_t read_fitness(const char *word)
+{
+	static const char *const words[] = {
+		[FITNESS_GOOD] = "good",     [FITNESS_UNTESTED] = "untested", [FITNESS_HELD] = "held",
+		[FITNESS_SILENT] = "silent", [FITNESS_LOSSY] = "lossy",       [FITNESS_SLOW] = "slow",
+	};
+
+	for (uint8_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i], word) == 0)
+			return i;
+	die(word, "no such fitness");
+	return 0;
+}
+
 static void read_environment(const json_t *json, struct environment *environment)
 {
+	const char *id;
+	json_t *word;
+
 	const json_t *ports = json_object_get(json, "admin_ports");
 
 	environment->now = json_integer_value(json_object_get(json, "now"));
@@ -60,6 +78,9 @@ static void read_environment(const json_t *json, struct environment *environment
 	for (size_t i = 0; i < json_array_size(ports) && i < 8; i++)
 		environment->admin_ports[environment->admin_port_count++] = (uint16_t)json_integer_value(
 			json_array_get(ports, i));
+	json_object_foreach(json_object_get(json, "fitness"), id, word)
+		environment->fitness[strtoul(id, NULL, 10) % (UPLINKS_MAX + 1)] = read_fitness(
+		json_string_value(word));
 }
 
 /* Reads what `json` has of the three; the rest is as in `before`, which may be the defaults. */

@@ -118,6 +118,41 @@ static int sweep_flows(struct kernel *kernel, enum flow_fate (*judge)(void *arg,
 	return 0;
 }
 
+/* Nobody answers, unless the test does. */
+static int open_prober(struct kernel *kernel, const struct probe_path *path, probe_answer_fn *answered,
+		       void *arg, struct prober **ret_prober)
+{
+	struct fake_prober *prober = calloc(1, sizeof(*prober));
+
+	*prober = (struct fake_prober){
+		.kernel = fake(kernel), .path = *path, .answered = answered, .arg = arg
+	};
+	fake(kernel)->probers++;
+	*ret_prober = (struct prober *)prober;
+	return 0;
+}
+
+static int send_probe(struct prober *prober, const struct probe_target *target, uint32_t token)
+{
+	struct fake_prober *this = (struct fake_prober *)prober;
+	struct fake_kernel *kernel = this->kernel;
+
+	(void)target;
+	kernel->probes++;
+	if (kernel->probe)
+		return kernel->probe(kernel, this, token);
+	return 0;
+}
+
+static void close_prober(struct prober *prober)
+{
+	struct fake_prober *this = (struct fake_prober *)prober;
+
+	if (this)
+		this->kernel->probers--;
+	free(this);
+}
+
 static void free_nothing(struct kernel *kernel)
 {
 	(void)kernel;
@@ -134,6 +169,9 @@ struct kernel *fake_kernel_open(void *arg, const struct kernel_events *events)
 		.apply = apply,
 		.read_counters = read_counters,
 		.sweep_flows = sweep_flows,
+		.prober_new = open_prober,
+		.prober_send = send_probe,
+		.prober_free = close_prober,
 		.free = free_nothing,
 	};
 	struct fake_kernel *this = arg;

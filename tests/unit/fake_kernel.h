@@ -4,6 +4,15 @@
 
 #include "kernel/kernel.h"
 
+struct fake_kernel;
+
+struct fake_prober {
+	struct fake_kernel *kernel;
+	struct probe_path path;
+	probe_answer_fn *answered;
+	void *arg;
+};
+
 /* A kernel that believes everything, or refuses what it is told to refuse. */
 struct fake_kernel {
 	struct kernel kernel;
@@ -27,7 +36,9 @@ struct fake_kernel {
 	unsigned fw4_reads;
 	unsigned table_reads;
 	unsigned counter_reads, counters_read; /* requests, elements */
-	uint64_t packets;                      /* what each element has counted */
+	unsigned probers, probes;              /* open ones; sent ones */
+	int (*probe)(struct fake_kernel *kernel, struct fake_prober *prober, uint32_t token); /* or NULL */
+	uint64_t packets; /* what each element has counted */
 };
 
 /* For engine_options.kernel; `arg` is a struct fake_kernel with links set. */

@@ -17,18 +17,20 @@ static struct err err;
 
 /* A valid object of each kind with every writable field given, none at its default but what `pinhole` has. */
 static const char *const full[KIND_COUNT] = {
-	[KIND_SETTINGS] = "{'firewall': 'beside', 'manage_sysctls': false, 'admin_from_uplinks': true,"
-			  " 'history_length': 10, 'language': 'zh', 'route_table_base': 30000,"
-			  " 'rule_preference_base': 6000}",
+	[KIND_SETTINGS] =
+		"{'firewall': 'beside', 'manage_sysctls': false, 'admin_from_uplinks': true,"
+		" 'history_length': 10, 'language': 'zh', 'last_resort': 'unreachable', 'route_table_base': 30000,"
+		" 'rule_preference_base': 6000}",
 	[KIND_NETWORK] = "{'id': 7, 'name': 'lan', 'devices': ['br-lan', 'eth1.3'],"
 			 " 'prefixes': ['10.8.0.0/24', '2001:db8:8::/48'], 'hairpin': 'off',"
 			 " 'hairpin_source': 'external'}",
 	[KIND_UPLINK] =
 		"{'id': 7, 'name': 'isp1', 'enabled': false, 'device': 'eth0', 'gateway': '192.0.2.254',"
-		" 'source_nat': '192.0.2.1', 'weight': 3, 'tier': 2, 'sticky': true,"
+		" 'source_nat': '192.0.2.1', 'source_nat6': 'prefix', 'prefixes': ['2001:db8:1::/56'],"
+		" 'weight': 3, 'tier': 2, 'sticky': true, 'sticky_timeout_s': 60, 'out_of_service': true,"
 		" 'health': {'method': 'tcp', 'targets': ['198.51.100.1:443', '[2001:db8::1]:443'],"
 		"  'need': '2', 'interval_ms': 500, 'timeout_ms': 900, 'down_after': 4, 'up_after': 5,"
-		"  'max_loss_percent': 10, 'max_latency_ms': 200}}",
+		"  'window': 50, 'max_loss_percent': 10, 'max_latency_ms': 200}}",
 	[KIND_FORWARD] =
 		"{'id': 7, 'name': 'web \xc3\xa9', 'enabled': false, 'family': 'ipv6',"
 		" 'protocols': ['udp', 'sctp'], 'uplinks': ['isp2', 'isp1'],"
@@ -41,6 +43,10 @@ static const char *const full[KIND_COUNT] = {
 			  " 'port': 80, 'to_port': 8888, 'except': ['192.168.0.9']}",
 	[KIND_SOURCE_NAT] = "{'id': 7, 'name': 'vpn', 'enabled': false, 'sources': ['10.8.0.0/24'],"
 			    " 'uplink': 'isp1', 'address': '192.0.2.9'}",
+	[KIND_POLICY] =
+		"{'id': 7, 'name': 'voice', 'enabled': false, 'position': 3, 'sources': ['192.168.0.0/24'],"
+		" 'destinations': ['203.0.113.0/24', '2001:db8::/32'], 'protocol': 'udp',"
+		" 'ports': '5060,10000-20000', 'uplinks': ['isp2', 'isp1'], 'otherwise': 'unreachable'}",
 };
 
 static const char pinhole[] =
@@ -358,9 +364,10 @@ static void test_defaults_and_required(void **state)
 		      "{'name': 'isp1', 'device': 'eth0', 'health': {'targets': ['192.0.2.1']}}");
 	json = object_to_json(object);
 	want = parse("{'id': 0, 'name': 'isp1', 'enabled': true, 'device': 'eth0', 'gateway': 'auto',"
-		     " 'source_nat': 'masquerade', 'weight': 1, 'tier': 1, 'sticky': false, 'health':"
+		     " 'source_nat': 'masquerade', 'source_nat6': 'none', 'prefixes': [], 'weight': 1,"
+		     " 'tier': 1, 'sticky': false, 'sticky_timeout_s': 600, 'out_of_service': false, 'health':"
 		     " {'method': 'icmp', 'targets': ['192.0.2.1'], 'need': 'any', 'interval_ms': 1000,"
-		     "  'timeout_ms': 1000, 'down_after': 2, 'up_after': 3, 'max_loss_percent': null,"
+		     "  'timeout_ms': 1000, 'down_after': 2, 'up_after': 3, 'window': 20, 'max_loss_percent': null,"
 		     "  'max_latency_ms': null}}");
 	assert_true(json_equal(json, want));
 	json_decref(json);

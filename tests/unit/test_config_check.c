@@ -261,7 +261,7 @@ static void test_declared_wrong(void **state)
 	declared_wrong("{'forwards': null}", "/forwards", "must be a list");
 	declared_wrong("{'settings': []}", "/settings", "must be an object");
 	declared_wrong("{'settings': {'history_length': 1}}", "/settings/history_length", "from 10 to 10000");
-	declared_wrong("{'policies': [{}]}", "/policies", "not in this version");
+	declared_wrong("{'policies': [{}]}", "/policies/0/name", "is required");
 	declared_wrong("{'networks': [{'name': 'a'}, {'name': 'b', 'hairpin': 1}]}", "/networks/1/hairpin",
 		       "\"on\"");
 	declared_wrong("{'networks': [{'id': 3, 'name': 'a'}, {'id': 3, 'name': 'b'}]}", "/networks/1/id",

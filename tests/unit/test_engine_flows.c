@@ -69,6 +69,7 @@ static int set_up(void **state)
 	assert_int_equal(links_from_json(links_json, &lab->engine.links), 0);
 	assert_int_equal(
 		compile(lab->engine.config, &lab->engine.links, &lab->engine.environment, &lab->desired), 0);
+	ways_resolve(lab->engine.config, &lab->engine.links, &lab->engine.environment, &lab->engine.ways);
 	lab->engine.desired = &lab->desired;
 	assert_int_equal(loop_new(&lab->engine.loop), 0);
 	assert_int_equal(flows_start(&lab->engine), 0);

@@ -28,15 +28,16 @@ static const char config_text[] =
 static const char links_text[] =
 	"[{\"name\": \"eth0\", \"index\": 2, \"addresses\": [\"192.0.2.1/24\"], \"gateway4\": \"192.0.2.254\"},"
 	" {\"name\": \"eth1\", \"index\": 3, \"addresses\": [\"198.51.100.1/24\"]},"
+	" {\"name\": \"eth2\", \"index\": 5, \"addresses\": [\"203.0.113.33/28\"], \"gateway4\": \"203.0.113.46\"},"
 	" {\"name\": \"br-lan\", \"index\": 4, \"addresses\": [\"192.168.0.1/24\"]}]";
 
 static struct config *config;
 static struct links links;
+static struct environment environment;
 static struct kstate desired;
 
 static int set_up(void **state)
 {
-	struct environment environment = { 0 };
 	struct config *empty = config_new();
 	json_t *json = json_loads(config_text, 0, NULL), *links_json = json_loads(links_text, 0, NULL);
 	struct err err;
@@ -89,10 +90,18 @@ static struct flow flow(const char *source, const char *destination, uint16_t po
 	return flow;
 }
 
+static enum flow_fate fate_of(const struct flow *f)
+{
+	struct ways ways;
+
+	ways_resolve(config, &links, &environment, &ways);
+	return flow_fate(config, &links, &ways, &desired, f);
+}
+
 static void expect(enum flow_fate fate, struct flow f)
 {
 	f.replied = true;
-	assert_int_equal(flow_fate(config, &links, &desired, &f), fate);
+	assert_int_equal(fate_of(&f), fate);
 }
 
 static void forwarded_flows(void **state)
@@ -143,9 +152,9 @@ static void flows_without_an_answer(void **state)
 	struct flow f = flow("203.0.113.7", "192.0.2.1", 82, "192.168.0.2", 80, "203.0.113.7", mark);
 
 	(void)state;
-	assert_int_equal(flow_fate(config, &links, &desired, &f), FLOW_IS_DELETED);
+	assert_int_equal(fate_of(&f), FLOW_IS_DELETED);
 	f.destination_port = 80;
-	assert_int_equal(flow_fate(config, &links, &desired, &f), FLOW_IS_DELETED);
+	assert_int_equal(fate_of(&f), FLOW_IS_DELETED);
 }
 
 static void flows_that_have_ended(void **state)
@@ -237,6 +246,38 @@ static void outgoing_flows(void **state)
 	       flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.1", MARK_UPLINK(7)));
 }
 
+static void flows_of_a_failed_uplink(void **state)
+{
+	struct flow out = flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.1",
+			       MARK_UPLINK(1));
+	struct flow in = flow("203.0.113.7", "192.0.2.1", 80, "192.168.0.2", 8080, "203.0.113.7",
+			      MARK_LET_IN | MARK_UPLINK(1));
+	struct flow to_router = flow("203.0.113.7", "192.0.2.1", 443, "192.0.2.1", 443, "203.0.113.7",
+				     MARK_UPLINK(1));
+	struct flow by_router = flow("192.0.2.1", "203.0.113.7", 853, "203.0.113.7", 853, "192.0.2.1",
+				     MARK_UPLINK(1));
+
+	(void)state;
+	environment.fitness[1] = environment.fitness[3] = FITNESS_SILENT;
+	/* There is nowhere else to go: isp2 has no gateway. */
+	expect(FLOW_STAYS, out);
+	links.items[2].default_route4 = true; /* of eth1 */
+	assert_string_equal(links.items[2].name, "eth1");
+	expect(FLOW_IS_DELETED, out);
+	expect(FLOW_IS_DELETED, by_router);
+	/* What came in can go nowhere else. */
+	expect(FLOW_STAYS, in);
+	expect(FLOW_STAYS, to_router);
+	/* That which holds, or is not known, is no reason. */
+	environment.fitness[1] = FITNESS_HELD;
+	expect(FLOW_STAYS, out);
+	environment.fitness[1] = FITNESS_SILENT;
+	environment.fitness[2] = FITNESS_LOSSY;
+	expect(FLOW_STAYS, out);
+	links.items[2].default_route4 = false;
+	environment = (struct environment){ 0 };
+}
+
 static void flows_of_others(void **state)
 {
 	(void)state;
@@ -259,6 +300,7 @@ int main(void)
 		cmocka_unit_test(shadows),
 		cmocka_unit_test(the_routers_own_flows),
 		cmocka_unit_test(outgoing_flows),
+		cmocka_unit_test(flows_of_a_failed_uplink),
 		cmocka_unit_test(flows_of_others),
 	};
 

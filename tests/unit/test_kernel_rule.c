@@ -117,6 +117,44 @@ static void test_matches(void **state)
 	       mark(KFIELD_FIB_SADDR_TYPE, 2, 0, true));
 }
 
+static void test_choice(void **state)
+{
+	struct ip prefix = { .family = AF_INET6, .bytes = { 0x20, 0x01, 0x0d, 0xb8, 0, 2 } };
+
+	(void)state;
+	EXPECT("meta load nfproto => reg 1 \n"
+	       "cmp eq reg 1 <02>\n"
+	       "fib daddr oifname => reg 1 \n"
+	       "cmp eq reg 1 <65746830000000000000000000000000>\n"
+	       "immediate reg 0 goto -> spread4 \n",
+	       MATCH(KFIELD_NFPROTO, AF_INET), MATCH(KFIELD_FIB_DADDR_OIFNAME, 'e', 't', 'h', '0'),
+	       VERDICT(KVERDICT_GOTO, .chain = "spread4"));
+	/* As numbers of the network: what is compared are bytes. */
+	EXPECT("numgen reg 1 = inc mod 4 \n"
+	       "byteorder reg 1 = hton(reg 1, 4, 4) \n"
+	       "cmp lt reg 1 <00000003>\n",
+	       { .type = KSTMT_NUMGEN, .modulus = 4, .below = 3 });
+	EXPECT("meta load nfproto => reg 1 \n"
+	       "cmp eq reg 1 <02>\n"
+	       "payload load 4b @ network header + 12 => reg 1 \n"
+	       "dynset update reg_key 1 set sticky4_1 \n",
+	       { .type = KSTMT_UPDATE, .field_count = 1, .fields = { KFIELD_IP_SADDR }, .set = "sticky4_1" });
+	EXPECT("meta load nfproto => reg 1 \n"
+	       "cmp eq reg 1 <0a>\n"
+	       "payload load 16b @ network header + 8 => reg 1 \n"
+	       "bitwise reg 1 = ( reg 1 & <ffffffffffff00000000000000000000>) ^ <00000000000000000000000000000000>\n"
+	       "cmp eq reg 1 <20010db8000200000000000000000000>\n"
+	       "immediate reg 1 <20010db8000200000000000000000000>\n"
+	       "immediate reg 2 <20010db80002ffffffffffffffffffff>\n"
+	       "nat snat ip6 addr_min reg 1 addr_max reg 2 flags 0x40 \n",
+	       { .type = KSTMT_MATCH,
+		 .field_count = 1,
+		 .fields = { KFIELD_IP6_SADDR },
+		 .prefix_length = 48,
+		 .value = { 0x20, 0x01, 0x0d, 0xb8, 0, 2 } },
+	       { .type = KSTMT_SNAT_PREFIX, .address = prefix, .prefix_length = 48 });
+}
+
 static void test_marks_and_states(void **state)
 {
 	(void)state;
@@ -362,6 +400,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_matches),
+		cmocka_unit_test(test_choice),
 		cmocka_unit_test(test_marks_and_states),
 		cmocka_unit_test(test_the_family_is_asked_once),
 		cmocka_unit_test(test_concatenations),

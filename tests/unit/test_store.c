@@ -234,7 +234,7 @@ static void test_new(void **state)
 	path[strlen(path)] = '/';
 	store_close(store);
 	store_close(NULL);
-	assert_int_equal(ask(path, "PRAGMA user_version"), 2);
+	assert_int_equal(ask(path, "PRAGMA user_version"), 3);
 	assert_int_equal(ask(path, "PRAGMA application_id"), STORE_APPLICATION_ID);
 	assert_int_equal(store_check(path, &err), 0);
 }
@@ -764,7 +764,7 @@ static void test_strange_files(void **state)
 	sql("PRAGMA application_id = 7");
 	refused("not one of Portico's");
 	sql("PRAGMA application_id = 1349804911; PRAGMA user_version = 9");
-	refused("is of version 9, made by a newer Portico; this one knows versions up to 2");
+	refused("is of version 9, made by a newer Portico; this one knows versions up to 3");
 	unlink(path);
 	unlink(good);
 	file = fopen(path, "w");
@@ -901,7 +901,7 @@ static void test_good_copy(void **state)
 	assert_int_equal(stat(good, &first), 0);
 	assert_int_equal(first.st_mode & 07777, 0600);
 	assert_int_equal(ask(good, "SELECT count(*) FROM forwards"), 2);
-	assert_int_equal(ask(good, "PRAGMA user_version"), 2);
+	assert_int_equal(ask(good, "PRAGMA user_version"), 3);
 	assert_int_equal(ask(good, "PRAGMA application_id"), STORE_APPLICATION_ID);
 	start_and_stop();
 	assert_int_equal(stat(good, &second), 0);
@@ -958,8 +958,10 @@ static const char broken_version[] =
 
 static void test_migrations(void **state)
 {
-	const char *const later[] = { store_scripts.migrations[0], next_version, last_version, NULL };
-	const char *const broken[] = { store_scripts.migrations[0], next_version, broken_version, NULL };
+	const char *const later[] = { store_scripts.migrations[0], store_scripts.migrations[1], next_version,
+				      last_version, NULL };
+	const char *const broken[] = { store_scripts.migrations[0], store_scripts.migrations[1], next_version,
+				       broken_version, NULL };
 	struct scripts scripts = { store_scripts.schema, broken };
 	struct config *config = make_sample(), *read;
 	struct store *store = NULL;
@@ -968,13 +970,13 @@ static void test_migrations(void **state)
 	/* A broken step leaves the database at the last version that was reached, whole. */
 	err_clear(&err);
 	assert_true(store_open_scripts(path, &scripts, &store, &err) < 0);
-	assert_non_null(strstr(err.detail, "to version 4"));
+	assert_non_null(strstr(err.detail, "to version 5"));
 	assert_non_null(strstr(err.detail, "nowhere"));
-	assert_int_equal(ask(path, "PRAGMA user_version"), 3);
+	assert_int_equal(ask(path, "PRAGMA user_version"), 4);
 	assert_int_equal(ask(path, "SELECT count(*) FROM networks WHERE colour = 'blue'"), 1);
 	assert_int_equal(ask(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"), 0);
 	/* The copy is of the time before. */
-	assert_int_equal(ask(good, "PRAGMA user_version"), 2);
+	assert_int_equal(ask(good, "PRAGMA user_version"), 3);
 
 	scripts.migrations = later;
 	err_clear(&err);
@@ -983,7 +985,7 @@ static void test_migrations(void **state)
 	assert_same(config, read);
 	config_unref(read);
 	store_close(store);
-	assert_int_equal(ask(path, "PRAGMA user_version"), 4);
+	assert_int_equal(ask(path, "PRAGMA user_version"), 5);
 	assert_int_equal(ask(path, "SELECT id FROM more"), 17);
 	/* Once only. */
 	assert_int_equal(store_open_scripts(path, &scripts, &store, &err), 0);
@@ -1042,10 +1044,21 @@ static void test_version_1(void **state)
 		assert_false(forward->pinhole);
 		assert_false(forward->log);
 	}
+	assert_int_equal(config->lists[KIND_POLICY].count, 0);
+	assert_int_equal(config_settings(config)->last_resort, LAST_RESORT_MAIN);
 	/* A number that marks have no room for any more; names still lead to the uplink. */
 	assert_int_equal(config_find_name(config, KIND_UPLINK, "isp3")->id, 2);
 	assert_int_equal(config_find_name(config, KIND_UPLINK, "isp2")->id, 3);
 	assert_int_equal(((const struct uplink *)config_find(config, KIND_UPLINK, 3))->tier, 127);
+	for (unsigned i = 0; i < config->lists[KIND_UPLINK].count; i++) {
+		const struct uplink *uplink = (const struct uplink *)config->lists[KIND_UPLINK].items[i];
+
+		assert_false(uplink->out_of_service);
+		assert_int_equal(uplink->sticky_timeout_s, 600);
+		assert_int_equal(uplink->source_nat6, SOURCE_NAT6_NONE);
+		if (uplink->health)
+			assert_int_equal(uplink->health->window, 20);
+	}
 	assert_string_equal(((const struct source_nat *)config_find(config, KIND_SOURCE_NAT, 1))->uplink,
 			    "isp2");
 
@@ -1056,7 +1069,7 @@ static void test_version_1(void **state)
 	store = open_store();
 	read = load(store, 9);
 	assert_same(again, read);
-	assert_int_equal(ask(good, "PRAGMA user_version"), 2); /* the new version has come to stay */
+	assert_int_equal(ask(good, "PRAGMA user_version"), 3); /* the new version has come to stay */
 	store_close(store);
 	config_unref(config);
 	config_unref(again);
