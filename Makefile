@@ -16,7 +16,7 @@ PACKAGES := libmicrohttpd libnl-3.0 libnl-route-3.0 libnl-nf-3.0 libnftnl jansso
 # Asked for once, and only when something is compiled: `make deps` must work without pkg-config.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PACKAGES))))$(PKG_CFLAGS)
 PKG_LIBS   = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES)))$(PKG_LIBS)
-LIBS       = $(PKG_LIBS) -lmbedtls -lmbedx509 -lmbedcrypto -lcap -pthread
+LIBS       = $(PKG_LIBS) -lmbedtls -lmbedx509 -lmbedcrypto -lcap -lm -pthread
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla
 ifneq ($(or $(WERROR),$(CI)),)

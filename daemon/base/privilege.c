@@ -7,24 +7,36 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-static int drop_bounding_set(bool keep_net_admin)
+/* The network's state, and raw sockets for pings. */
+static const cap_value_t network[] = { CAP_NET_ADMIN, CAP_NET_RAW };
+
+enum { NETWORK_COUNT = sizeof(network) / sizeof(network[0]) };
+
+static bool is_of_network(cap_value_t cap)
+{
+	for (unsigned i = 0; i < NETWORK_COUNT; i++)
+		if (network[i] == cap)
+			return true;
+	return false;
+}
+
+static int drop_bounding_set(bool keep_network)
 {
 	for (cap_value_t cap = 0; cap_get_bound(cap) >= 0; cap++)
-		if (!(keep_net_admin && cap == CAP_NET_ADMIN) && cap_drop_bound(cap) < 0)
+		if (!(keep_network && is_of_network(cap)) && cap_drop_bound(cap) < 0)
 			return -errno;
 	return 0;
 }
 
-static int set_capabilities(bool keep_net_admin)
+static int set_capabilities(bool keep_network)
 {
-	const cap_value_t kept = CAP_NET_ADMIN;
 	cap_t caps = cap_init();
 	int r = 0;
 
 	if (!caps)
 		return -ENOMEM;
-	if (keep_net_admin && (cap_set_flag(caps, CAP_PERMITTED, 1, &kept, CAP_SET) < 0 ||
-			       cap_set_flag(caps, CAP_EFFECTIVE, 1, &kept, CAP_SET) < 0))
+	if (keep_network && (cap_set_flag(caps, CAP_PERMITTED, NETWORK_COUNT, network, CAP_SET) < 0 ||
+			     cap_set_flag(caps, CAP_EFFECTIVE, NETWORK_COUNT, network, CAP_SET) < 0))
 		r = -errno;
 	if (r == 0 && cap_set_proc(caps) < 0)
 		r = -errno;
@@ -32,12 +44,12 @@ static int set_capabilities(bool keep_net_admin)
 	return r;
 }
 
-int privilege_drop(uid_t uid, gid_t gid, bool keep_net_admin)
+int privilege_drop(uid_t uid, gid_t gid, bool keep_network)
 {
 	bool root = geteuid() == 0;
 
 	if (root) {
-		int r = drop_bounding_set(keep_net_admin);
+		int r = drop_bounding_set(keep_network);
 
 		if (r < 0)
 			return r;
@@ -48,7 +60,7 @@ int privilege_drop(uid_t uid, gid_t gid, bool keep_net_admin)
 	}
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
 		return -errno;
-	int r = set_capabilities(keep_net_admin);
+	int r = set_capabilities(keep_network);
 
 	if (r < 0)
 		return r;

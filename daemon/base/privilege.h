@@ -7,11 +7,11 @@
 
 /*
  * Becomes the user and group for good, without supplementary groups, and keeps
- * of all capabilities only CAP_NET_ADMIN, or none; the bounding set is
+ * of all capabilities only CAP_NET_ADMIN and CAP_NET_RAW, or none; the bounding set is
  * emptied likewise, and no_new_privs set. For the whole process: before any thread is made. Does
  * nothing to the ids when not root. Returns 0 or a negative errno; after a failure
  * the process must end.
  */
-int privilege_drop(uid_t uid, gid_t gid, bool keep_net_admin);
+int privilege_drop(uid_t uid, gid_t gid, bool keep_network);
 
 #endif

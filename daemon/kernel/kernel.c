@@ -33,6 +33,7 @@ static const int netfilter_group = NFNLGRP_NFTABLES;
 
 struct real {
 	struct kernel kernel;
+	struct loop *loop;
 	struct kernel_events events;
 	struct netlink route, netfilter; /* commands */
 	struct netlink route_events, netfilter_events;
@@ -331,6 +332,12 @@ static int sweep_flows(struct kernel *kernel, enum flow_fate (*judge)(void *arg,
 	return sweep_start(real_of(kernel)->sweep, judge, arg);
 }
 
+static int new_prober(struct kernel *kernel, const struct probe_path *path, probe_answer_fn *answered,
+		      void *arg, struct prober **ret_prober)
+{
+	return prober_new(real_of(kernel)->loop, path, answered, arg, ret_prober);
+}
+
 static void free_real(struct kernel *kernel)
 {
 	struct real *real = real_of(kernel);
@@ -356,6 +363,9 @@ static const struct kernel_ops real_ops = {
 	.apply = apply,
 	.read_counters = read_counters,
 	.sweep_flows = sweep_flows,
+	.prober_new = new_prober,
+	.prober_send = prober_send,
+	.prober_free = prober_free,
 	.free = free_real,
 };
 
@@ -422,6 +432,7 @@ int kernel_open(struct loop *loop, const struct kernel_events *events, struct ke
 	if (!real)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	real->kernel.ops = &real_ops;
+	real->loop = loop;
 	real->events = *events;
 	int r = open_sockets(loop, real);
 

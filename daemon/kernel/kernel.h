@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "kernel/listeners.h"
+#include "kernel/probe.h"
 #include "model/flow.h"
 #include "model/kstate.h"
 #include "model/links.h"
@@ -94,6 +95,11 @@ struct kernel_ops {
 	 */
 	int (*sweep_flows)(struct kernel *kernel, enum flow_fate (*judge)(void *arg, const struct flow *flow),
 			   void *arg);
+	/* Probes: see kernel/probe.h. A prober is freed before its kernel. */
+	int (*prober_new)(struct kernel *kernel, const struct probe_path *path, probe_answer_fn *answered,
+			  void *arg, struct prober **ret_prober);
+	int (*prober_send)(struct prober *prober, const struct probe_target *target, uint32_t token);
+	void (*prober_free)(struct prober *prober); /* takes NULL */
 	void (*free)(struct kernel *kernel);
 };
 

@@ -251,6 +251,9 @@ static int read_elems(struct netlink *nl, struct kstate *state)
 {
 	for (unsigned i = 0; i < state->set_count; i++) {
 		struct nft_elems elems = { .state = state, .set = &state->sets[i] };
+
+		if (elems.set->timeout_s)
+			continue;
 		int r = dump_elems(nl, state->sets[i].name, &elems), finished = nft_elems_finish(&elems);
 
 		if (r == -EPROTO)

@@ -126,14 +126,14 @@ static void load_payload(struct encoder *encoder, uint32_t base, uint32_t offset
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, length);
 }
 
-static void load_fib_type(struct encoder *encoder, uint32_t flags, uint32_t reg)
+static void load_fib(struct encoder *encoder, uint32_t flags, uint32_t result, uint32_t reg)
 {
 	struct nftnl_expr *expr = append(encoder, "fib");
 
 	if (!expr)
 		return;
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_DREG, reg);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_RESULT, result);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_FLAGS, flags);
 }
 
@@ -283,6 +283,7 @@ static uint8_t family_of(enum kfield field)
 	case KFIELD_CT_STATUS:
 	case KFIELD_FIB_SADDR_TYPE:
 	case KFIELD_FIB_DADDR_TYPE:
+	case KFIELD_FIB_DADDR_OIFNAME:
 	case KFIELD_NFPROTO:
 	case KFIELD_TCP_FLAGS:
 	case KFIELD_CT_DIRECTION:
@@ -332,10 +333,13 @@ static void load_field(struct encoder *encoder, enum kfield field, uint32_t reg)
 		load_ct(encoder, NFT_CT_STATUS, reg);
 		break;
 	case KFIELD_FIB_SADDR_TYPE:
-		load_fib_type(encoder, NFTA_FIB_F_SADDR, reg);
+		load_fib(encoder, NFTA_FIB_F_SADDR, NFT_FIB_RESULT_ADDRTYPE, reg);
 		break;
 	case KFIELD_FIB_DADDR_TYPE:
-		load_fib_type(encoder, NFTA_FIB_F_DADDR, reg);
+		load_fib(encoder, NFTA_FIB_F_DADDR, NFT_FIB_RESULT_ADDRTYPE, reg);
+		break;
+	case KFIELD_FIB_DADDR_OIFNAME:
+		load_fib(encoder, NFTA_FIB_F_DADDR, NFT_FIB_RESULT_OIFNAME, reg);
 		break;
 	case KFIELD_NFPROTO:
 		load_meta(encoder, NFT_META_NFPROTO, reg);
@@ -383,11 +387,22 @@ static void load_fields(struct encoder *encoder, const struct kstmt *stmt)
 
 /* --- statements --- */
 
+/* As many leading bits of an IPv6 address as the statement says. */
+static void mask_prefix(struct encoder *encoder, const struct kstmt *stmt)
+{
+	const struct ip ones = { .family = AF_INET6, .bytes = { [0 ... 15] = 0xff } }, none = { 0 };
+	struct prefix mask = prefix_of(&ones, stmt->prefix_length);
+
+	mask_bytes(encoder, NFT_REG_1, mask.address.bytes, none.bytes, sizeof(none.bytes));
+}
+
 static void encode_match(struct encoder *encoder, const struct kstmt *stmt)
 {
 	enum kfield field = stmt->fields[0];
 
 	load_fields(encoder, stmt);
+	if (stmt->prefix_length)
+		mask_prefix(encoder, stmt);
 	if ((field == KFIELD_CT_STATE || field == KFIELD_CT_STATUS || field == KFIELD_TCP_FLAGS) &&
 	    stmt->mask) {
 		uint32_t none = 0;
@@ -439,6 +454,66 @@ static void encode_nat(struct encoder *encoder, const struct kstmt *stmt)
 		immediate(encoder, port_register(family), &port, sizeof(port));
 	nat(encoder, stmt->type == KSTMT_DNAT ? NFT_NAT_DNAT : NFT_NAT_SNAT, family,
 	    port ? port_register(family) : 0);
+}
+
+/* Each address becomes the one of the same host bits. */
+static void encode_snat_prefix(struct encoder *encoder, const struct kstmt *stmt)
+{
+	const struct prefix prefix = { .address = stmt->address, .length = stmt->prefix_length };
+	struct ip last = prefix_last(&prefix);
+	struct nftnl_expr *expr;
+
+	immediate(encoder, NFT_REG_1, stmt->address.bytes, ip_size(stmt->address.family));
+	immediate(encoder, NFT_REG_2, last.bytes, ip_size(last.family));
+	expr = append(encoder, "nat");
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_TYPE, NFT_NAT_SNAT);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_FAMILY,
+			   last.family == AF_INET6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_REG_ADDR_MAX, NFT_REG_2);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_NETMAP);
+}
+
+static void encode_numgen(struct encoder *encoder, const struct kstmt *stmt)
+{
+	uint32_t below = htobe32(stmt->below);
+	struct nftnl_expr *expr = append(encoder, "numgen");
+
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_NG_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_NG_MODULUS, stmt->modulus);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_NG_TYPE, NFT_NG_INCREMENTAL);
+	/* Only numbers in network order can be compared by bytes. */
+	expr = append(encoder, "byteorder");
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BYTEORDER_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BYTEORDER_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BYTEORDER_LEN, sizeof(below));
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_BYTEORDER_SIZE, sizeof(below));
+	expr = append(encoder, "cmp");
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_OP, NFT_CMP_LT);
+	set_bytes(encoder, expr, NFTNL_EXPR_CMP_DATA, &below, sizeof(below));
+}
+
+static void encode_update(struct encoder *encoder, const struct kstmt *stmt)
+{
+	struct nftnl_expr *expr;
+
+	load_fields(encoder, stmt);
+	expr = append(encoder, "dynset");
+	if (!expr)
+		return;
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+	set_text(encoder, expr, NFTNL_EXPR_DYNSET_SET_NAME, stmt->set);
 }
 
 static void encode_snat_original(struct encoder *encoder, const struct kstmt *stmt)
@@ -532,6 +607,15 @@ static void encode_stmt(struct encoder *encoder, const struct kstmt *stmt)
 		break;
 	case KSTMT_REJECT_RESET:
 		encode_reject_reset(encoder);
+		break;
+	case KSTMT_NUMGEN:
+		encode_numgen(encoder, stmt);
+		break;
+	case KSTMT_UPDATE:
+		encode_update(encoder, stmt);
+		break;
+	case KSTMT_SNAT_PREFIX:
+		encode_snat_prefix(encoder, stmt);
 		break;
 	}
 }

@@ -125,7 +125,8 @@ static bool is_map(const struct kset *set)
 
 static uint32_t set_flags(const struct kset *set)
 {
-	return (is_map(set) ? NFT_SET_MAP : 0u) | (set->interval ? NFT_SET_INTERVAL : 0u);
+	return (is_map(set) ? NFT_SET_MAP : 0u) | (set->interval ? NFT_SET_INTERVAL : 0u) |
+	       (set->timeout_s ? (uint32_t)(NFT_SET_TIMEOUT | NFT_SET_EVAL) : 0u);
 }
 
 static struct nftnl_set *new_set(const struct kset *set)
@@ -169,6 +170,10 @@ struct nftnl_set *nft_set_encode(const struct kset *set, uint32_t id)
 
 		nftnl_set_set_u32(wire, NFTNL_SET_DATA_TYPE, type_number(data_fields(set)));
 		nftnl_set_set_u32(wire, NFTNL_SET_DATA_LEN, verdict ? 0 : wire_size(data_fields(set)));
+	}
+	if (set->timeout_s) {
+		nftnl_set_set_u64(wire, NFTNL_SET_TIMEOUT, set->timeout_s * UINT64_C(1000));
+		nftnl_set_set_u32(wire, NFTNL_SET_DESC_SIZE, KSET_DYNAMIC_MAX);
 	}
 	struct nftnl_expr *counter = set->counter ? nftnl_expr_alloc("counter") : NULL;
 
@@ -321,7 +326,7 @@ static bool is_counter(struct nlattr *expr)
 
 int nft_set_decode(struct kstate *state, struct nlmsghdr *hdr, struct kset **ret_set)
 {
-	const uint32_t known = NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_EXPR;
+	const uint32_t known = NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_EXPR | NFT_SET_TIMEOUT | NFT_SET_EVAL;
 	enum ktype key[KFIELDS_MAX] = { KTYPE_NONE }, data[2] = { KTYPE_NONE };
 	struct nlattr *tb[NFTA_SET_MAX + 1];
 	const char *comment = NULL;
@@ -334,7 +339,8 @@ int nft_set_decode(struct kstate *state, struct nlmsghdr *hdr, struct kset **ret
 	*ret_set = NULL;
 	if (flags & NFT_SET_ANONYMOUS)
 		return 0;
-	if (!name || flags & ~known || tb[NFTA_SET_TIMEOUT] || tb[NFTA_SET_EXPRESSIONS] ||
+	if (!name || flags & ~known || !(flags & NFT_SET_TIMEOUT) != !(flags & NFT_SET_EVAL) ||
+	    !(flags & NFT_SET_TIMEOUT) != !tb[NFTA_SET_TIMEOUT] || tb[NFTA_SET_EXPRESSIONS] ||
 	    (tb[NFTA_SET_EXPR] && !is_counter(tb[NFTA_SET_EXPR])) ||
 	    !types_of(attr_be32(tb[NFTA_SET_KEY_TYPE]), key, KFIELDS_MAX) ||
 	    (flags & NFT_SET_MAP && !types_of(attr_be32(tb[NFTA_SET_DATA_TYPE]), data, 2)))
@@ -348,6 +354,7 @@ int nft_set_decode(struct kstate *state, struct nlmsghdr *hdr, struct kset **ret
 
 	if (!set)
 		return -ENOMEM;
+	set->timeout_s = (uint32_t)(attr_be64(tb[NFTA_SET_TIMEOUT]) / 1000);
 	/* The elements are read by these: what the kernel holds must be just as long, and have room. */
 	if (attr_be32(tb[NFTA_SET_KEY_LEN]) != wire_size(key_fields(set)) || set->key_size > KKEY_MAX ||
 	    (set->interval && count_fields(key_fields(set)) != 1))

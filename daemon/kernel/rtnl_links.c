@@ -21,9 +21,8 @@ struct reader {
 	struct links links; /* by index, as the kernel dumps them, until sorted */
 	unsigned size;
 	struct notes {
-		unsigned primary_count;    /* addresses at the front that are not secondary */
-		uint32_t metric4, metric6; /* of the default route kept in the link */
-	} * notes;                         /* of links.items[i] */
+		unsigned primary_count; /* addresses at the front that are not secondary */
+	} * notes;                      /* of links.items[i] */
 };
 
 static bool is_bridge(struct nlattr *info)
@@ -147,16 +146,31 @@ static void take_way(struct reader *reader, uint8_t family, uint32_t index, uint
 
 	if (!link)
 		return;
-	struct notes *notes = &reader->notes[link - reader->links.items];
 	bool *there = family == AF_INET ? &link->default_route4 : &link->default_route6;
 	struct ip *kept = family == AF_INET ? &link->gateway4 : &link->gateway6;
-	uint32_t *lowest = family == AF_INET ? &notes->metric4 : &notes->metric6;
+	uint32_t *lowest = family == AF_INET ? &link->metric4 : &link->metric6;
 
 	if (*there && *lowest <= metric)
 		return;
 	*there = true;
 	*lowest = metric;
 	*kept = *gateway;
+}
+
+/* "default from 2001:db8:1::/56 dev ..." */
+static void take_source(struct reader *reader, uint32_t index, struct nlattr *source, const struct rtmsg *info)
+{
+	struct link *link = find_index(reader, index);
+	struct ip address;
+
+	if (!link || link->source_count == LINK_SOURCES_MAX || !attr_ip(source, info->rtm_family, &address))
+		return;
+	struct prefix prefix = prefix_of(&address, info->rtm_src_len);
+
+	for (unsigned i = 0; i < link->source_count; i++)
+		if (prefix_compare(&link->sources[i], &prefix) == 0)
+			return;
+	link->sources[link->source_count++] = prefix;
 }
 
 static void take_multipath(struct reader *reader, uint8_t family, uint32_t metric, struct nlattr *multipath)
@@ -185,8 +199,8 @@ static int take_route(void *arg, struct nlmsghdr *hdr)
 
 	/* Looked at first: there may be a full routing table of the internet. */
 	if (hdr->nlmsg_type != RTM_NEWROUTE || nlmsg_datalen(hdr) < (int)sizeof(*info) || info->rtm_dst_len ||
-	    info->rtm_src_len || info->rtm_type != RTN_UNICAST || info->rtm_table != RT_TABLE_MAIN ||
-	    info->rtm_tos || info->rtm_flags & RTM_F_CLONED)
+	    info->rtm_type != RTN_UNICAST || info->rtm_table != RT_TABLE_MAIN || info->rtm_tos ||
+	    info->rtm_flags & RTM_F_CLONED)
 		return 0;
 	if (nlmsg_parse(hdr, sizeof(*info), tb, RTA_MAX, NULL) < 0)
 		return -EPROTO;
@@ -197,6 +211,9 @@ static int take_route(void *arg, struct nlmsghdr *hdr)
 		return 0;
 	}
 	(void)attr_ip(tb[RTA_GATEWAY], info->rtm_family, &gateway);
+	if (tb[RTA_OIF] && info->rtm_src_len)
+		take_source(reader, attr_u32(tb[RTA_OIF]), tb[RTA_SRC], info);
+	/* The way out for some sources is that of the uplink for all. */
 	if (tb[RTA_OIF])
 		take_way(reader, info->rtm_family, attr_u32(tb[RTA_OIF]), metric, &gateway);
 	return 0;

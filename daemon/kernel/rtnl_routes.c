@@ -67,8 +67,7 @@ int rtnl_read_routes(struct netlink *nl, struct kstate *state)
 	return r ? r : dump_routes(nl, AF_INET6, take_route, state);
 }
 
-/* `onlink`: the gateway is on the link though no prefix says so. */
-static struct nl_msg *route_message(uint16_t type, uint16_t flags, const struct kroute *route, bool onlink)
+static struct nl_msg *route_message(uint16_t type, uint16_t flags, const struct kroute *route)
 {
 	struct rtmsg info = {
 		.rtm_family = route->family,
@@ -78,7 +77,7 @@ static struct nl_msg *route_message(uint16_t type, uint16_t flags, const struct 
 		.rtm_scope = route->oif && route->gateway.family == AF_UNSPEC && route->family == AF_INET ?
 				     RT_SCOPE_LINK :
 				     RT_SCOPE_UNIVERSE,
-		.rtm_flags = onlink ? RTNH_F_ONLINK : 0,
+		.rtm_flags = route->onlink ? RTNH_F_ONLINK : 0,
 	};
 	struct nl_msg *msg = netlink_message(type, flags, &info, sizeof(info));
 
@@ -96,7 +95,7 @@ static struct nl_msg *route_message(uint16_t type, uint16_t flags, const struct 
 
 static int delete_route(struct netlink *nl, const struct kroute *route, char text[NETLINK_TEXT_MAX])
 {
-	int r = netlink_request(nl, route_message(RTM_DELROUTE, 0, route, false), text);
+	int r = netlink_request(nl, route_message(RTM_DELROUTE, 0, route), text);
 
 	/* Gone by itself: with its device, say. */
 	return r == -ESRCH || r == -ENOENT || r == -ENODEV ? 0 : r;
@@ -122,48 +121,6 @@ static int take_stray(void *arg, struct nlmsghdr *hdr)
 	return 0;
 }
 
-struct onlink_search {
-	const struct kroute *wanted;
-	bool found;
-};
-
-static int take_onlink(void *arg, struct nlmsghdr *hdr)
-{
-	const struct rtmsg *info = nlmsg_data(hdr);
-	struct onlink_search *search = arg;
-	struct nlattr *tb[RTA_MAX + 1];
-	struct ip gateway;
-
-	if (hdr->nlmsg_type == RTM_NEWROUTE && nlmsg_datalen(hdr) >= (int)sizeof(*info) &&
-	    !info->rtm_dst_len && info->rtm_table == RT_TABLE_MAIN && info->rtm_flags & RTNH_F_ONLINK &&
-	    nlmsg_parse(hdr, sizeof(*info), tb, RTA_MAX, NULL) == 0 &&
-	    attr_u32(tb[RTA_OIF]) == search->wanted->oif &&
-	    attr_ip(tb[RTA_GATEWAY], info->rtm_family, &gateway) &&
-	    ip_compare(&gateway, &search->wanted->gateway) == 0)
-		search->found = true;
-	return 0;
-}
-
-/* Whether the main table's default route has this gateway on the link by decree, as hosters like to do. */
-static bool is_onlink_in_main(struct netlink *nl, const struct kroute *route)
-{
-	struct rtmsg info = { .rtm_family = route->family,
-			      .rtm_table = RT_TABLE_MAIN,
-			      .rtm_type = RTN_UNICAST };
-	struct onlink_search search = { .wanted = route };
-
-	netlink_dump(nl, netlink_message(RTM_GETROUTE, NLM_F_DUMP, &info, sizeof(info)), take_onlink,
-		     &search);
-	return search.found;
-}
-
-static int replace_route(struct netlink *nl, const struct kroute *route, bool onlink,
-			 char text[NETLINK_TEXT_MAX])
-{
-	return netlink_request(nl, route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route, onlink),
-			       text);
-}
-
 /*
  * Replaces, so that there is a way out all the time. The kernel may leave a
  * route of another kind or metric beside the new one (IPv6 takes it for a
@@ -172,11 +129,8 @@ static int replace_route(struct netlink *nl, const struct kroute *route, bool on
 static int set_route(struct netlink *nl, const struct kroute *route, char text[NETLINK_TEXT_MAX])
 {
 	struct strays strays = { .wanted = route };
-	int r = replace_route(nl, route, false, text);
+	int r = netlink_request(nl, route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route), text);
 
-	/* The gateway cannot be reached, says the kernel. */
-	if ((r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EINVAL) && is_onlink_in_main(nl, route))
-		r = replace_route(nl, route, true, text);
 	if (r)
 		return r;
 	r = dump_routes(nl, route->family, take_stray, &strays);
@@ -219,9 +173,10 @@ static bool parse_rule(struct nlmsghdr *hdr, struct kiprule *ret_rule)
 
 	if (!rule.unreachable)
 		rule.table = tb[FRA_TABLE] ? attr_u32(tb[FRA_TABLE]) : info->table;
-	if (tb[FRA_SRC] &&
-	    (!attr_ip(tb[FRA_SRC], info->family, &rule.from) || info->src_len != ip_size(info->family) * 8))
+	if (tb[FRA_SRC] && !attr_ip(tb[FRA_SRC], info->family, &rule.from.address))
 		return false;
+	if (tb[FRA_SRC])
+		rule.from.length = info->src_len;
 	*ret_rule = rule;
 	return true;
 }
@@ -258,8 +213,8 @@ static bool put_rule(struct nl_msg *msg, const struct kiprule *rule)
 		return false;
 	if (!rule->unreachable && nla_put_u32(msg, FRA_TABLE, rule->table) < 0)
 		return false;
-	if (rule->from.family != AF_UNSPEC &&
-	    nla_put(msg, FRA_SRC, (int)ip_size(rule->from.family), rule->from.bytes) < 0)
+	if (rule->from.address.family != AF_UNSPEC &&
+	    nla_put(msg, FRA_SRC, (int)ip_size(rule->from.address.family), rule->from.address.bytes) < 0)
 		return false;
 	if (rule->mark_mask && (nla_put_u32(msg, FRA_FWMARK, rule->mark) < 0 ||
 				nla_put_u32(msg, FRA_FWMASK, rule->mark_mask) < 0))
@@ -271,7 +226,7 @@ static struct nl_msg *rule_message(uint16_t type, uint16_t flags, const struct k
 {
 	struct fib_rule_hdr info = {
 		.family = rule->family,
-		.src_len = (uint8_t)(ip_size(rule->from.family) * 8),
+		.src_len = rule->from.length,
 		.table = RT_TABLE_UNSPEC,
 		.action = rule->unreachable ? FR_ACT_UNREACHABLE : FR_ACT_TO_TBL,
 	};

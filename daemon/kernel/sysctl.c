@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Names of devices become part of a path: nothing may lead out of /proc/sys. */
@@ -22,6 +23,23 @@ static int open_sysctl(const char *path, int flags)
 	int fd = open(full, flags | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+void sysctl_place(char ret_place[SYSCTL_PLACE_MAX])
+{
+	char boot[40] = "";
+	struct stat netns = { 0 };
+	int fd = open_sysctl("kernel/random/boot_id", O_RDONLY);
+
+	if (fd >= 0) {
+		ssize_t n = read(fd, boot, sizeof(boot) - 1);
+
+		boot[n > 0 ? n : 0] = '\0';
+		boot[strcspn(boot, "\n")] = '\0';
+		close(fd);
+	}
+	(void)stat("/proc/thread-self/ns/net", &netns);
+	snprintf(ret_place, SYSCTL_PLACE_MAX, "%s %llu", boot, (unsigned long long)netns.st_ino);
 }
 
 int sysctl_read(const char *path, int *ret_value)

@@ -13,6 +13,10 @@ enum { SYSCTL_PATH_MAX = 256 };
 int sysctl_read(const char *path, int *ret_value);
 int sysctl_write(const char *path, int value);
 
+/* Names the boot and the network namespace: what was read here means nothing elsewhere. */
+enum { SYSCTL_PLACE_MAX = 80 };
+void sysctl_place(char ret_place[SYSCTL_PLACE_MAX]);
+
 /* Tells when sysctls get another value. */
 struct sysctl_watch;
 
