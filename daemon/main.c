@@ -52,7 +52,7 @@ static const char usage[] =
 	"  --netns NAME        manage this network namespace, but listen in the present one\n"
 	"  --log-level LEVEL   error, warning, info or debug (info)\n"
 	"  --check             check the database and end\n"
-	"  --flush             remove all that is ours from the kernel and end\n"
+	"  --flush             remove all that is ours from the kernel, give sysctls back, and end\n"
 	"  --version, --help\n";
 
 static int add_listen(struct options *options, const char *text)
@@ -424,7 +424,7 @@ static int flush(const struct options *options)
 		log_error("a porticod manages this network and would put everything back: stop it first");
 		return STATUS_FAILURE;
 	}
-	r = engine_flush(&err);
+	r = engine_flush(options->db, &err);
 	if (lock_fd >= 0)
 		close(lock_fd);
 	return r < 0 ? failed("flush", &err) : STATUS_OK;

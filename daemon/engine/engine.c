@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "engine/private.h"
+#include "kernel/sysctl.h"
 #include "model/compile.h"
 
 /* --- states --- */
@@ -46,21 +48,21 @@ static void set_desired(struct engine *engine, struct kstate *desired)
 
 /* --- reading the kernel --- */
 
-static void note_uplinks(struct engine *engine)
+void engine_note_uplinks(struct engine *engine)
 {
-	const struct object_list *uplinks = &engine->config->lists[KIND_UPLINK];
-
-	for (unsigned i = 0; i < uplinks->count; i++) {
-		const struct uplink *uplink = (const struct uplink *)uplinks->items[i];
+	health_update(engine);
+	ways_resolve(engine->config, &engine->links, &engine->environment, &engine->ways);
+	for (unsigned i = 0; i < engine->ways.count; i++) {
+		const struct uplink_live *live = &engine->ways.uplinks[i];
+		const struct uplink *uplink = live->uplink;
 		struct uplink_memory *memory = &engine->uplinks[uplink->object.id];
-		struct uplink_live live;
 
-		uplink_resolve(engine->config, uplink, &engine->links, &live);
-		if (memory->known && memory->up == live.up)
+		if (memory->known && memory->up == live->up)
 			continue;
 		log_info("uplink \"%s\" (%s) is %s%s%s", uplink->object.name, uplink->device,
-			 live.up ? "up" : "down", live.up ? "" : ": ", live.up ? "" : live.why_down);
-		*memory = (struct uplink_memory){ .known = true, .up = live.up, .since = engine_now() };
+			 live->up ? "up" : "down", live->up ? "" : ": ", live->up ? "" : live->why_down);
+		*memory = (struct uplink_memory){ .known = true, .up = live->up, .since = engine_now() };
+		health_note(engine, uplink->object.id, live->up, live->why_down);
 	}
 }
 
@@ -73,7 +75,7 @@ int engine_read_links(struct engine *engine)
 		return r;
 	links_done(&engine->links);
 	engine->links = links;
-	note_uplinks(engine);
+	engine_note_uplinks(engine);
 	return 0;
 }
 
@@ -255,8 +257,10 @@ int engine_bring_about(struct engine *engine, const struct config *config, struc
 	}
 	struct counter_loss *loss = counters_before(engine, &plan, config);
 
-	if (plan.count)
+	if (plan.count) {
+		sysctls_remember(engine, &plan);
 		engine->kernel->ops->apply(engine->kernel, &plan, &result);
+	}
 	r = take_result(engine, &result, err);
 	if (ret_work)
 		ret_work->steps = plan.count;
@@ -298,8 +302,9 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 	if (options->kernel)
 		engine->kernel = options->kernel(options->kernel_arg, &events);
 	r = -ENOMEM;
-	if (flows_start(engine) < 0 || counters_start(engine) < 0 || settle_start(engine) < 0 ||
-	    events_start(engine) < 0 || mend_start(engine) < 0) {
+	if (sysctls_start(engine) < 0 || health_start(engine) < 0 || flows_start(engine) < 0 ||
+	    counters_start(engine) < 0 || settle_start(engine) < 0 || events_start(engine) < 0 ||
+	    mend_start(engine) < 0) {
 		err_set(err, ERR_INTERNAL, "out of memory");
 		goto fail;
 	}
@@ -314,6 +319,8 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
+	health_stop(engine);
+	sysctls_stop(engine);
 	if (engine->kernel)
 		engine->kernel->ops->free(engine->kernel);
 	counters_stop(engine);
@@ -354,6 +361,11 @@ const struct environment *engine_environment(const struct engine *engine)
 	return &engine->environment;
 }
 
+const struct ways *engine_ways(const struct engine *engine)
+{
+	return &engine->ways;
+}
+
 /* --- changing --- */
 
 /* Puts the kernel back to the configuration in force; what fails now is retried and shown in status. */
@@ -392,10 +404,12 @@ static int commit(struct engine *engine, struct config *next, const struct chang
 	r = engine_bring_about(engine, next, NULL, err);
 	if (r < 0) {
 		store_undo(engine->store);
+		sysctls_committed(engine, false);
 		go_back(engine);
 		return r;
 	}
 	r = store_finish(engine->store, err);
+	sysctls_committed(engine, r == 0);
 	if (r < 0) {
 		go_back(engine);
 		return r;
@@ -429,7 +443,7 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 		log_info("revision %llu: %s (%s)", (unsigned long long)engine->revision, request->reason,
 			 request->author);
 		forget_uplinks(engine);
-		note_uplinks(engine);
+		engine_note_uplinks(engine);
 		flows_search(engine);
 		schedule_next(engine);
 		events_committed(engine, request, &changes);
@@ -487,7 +501,26 @@ int engine_plan(struct engine *engine, const struct config *next, json_t **ret_j
 	return *ret_json ? 0 : err_set(err, ERR_INTERNAL, "out of memory");
 }
 
-int engine_flush(struct err *err)
+static void give_back(void *arg, const char *path, int value)
+{
+	(void)arg;
+	/* It may be gone with its device. */
+	if (sysctl_write(path, value) == 0)
+		log_info("%s is %d again", path, value);
+}
+
+/* Only what was changed here, since this boot. */
+static int give_back_sysctls(const char *database, struct err *err)
+{
+	char place[SYSCTL_PLACE_MAX];
+
+	if (access(database, F_OK) < 0)
+		return 0;
+	sysctl_place(place);
+	return store_read_sysctls(database, place, give_back, NULL, err);
+}
+
+int engine_flush(const char *database, struct err *err)
 {
 	const struct kernel_events nobody = { 0 };
 	struct apply_result result = { 0 };
@@ -515,6 +548,8 @@ int engine_flush(struct err *err)
 			err_set(err, ERR_KERNEL, "%s", result.failures[0].text);
 		plan_done(&plan);
 	}
+	if (r == 0)
+		r = give_back_sysctls(database, err);
 	kstate_done(&observed);
 free_kernel:
 	kstate_done(&nothing);

@@ -12,7 +12,7 @@
 
 #include "base/loop.h"
 #include "kernel/kernel.h"
-#include "model/live.h"
+#include "model/choice.h"
 #include "store/store.h"
 
 struct engine;
@@ -41,6 +41,8 @@ const struct config *engine_config(const struct engine *engine);
 uint64_t engine_revision(const struct engine *engine);
 const struct links *engine_links(const struct engine *engine);
 const struct environment *engine_environment(const struct engine *engine);
+/* How the uplinks are, and which of them new connections are given. */
+const struct ways *engine_ways(const struct engine *engine);
 
 struct change_request {
 	const char *author;
@@ -82,7 +84,10 @@ void engine_forward_counters(const struct engine *engine, uint32_t forward_id,
 /* Since when the uplink has been in its present state, up or down; seconds since the epoch. */
 int64_t engine_uplink_since(const struct engine *engine, uint32_t uplink_id);
 
-/* Removes everything of ours from the kernel, in the caller's namespace: porticod --flush. */
-int engine_flush(struct err *err);
+/*
+ * Removes everything of ours from the kernel, in the caller's namespace, and gives sysctls back what the database says
+ * that they had before: porticod --flush.
+ */
+int engine_flush(const char *database, struct err *err);
 
 #endif

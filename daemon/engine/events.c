@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/health.h"
 #include "engine/private.h"
 
 enum {
 	FORWARDS_LOOK_MS = 100, /* ten thousand of them cost milliseconds */
 	COUNT_EVERY_MS = 2000,
+	MEASURE_EVERY_MS = 1000,
 };
 
 /* What was told of a forward last. */
@@ -29,11 +31,12 @@ static const char removed[] = "removed";
 struct engine_events {
 	engine_event_fn *fn; /* NULL: nobody listens */
 	void *arg;
-	struct timer *look, *look_forwards, *count;
+	struct timer *look, *look_forwards, *count, *measure;
 
 	bool in_sync;
-	uint64_t mended, obstacles;        /* the latter as a checksum */
-	uint64_t uplinks[UPLINKS_MAX + 1]; /* checksums by id, 0: there is none */
+	uint64_t mended, obstacles;         /* the latter as a checksum */
+	uint64_t uplinks[UPLINKS_MAX + 1];  /* checksums by id, 0: there is none */
+	uint64_t measured[UPLINKS_MAX + 1]; /* likewise, of their numbers */
 	unsigned forward_count;
 	struct told *forwards;
 	bool counting;    /* the counters are being read, to be told of */
@@ -105,18 +108,18 @@ static void look_at_kernel(const struct engine *engine, struct engine_events *ev
 
 /* --- uplinks --- */
 
-static uint64_t uplink_checksum(const struct engine *engine, const struct uplink *uplink)
+static uint64_t uplink_checksum(const struct engine *engine, const struct uplink_live *live)
 {
 	uint64_t sum = checksum_start;
-	struct uplink_live live;
+	bool used = ways_use(&engine->ways, live);
 
-	uplink_resolve(engine->config, uplink, &engine->links, &live);
-	sum = checksum(sum, &live.up, sizeof(live.up));
-	sum = checksum_text(sum, live.why_down);
-	sum = checksum(sum, &live.gateway4, sizeof(live.gateway4));
-	sum = checksum(sum, &live.gateway6, sizeof(live.gateway6));
-	for (unsigned i = 0; live.link && i < live.link->address_count; i++) {
-		const struct link_address *address = &live.link->addresses[i];
+	sum = checksum(sum, &live->up, sizeof(live->up));
+	sum = checksum(sum, &used, sizeof(used));
+	sum = checksum_text(sum, live->why_down);
+	sum = checksum(sum, &live->gateway4, sizeof(live->gateway4));
+	sum = checksum(sum, &live->gateway6, sizeof(live->gateway6));
+	for (unsigned i = 0; live->link && i < live->link->address_count; i++) {
+		const struct link_address *address = &live->link->addresses[i];
 
 		if (uplink_address_counts(address))
 			sum = checksum(sum, &address->address, sizeof(address->address));
@@ -127,14 +130,44 @@ static uint64_t uplink_checksum(const struct engine *engine, const struct uplink
 static void look_at_uplinks(const struct engine *engine, struct engine_events *events, bool quietly)
 {
 	for (uint32_t id = 1; id <= UPLINKS_MAX; id++) {
-		const struct object *object = config_find(engine->config, KIND_UPLINK, id);
-		uint64_t sum = object ? uplink_checksum(engine, (const struct uplink *)object) : 0;
+		const struct uplink_live *live = ways_find(&engine->ways, id);
+		uint64_t sum = live ? uplink_checksum(engine, live) : 0;
 		bool same = sum == events->uplinks[id];
 
 		events->uplinks[id] = sum;
-		if (object && !same && !quietly)
+		if (live && !same && !quietly)
 			tell(events, &(struct engine_event){ .kind = ENGINE_UPLINK, .id = id });
 	}
+}
+
+/* As they are told: not every microsecond is news. 0: nothing is measured. */
+static uint64_t numbers_checksum(const struct engine *engine, uint32_t id)
+{
+	struct health_numbers numbers;
+
+	engine_health_numbers(engine, id, &numbers);
+	if (!numbers.measured)
+		return 0;
+	const int64_t rounded[] = { (int64_t)(numbers.loss_percent * 10), (int64_t)(numbers.latency_ms * 100),
+				    (int64_t)(numbers.jitter_ms * 100) };
+
+	return checksum(checksum_start, rounded, sizeof(rounded)) | 1;
+}
+
+static void look_at_numbers(const struct engine *engine, struct engine_events *events, bool quietly)
+{
+	uint32_t ids[UPLINKS_MAX];
+	struct engine_event event = { .kind = ENGINE_HEALTH, .ids = ids };
+
+	for (uint32_t id = 1; id <= UPLINKS_MAX; id++) {
+		uint64_t sum = numbers_checksum(engine, id);
+
+		if (sum && sum != events->measured[id])
+			ids[event.count++] = id;
+		events->measured[id] = sum;
+	}
+	if (event.count && !quietly)
+		tell(events, &event);
 }
 
 /* --- forwards --- */
@@ -303,6 +336,16 @@ static void on_count(void *arg)
 	timer_start(engine->events->count, COUNT_EVERY_MS);
 }
 
+static void on_measure(void *arg)
+{
+	struct engine *engine = arg;
+
+	if (!engine->events->fn)
+		return;
+	look_at_numbers(engine, engine->events, false);
+	timer_start(engine->events->measure, MEASURE_EVERY_MS);
+}
+
 void events_counted(struct engine *engine)
 {
 	if (!engine->events->fn || !engine->events->counting)
@@ -367,6 +410,7 @@ static void forget(struct engine_events *events)
 	timer_stop(events->look);
 	timer_stop(events->look_forwards);
 	timer_stop(events->count);
+	timer_stop(events->measure);
 	free(events->forwards);
 	events->forwards = NULL;
 	events->forward_count = 0;
@@ -386,10 +430,12 @@ int engine_listen(struct engine *engine, engine_event_fn *fn, void *arg)
 		return -ENOMEM;
 	look_at_kernel(engine, events, true);
 	look_at_uplinks(engine, events, true);
+	look_at_numbers(engine, events, true);
 	look_at_counters(engine, true);
 	events->fn = fn;
 	events->arg = arg;
 	timer_start(events->count, COUNT_EVERY_MS);
+	timer_start(events->measure, MEASURE_EVERY_MS);
 	return 0;
 }
 
@@ -400,7 +446,8 @@ int events_start(struct engine *engine)
 	engine->events = events;
 	if (!events || timer_new(engine->loop, on_look, engine, &events->look) < 0 ||
 	    timer_new(engine->loop, on_look_forwards, engine, &events->look_forwards) < 0 ||
-	    timer_new(engine->loop, on_count, engine, &events->count) < 0)
+	    timer_new(engine->loop, on_count, engine, &events->count) < 0 ||
+	    timer_new(engine->loop, on_measure, engine, &events->measure) < 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -415,5 +462,6 @@ void events_stop(struct engine *engine)
 	timer_free(events->look);
 	timer_free(events->look_forwards);
 	timer_free(events->count);
+	timer_free(events->measure);
 	free(events);
 }

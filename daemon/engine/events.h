@@ -16,6 +16,7 @@ enum engine_event_kind {
 	ENGINE_FORWARD,  /* `id` is live, or is not, or for another reason than before; new ones too */
 	ENGINE_FORWARDS, /* as before, for `count` of them: too many to be told one by one */
 	ENGINE_COUNTERS, /* `counters`: those that counted, `count` of them */
+	ENGINE_HEALTH,   /* `ids`: uplinks of which something else is measured now, `count` of them */
 	ENGINE_KERNEL,   /* something was `mended`, is refused, or is in order again; another firewall came */
 };
 
@@ -39,6 +40,7 @@ struct engine_event {
 	const struct change_request *request;
 	const struct changes *changes;
 	const struct engine_counter *counters;
+	const uint32_t *ids;
 	bool mended;
 };
 

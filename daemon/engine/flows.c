@@ -95,7 +95,7 @@ static enum flow_fate judge(void *arg, const struct flow *flow)
 
 	if (!engine->desired)
 		return FLOW_STAYS;
-	fate = flow_fate(engine->config, &engine->links, engine->desired, flow);
+	fate = flow_fate(engine->config, &engine->links, &engine->ways, engine->desired, flow);
 	if (fate == FLOW_STAYS && !(flow->mark & MARK_ENDED))
 		fate = fate_if_remade(flows, flow);
 	/* What the table's chains do not see they cannot end: it is taken from where it is, and then ended. */

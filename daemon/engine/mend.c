@@ -113,6 +113,8 @@ void mend_now(struct engine *engine)
 		rest(engine, began_ms, true);
 		return;
 	}
+	if (what & ENGINE_FITNESS)
+		engine_note_uplinks(engine);
 	if (what == KERNEL_FW4 && !fw4_changed) {
 		rest(engine, began_ms, false);
 		return;

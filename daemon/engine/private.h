@@ -3,9 +3,13 @@
 #define PORTICO_ENGINE_PRIVATE_H
 
 #include "engine/engine.h"
+#include "model/choice.h"
 #include "model/found.h"
 
 enum { STEP_TEXT_MAX = 512 };
+
+/* Beside the KERNEL_* bits, for mend_news(): environment.fitness is another. */
+enum { ENGINE_FITNESS = 1 << 16 };
 
 /* What the kernel refused when it was last asked, for status and to tell new refusals from old ones. */
 struct refusal {
@@ -34,6 +38,9 @@ struct engine {
 	uint64_t revision;
 	struct links links;
 	struct environment environment;
+	struct ways ways;              /* what these three come to; see engine_note_uplinks() */
+	struct health_watch *health;   /* health.c's own */
+	struct sysctls_before *before; /* sysctls.c's own */
 
 	/*
 	 * What the kernel shall have and what it was last known to have. One and the same object
@@ -88,6 +95,8 @@ struct work {
 int engine_bring_about(struct engine *engine, const struct config *config, struct work *ret_work,
 		       struct err *err);
 int engine_read_links(struct engine *engine);
+/* After configuration, links or fitness are others: how the uplinks are now. */
+void engine_note_uplinks(struct engine *engine);
 void engine_forget_observed(struct engine *engine); /* it is read before the next comparison */
 /* The kernel could not even be asked: shown like a refusal, and tried again like one. */
 int engine_not_asked(struct engine *engine, const char *step, int error, struct err *err);
@@ -104,6 +113,22 @@ void mend_now(struct engine *engine);
 void mend_retry_later(struct engine *engine);
 /* When the kernel is asked again what it refused, or news are looked at that must wait; -1: there is neither. */
 int64_t mend_retry_in_ms(const struct engine *engine);
+
+/* health.c: probes the uplinks and says how fit they are. */
+int health_start(struct engine *engine);
+void health_stop(struct engine *engine);
+/* After configuration or links have changed; sets environment.fitness. */
+void health_update(struct engine *engine);
+/* The uplink has gone up, or down for this reason. */
+void health_note(struct engine *engine, uint32_t uplink_id, bool up, const char *reason);
+
+/* sysctls.c: what they were before, to be given back by --flush. */
+int sysctls_start(struct engine *engine);
+void sysctls_stop(struct engine *engine);
+/* To be called before the plan, made against engine->observed, is applied. */
+void sysctls_remember(struct engine *engine, const struct plan *plan);
+/* What was remembered within a commit is durable; or it is not, and is kept with the next. */
+void sysctls_committed(struct engine *engine, bool durable);
 
 /* flows.c: stale connections are searched for, and deleted, a piece per turn of the loop. */
 int flows_start(struct engine *engine);
