@@ -31,6 +31,21 @@ int call(const struct command *command, const struct cli_kind *kind, const char 
 int call_follow(const struct command *command, const char *path, void (*line)(void *arg, const char *line),
 		void *arg);
 
+/* The path of the object of that name or id, "/forwards/1", and the object. Not found: EXIT_FAILED, and told. */
+int find_path(const struct command *command, const struct cli_kind *kind, const char *text, struct buf *path,
+	      json_t **ret_object);
+
+/* Sends `method` with `body` to the object of that name or id, and tells that it is `done`. */
+int change_object(const struct command *command, const struct cli_kind *kind, const char *text,
+		  const char *method, const json_t *body, const char *done);
+
+/* What can be done to an object; the first argument is its name. */
+typedef int action_fn(const struct command *command, const struct cli_kind *kind, int count,
+		      char **arguments);
+
+/* uplink.c */
+action_fn health_action, test_action, out_action, in_action;
+
 int kind_command(const struct command *command, const struct cli_kind *kind);
 int status_command(const struct command *command);
 int setup_code_command(const struct command *command);

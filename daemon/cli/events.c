@@ -191,7 +191,7 @@ static void print_event_json(const struct following *following, json_t *data)
 	json_t *event = json_pack("{s:s, s:I, s:O}", "event", following->name, "id", following->id, "data",
 				  data);
 
-	json_dumpf(event, stdout, JSON_COMPACT);
+	json_dumpf(event, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	putchar('\n');
 	json_decref(event);
 }

@@ -25,7 +25,6 @@ FIELD_CELL(cell_name, "name")
 FIELD_CELL(cell_enabled, "enabled")
 FIELD_CELL(cell_device, "device")
 FIELD_CELL(cell_devices, "devices")
-FIELD_CELL(cell_source_nat, "source_nat")
 FIELD_CELL(cell_hairpin, "hairpin")
 FIELD_CELL(cell_network, "network")
 FIELD_CELL(cell_protocol, "protocol")
@@ -35,6 +34,7 @@ FIELD_CELL(cell_to_port, "to_port")
 FIELD_CELL(cell_except, "except")
 FIELD_CELL(cell_sources, "sources")
 FIELD_CELL(cell_uplink, "uplink")
+FIELD_CELL(cell_policy_uplinks, "uplinks")
 FIELD_CELL(cell_address, "address")
 FIELD_CELL(cell_addresses, "addresses")
 FIELD_CELL(cell_gateway, "gateway")
@@ -43,6 +43,25 @@ FIELD_CELL(cell_mark, "mark")
 STATE_CELL(cell_state_addresses, "addresses")
 STATE_CELL(cell_state_prefixes, "prefixes")
 STATE_CELL(cell_state_gateway, "gateway")
+FIELD_CELL(cell_tier, "tier")
+FIELD_CELL(cell_weight, "weight")
+FIELD_CELL(cell_position, "position")
+FIELD_CELL(cell_destinations, "destinations")
+FIELD_CELL(cell_otherwise, "otherwise")
+
+/* A list of hundreds would make every line of the table that long: "80,443,..."; `show` tells all. */
+static void add_ports(const char *ports, struct buf *text)
+{
+	size_t length = strlen(ports);
+
+	if (length > PORTS_CELL_MAX)
+		for (length = PORTS_CELL_MAX - strlen("..."); length > 0 && ports[length - 1] != ',';
+		     length--)
+			;
+	buf_add(text, ports, length);
+	if (ports[length])
+		buf_puts(text, "...");
+}
 
 /* "live", "up", or why not. */
 static void add_state(const json_t *state, const char *key, struct buf *text)
@@ -63,6 +82,64 @@ static void cell_up(const json_t *object, struct buf *text)
 	add_state(json_object_get(object, "state"), "up", text);
 }
 
+static void add_use(const json_t *state, struct buf *text)
+{
+	buf_puts(text, json_is_true(json_object_get(state, "in_use")) ? "yes" : "no");
+}
+
+static void cell_in_use(const json_t *object, struct buf *text)
+{
+	add_use(json_object_get(object, "state"), text);
+}
+
+static void cell_status_in_use(const json_t *uplink, struct buf *text)
+{
+	add_use(uplink, text);
+}
+
+/* "12.3 ms, 0 % lost"; nothing where nothing is measured. */
+static void add_quality(const json_t *state, struct buf *text)
+{
+	const json_t *latency = json_object_get(state, "latency_ms"),
+		     *loss = json_object_get(state, "loss_percent");
+
+	if (json_is_number(latency))
+		buf_printf(text, "%.1f ms, ", json_number_value(latency));
+	if (json_is_number(loss))
+		buf_printf(text, "%.0f %% lost", json_number_value(loss));
+}
+
+static void cell_quality(const json_t *object, struct buf *text)
+{
+	add_quality(json_object_get(object, "state"), text);
+}
+
+static void cell_status_quality(const json_t *uplink, struct buf *text)
+{
+	add_quality(uplink, text);
+}
+
+/* By which uplink connections go now: "isp2", or for each family where they differ. */
+static void cell_way(const json_t *object, struct buf *text)
+{
+	const json_t *state = json_object_get(object, "state"), *ipv4 = json_object_get(state, "ipv4"),
+		     *ipv6 = json_object_get(state, "ipv6"), *any = ipv4 ? ipv4 : ipv6;
+
+	if (!any)
+		return;
+	buf_puts(text, json_is_string(any) ? json_string_value(any) : "none");
+	if (ipv4 && ipv6 && !json_equal(ipv4, ipv6))
+		buf_printf(text, " (IPv6: %s)", json_is_string(ipv6) ? json_string_value(ipv6) : "none");
+}
+
+static void cell_ports(const json_t *object, struct buf *text)
+{
+	const char *ports = json_string_value(json_object_get(object, "ports"));
+
+	if (ports)
+		add_ports(ports, text);
+}
+
 static void cell_status_up(const json_t *uplink, struct buf *text)
 {
 	add_state(uplink, "up", text);
@@ -77,20 +154,6 @@ static void cell_uplinks(const json_t *object, struct buf *text)
 		buf_puts(text, "all");
 	else
 		text_of(uplinks, text);
-}
-
-/* A list of hundreds would make every line of the table that long: "80,443,..."; `show` tells all. */
-static void add_ports(const char *ports, struct buf *text)
-{
-	size_t length = strlen(ports);
-
-	if (length > PORTS_CELL_MAX)
-		for (length = PORTS_CELL_MAX - strlen("..."); length > 0 && ports[length - 1] != ',';
-		     length--)
-			;
-	buf_add(text, ports, length);
-	if (ports[length])
-		buf_puts(text, "...");
 }
 
 static void cell_external_ports(const json_t *object, struct buf *text)
@@ -182,9 +245,27 @@ static const struct cli_option uplink_options[] = {
 	{ "gateway", "ADDR", "gateway", CONVERT_TEXT, "none", "auto (as if not said), an address, or none" },
 	{ "source-nat", "HOW", "source_nat", CONVERT_TEXT, NULL,
 	  "masquerade (as if not said), an address, or none" },
+	{ "source-nat6", "HOW", "source_nat6", CONVERT_TEXT, NULL,
+	  "none (as if not said), prefix, or masquerade" },
+	{ "prefix", "PREFIX,...", "prefixes", CONVERT_LIST, NULL,
+	  "IPv6 prefixes that the provider routes here" },
 	{ "weight", "N", "weight", CONVERT_NUMBER, NULL, "share of new connections" },
 	{ "tier", "N", "tier", CONVERT_NUMBER, NULL, "the lowest that is up is used" },
 	{ "sticky", "on|off", "sticky", CONVERT_SWITCH, NULL, "a source stays on its uplink" },
+	{ "sticky-timeout", "S", "sticky_timeout_s", CONVERT_NUMBER, NULL, "for so many seconds (600)" },
+	{ "out-of-service", "on|off", "out_of_service", CONVERT_SWITCH, NULL, "nothing new by it" },
+	{ "check", "METHOD", "health.method", CONVERT_CHECK, NULL,
+	  "icmp, tcp, dns; or none: by the link alone" },
+	{ "target", "ADDR,...", "health.targets", CONVERT_LIST, NULL, "whom to probe; for tcp with :PORT" },
+	{ "need", "N", "health.need", CONVERT_TEXT, NULL, "any (as if not said), all, or so many answers" },
+	{ "interval-ms", "N", "health.interval_ms", CONVERT_NUMBER, NULL,
+	  "from one probe to the next (1000)" },
+	{ "timeout-ms", "N", "health.timeout_ms", CONVERT_NUMBER, NULL, "until one is lost (1000)" },
+	{ "down-after", "N", "health.down_after", CONVERT_NUMBER, NULL, "lost ones in a row (2)" },
+	{ "up-after", "N", "health.up_after", CONVERT_NUMBER, NULL, "answered ones in a row (3)" },
+	{ "window", "N", "health.window", CONVERT_NUMBER, NULL, "probes for loss and latency (20)" },
+	{ "max-loss", "PERCENT", "health.max_loss_percent", CONVERT_NUMBER, "none", "more is down; or none" },
+	{ "max-latency", "MS", "health.max_latency_ms", CONVERT_NUMBER, "none", "more is down; or none" },
 	ENABLED_OPTIONS,
 	RENAME_OPTION,
 };
@@ -192,15 +273,24 @@ static const struct column uplink_columns[] = {
 	{ "ID", cell_id },
 	{ "NAME", cell_name },
 	{ "STATE", cell_up },
+	{ "IN USE", cell_in_use },
+	{ "TIER", cell_tier },
+	{ "WEIGHT", cell_weight },
 	{ "DEVICE", cell_device },
 	{ "ADDRESSES", cell_state_addresses },
 	{ "GATEWAY", cell_state_gateway },
-	{ "SOURCE NAT", cell_source_nat },
+	{ "QUALITY", cell_quality },
 };
 
 const struct column uplink_status_columns[] = {
-	{ "NAME", cell_name },       { "STATE", cell_status_up }, { "ADDRESSES", cell_addresses },
-	{ "GATEWAY", cell_gateway }, { "TABLE", cell_table },     { "MARK", cell_mark },
+	{ "NAME", cell_name },
+	{ "STATE", cell_status_up },
+	{ "IN USE", cell_status_in_use },
+	{ "QUALITY", cell_status_quality },
+	{ "ADDRESSES", cell_addresses },
+	{ "GATEWAY", cell_gateway },
+	{ "TABLE", cell_table },
+	{ "MARK", cell_mark },
 };
 const unsigned uplink_status_column_count = COUNT(uplink_status_columns);
 
@@ -246,6 +336,31 @@ static const struct column source_nat_columns[] = {
 	{ "SOURCES", cell_sources }, { "UPLINK", cell_uplink }, { "ADDRESS", cell_address },
 };
 
+static const struct cli_option policy_options[] = {
+	{ "position", "N", "position", CONVERT_NUMBER, NULL, "the lowest is asked first (1000)" },
+	{ "source", "PREFIX,...", "sources", CONVERT_LIST, NULL, "whose connections; \"\" for everyone's" },
+	{ "destination", "PREFIX,...", "destinations", CONVERT_LIST, NULL, "whereto; \"\" for everywhere" },
+	{ "protocol", "P", "protocol", CONVERT_TEXT, "any", "tcp, udp, icmp, ...; or any" },
+	{ "port", "PORTS", "ports", CONVERT_TEXT, "any", "destination ports, as 80,443; or any" },
+	{ "uplink", "NAME,...", "uplinks", CONVERT_LIST, NULL, "the first of these that is up" },
+	{ "otherwise", "WHAT", "otherwise", CONVERT_TEXT, NULL, "any (as if not said) or unreachable" },
+	ENABLED_OPTIONS,
+	RENAME_OPTION,
+};
+static const struct column policy_columns[] = {
+	{ "ID", cell_id },
+	{ "POSITION", cell_position },
+	{ "NAME", cell_name },
+	{ "ENABLED", cell_enabled },
+	{ "SOURCES", cell_sources },
+	{ "DESTINATIONS", cell_destinations },
+	{ "PROTOCOL", cell_protocol },
+	{ "PORTS", cell_ports },
+	{ "UPLINKS", cell_policy_uplinks },
+	{ "OTHERWISE", cell_otherwise },
+	{ "NOW", cell_way },
+};
+
 static const struct cli_option settings_options[] = {
 	{ "firewall", "MODE", "firewall", CONVERT_TEXT, NULL, "auto, own or beside" },
 	{ "manage-sysctls", "on|off", "manage_sysctls", CONVERT_SWITCH, NULL,
@@ -254,6 +369,8 @@ static const struct cli_option settings_options[] = {
 	  "the admin page from outside" },
 	{ "history-length", "N", "history_length", CONVERT_NUMBER, NULL, "revisions kept" },
 	{ "language", "en|zh", "language", CONVERT_TEXT, NULL, "of the admin page" },
+	{ "last-resort", "WHERE", "last_resort", CONVERT_TEXT, NULL,
+	  "main or unreachable, while none is up" },
 	{ "route-table-base", "N", "route_table_base", CONVERT_NUMBER, NULL, "uplink n has table N + n" },
 	{ "rule-preference-base", "N", "rule_preference_base", CONVERT_NUMBER, NULL,
 	  "of the first routing rule" },
@@ -273,6 +390,8 @@ const struct cli_kind cli_kinds[] = {
 	  COLUMNS(redirect_columns) },
 	{ "source-nat", "/source-nats", "chosen source addresses of subnets", OPTIONS(source_nat_options),
 	  COLUMNS(source_nat_columns) },
+	{ "policy", "/policies", "which uplinks connections from inside use", OPTIONS(policy_options),
+	  COLUMNS(policy_columns) },
 	{ "settings", "/settings", "what holds for the whole router", .single = true,
 	  OPTIONS(settings_options) },
 };

@@ -13,13 +13,14 @@ enum convert {
 	CONVERT_SWITCH, /* "on" or "off" as true or false */
 	CONVERT_TRUE,   /* no argument */
 	CONVERT_FALSE,
+	CONVERT_CHECK, /* a method of health checks, or "none" for no check at all */
 	CONVERT_TARGET, /* ADDRESS, ADDRESS:PORTS or [ADDRESS]:PORTS, for internal_address and internal_ports */
 };
 
 struct cli_option {
 	const char *name;     /* without the dashes */
 	const char *argument; /* "PORTS"; NULL: none */
-	const char *field;    /* in JSON */
+	const char *field;    /* in JSON; "health.window" is a member of "health" */
 	enum convert convert;
 	const char *word;
 	const char *help;

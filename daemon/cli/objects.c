@@ -32,13 +32,41 @@ static json_t *text_json(const char *text, size_t length)
 	return json;
 }
 
+/* The object of which the field's last part is a member; *ret_name is that part. */
+static json_t *owner_of(json_t *body, const char *field, const char **ret_name)
+{
+	const char *dot = strchr(field, '.');
+	char outer[32];
+	json_t *owner;
+
+	*ret_name = dot ? dot + 1 : field;
+	if (!dot)
+		return body;
+	snprintf(outer, sizeof(outer), "%.*s", (int)(dot - field), field);
+	owner = json_object_get(body, outer);
+	if (!json_is_object(owner)) {
+		owner = json_object();
+		json_object_set_new(body, outer, owner);
+	}
+	return owner;
+}
+
+static void set_field(json_t *body, const char *field, json_t *value)
+{
+	const char *name;
+	json_t *owner = owner_of(body, field, &name);
+
+	json_object_set_new(owner, name, value);
+}
+
 static void append_list(json_t *body, const char *field, const char *text)
 {
-	json_t *list = json_object_get(body, field);
+	const char *name;
+	json_t *owner = owner_of(body, field, &name), *list = json_object_get(owner, name);
 
 	if (!list) {
 		list = json_array();
-		json_object_set_new(body, field, list);
+		json_object_set_new(owner, name, list);
 	}
 	while (*text) {
 		size_t length = strcspn(text, ",");
@@ -93,13 +121,19 @@ static int set_option(json_t *body, const struct cli_option *option, const char 
 {
 	switch (option->convert) {
 	case CONVERT_TEXT:
-		json_object_set_new(body, option->field,
-				    option->word && strcmp(text, option->word) == 0 ?
-					    json_null() :
-					    text_json(text, strlen(text)));
+		set_field(body, option->field,
+			  option->word && strcmp(text, option->word) == 0 ? json_null() :
+									    text_json(text, strlen(text)));
 		break;
 	case CONVERT_NUMBER:
-		json_object_set_new(body, option->field, number_json(text));
+		set_field(body, option->field,
+			  option->word && strcmp(text, option->word) == 0 ? json_null() : number_json(text));
+		break;
+	case CONVERT_CHECK:
+		if (strcmp(text, "none") == 0)
+			json_object_set_new(body, "health", json_null());
+		else
+			set_field(body, option->field, text_json(text, strlen(text)));
 		break;
 	case CONVERT_LIST:
 		append_list(body, option->field, text);
@@ -177,9 +211,8 @@ static const json_t *find_item(const json_t *items, const char *text)
 	return item;
 }
 
-/* The path of the object of that name or id, "/forwards/1". */
-static int find_path(const struct command *command, const struct cli_kind *kind, const char *text,
-		     struct buf *path, json_t **ret_object)
+int find_path(const struct command *command, const struct cli_kind *kind, const char *text, struct buf *path,
+	      json_t **ret_object)
 {
 	json_t *list;
 	const json_t *item;
@@ -283,8 +316,7 @@ static int show_action(const struct command *command, const struct cli_kind *kin
 	return EXIT_OK;
 }
 
-/* Sends `method` with `body` to the object that the first argument names. */
-static int change(const struct command *command, const struct cli_kind *kind, const char *text,
+int change_object(const struct command *command, const struct cli_kind *kind, const char *text,
 		  const char *method, const json_t *body, const char *done)
 {
 	json_t *object = NULL;
@@ -309,7 +341,7 @@ static int set_action(const struct command *command, const struct cli_kind *kind
 	if (rc == EXIT_OK && json_object_size(body) == 0)
 		rc = usage_error("nothing to set; `portico %s --help` tells the options", kind->command);
 	if (rc == EXIT_OK)
-		rc = change(command, kind, arguments[0], "PATCH", body, "changed");
+		rc = change_object(command, kind, arguments[0], "PATCH", body, "changed");
 	json_decref(body);
 	return rc;
 }
@@ -318,7 +350,7 @@ static int set_enabled(const struct command *command, const struct cli_kind *kin
 		       bool enabled)
 {
 	json_t *body = json_pack("{s:b}", "enabled", enabled);
-	int rc = change(command, kind, text, "PATCH", body, enabled ? "enabled" : "disabled");
+	int rc = change_object(command, kind, text, "PATCH", body, enabled ? "enabled" : "disabled");
 
 	json_decref(body);
 	return rc;
@@ -342,12 +374,12 @@ static int remove_action(const struct command *command, const struct cli_kind *k
 			 char **arguments)
 {
 	(void)count;
-	return change(command, kind, arguments[0], "DELETE", NULL, "removed");
+	return change_object(command, kind, arguments[0], "DELETE", NULL, "removed");
 }
 
 static const struct action {
 	const char *name;
-	int (*run)(const struct command *command, const struct cli_kind *kind, int count, char **arguments);
+	action_fn *run;
 	bool named;        /* takes a NAME first */
 	bool options;      /* takes options behind it */
 	bool single;       /* also for settings */
@@ -362,6 +394,12 @@ static const struct action {
 	{ "enable", enable_action, .named = true, .needs = "enabled", .help = "bring into effect" },
 	{ "disable", disable_action, .named = true, .needs = "enabled", .help = "keep, but without effect" },
 	{ "remove", remove_action, .named = true, .help = "for good" },
+	{ "health", health_action, .named = true, .needs = "check",
+	  .help = "what was measured, ups and downs" },
+	{ "test", test_action, .named = true, .needs = "check",
+	  .help = "probe it now; status 1: not passed" },
+	{ "out", out_action, .named = true, .needs = "check", .help = "out of service: nothing new by it" },
+	{ "in", in_action, .named = true, .needs = "check", .help = "back in service" },
 };
 
 static bool action_applies(const struct action *action, const struct cli_kind *kind)

@@ -67,7 +67,7 @@ static void on_event(void *arg, const struct engine_event *event)
 {
 	struct events *events = arg;
 	json_t *json = event_json(events->web->engine, event);
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	char *text = json ? json_dumps(json, JSON_FORMAT) : NULL;
 
 	if (text)
 		ring_add(&events->ring, event_name(event->kind), text);

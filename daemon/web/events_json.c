@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/health.h"
 #include "web/events.h"
 
 enum {
@@ -15,6 +16,7 @@ const char *event_name(enum engine_event_kind kind)
 	static const char *const names[] = {
 		[ENGINE_REVISION] = "revision", [ENGINE_UPLINK] = "uplink",     [ENGINE_FORWARD] = "forward",
 		[ENGINE_FORWARDS] = "forward",  [ENGINE_COUNTERS] = "counters", [ENGINE_KERNEL] = "kernel",
+		[ENGINE_HEALTH] = "health",
 	};
 
 	return names[kind];
@@ -87,6 +89,26 @@ static json_t *counters_json(const struct engine_event *event)
 	return json_pack("{s:o}", "items", items);
 }
 
+static json_t *health_json(const struct engine *engine, const struct engine_event *event)
+{
+	json_t *items = json_array();
+
+	for (unsigned i = 0; i < event->count; i++) {
+		const struct object *object = config_find(engine_config(engine), KIND_UPLINK, event->ids[i]);
+		struct health_numbers numbers;
+
+		if (!object)
+			continue;
+		engine_health_numbers(engine, event->ids[i], &numbers);
+		json_array_append_new(items, json_pack("{s:I, s:s, s:o, s:o, s:o}", "id",
+						       (json_int_t)object->id, "name", object->name,
+						       "loss_percent", json_number(numbers.loss_percent, 1),
+						       "latency_ms", json_number(numbers.latency_ms, 2),
+						       "jitter_ms", json_number(numbers.jitter_ms, 2)));
+	}
+	return json_pack("{s:o}", "items", items);
+}
+
 static json_t *kernel_json(const struct engine *engine, bool mended)
 {
 	json_t *kernel = engine_kernel_status(engine);
@@ -110,6 +132,8 @@ json_t *event_json(const struct engine *engine, const struct engine_event *event
 		return json_pack("{s:I}", "many", (json_int_t)event->count);
 	case ENGINE_COUNTERS:
 		return counters_json(event);
+	case ENGINE_HEALTH:
+		return health_json(engine, event);
 	case ENGINE_KERNEL:
 		return kernel_json(engine, event->mended);
 	}
@@ -124,7 +148,7 @@ void hello_begin(struct engine *engine, struct buf *buf)
 				 (json_int_t)engine_revision(engine), "kernel", engine_kernel_status(engine),
 				 "firewall", engine_firewall_status(engine), "uplinks",
 				 uplinks_status(engine));
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	char *text = json ? json_dumps(json, JSON_FORMAT) : NULL;
 
 	json_decref(json);
 	buf->failed |= !text;
@@ -160,7 +184,7 @@ static void add_forward(struct engine *engine, const struct object *object, stru
 	engine_forward_counters(engine, object->id, &counters);
 	json_object_set_new(item, "connections", json_integer((json_int_t)counters.connections));
 	json_object_set_new(item, "last", time_to_json(counters.last));
-	text = item ? json_dumps(item, JSON_COMPACT) : NULL;
+	text = item ? json_dumps(item, JSON_FORMAT) : NULL;
 	buf->failed |= !text;
 	buf_puts(buf, text ? text : "");
 	free(text);

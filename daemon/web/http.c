@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "engine/health.h"
 #include "web/assets.h"
 #include "web/events.h"
 #include "web/request.h"
@@ -221,7 +222,7 @@ static struct MHD_Response *json_response(struct request *request, const json_t 
 					  const char *content_type)
 {
 	struct MHD_Response *response;
-	char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : strdup("");
+	char *text = json ? json_dumps(json, JSON_FORMAT | JSON_ENCODE_ANY) : strdup("");
 
 	if (!text)
 		return NULL;
@@ -319,16 +320,35 @@ static void on_work(void *arg)
 	request->work(request->data);
 }
 
-/* The connection may have died meanwhile; MHD keeps it, and the request, until it has been resumed. */
-static void on_work_done(void *arg)
+int request_wait(struct request *request)
 {
-	struct request *request = arg;
+	struct web *web = request->web;
+
+	request->previous = NULL;
+	request->next = web->pending;
+	if (web->pending)
+		web->pending->previous = request;
+	web->pending = request;
+	MHD_suspend_connection(request->connection);
+	return REQUEST_PENDING;
+}
+
+/* The connection may have died meanwhile; MHD keeps it, and the request, until it has been resumed. */
+void request_finish(struct request *request, int rc)
+{
 	struct web *web = request->web;
 
 	pending_remove(request);
-	request_conclude(request, request->done(request, &request->err));
+	request_conclude(request, rc);
 	MHD_resume_connection(request->connection);
 	web_run(web);
+}
+
+static void on_work_done(void *arg)
+{
+	struct request *request = arg;
+
+	request_finish(request, request->done(request, &request->err));
 }
 
 int request_defer(struct request *request, void (*work)(void *data),
@@ -342,13 +362,7 @@ int request_defer(struct request *request, void (*work)(void *data),
 		err->retry_after_s = 1;
 		return err_set(err, ERR_UNAVAILABLE, "too many logins at once; try again in a moment");
 	}
-	request->previous = NULL;
-	request->next = web->pending;
-	if (web->pending)
-		web->pending->previous = request;
-	web->pending = request;
-	MHD_suspend_connection(request->connection);
-	return REQUEST_PENDING;
+	return request_wait(request);
 }
 
 /* --- what MHD calls --- */
@@ -556,6 +570,7 @@ void web_free(struct web *web)
 		close(web->unix_fd);
 	watch_free(web->watch);
 	for (struct request *request = web->pending; request; request = request->next) {
+		engine_health_test_forget(web->engine, request->id, request);
 		request_conclude(request, -ECANCELED);
 		MHD_resume_connection(request->connection); /* MHD stops with none suspended only */
 	}

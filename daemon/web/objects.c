@@ -57,6 +57,24 @@ static void warn_of_listeners(const struct engine *engine, const struct object *
 	listeners_done(&listeners);
 }
 
+/* A gateway that no prefix of its device has: some providers have it so, or it is a slip of the pen. */
+static void warn_of_gateway(const struct engine *engine, const struct object *object, json_t *warnings)
+{
+	const struct uplink *uplink = (const struct uplink *)object;
+	const struct uplink_live *live = ways_find(engine_ways(engine), object->id);
+
+	if (object->kind != KIND_UPLINK || uplink->gateway_kind != GATEWAY_ADDRESS || !live ||
+	    !live->linked || link_reaches(live->link, &uplink->gateway))
+		return;
+	json_array_append_new(
+		warnings,
+		json_pack(
+			"{s:s, s:o}", "path", "/gateway", "message",
+			json_sprintf(
+				"is outside of the subnets of %s; it is taken to be on the link all the same",
+				uplink->device)));
+}
+
 /* The answer to a write: the object as it is now, with warnings. */
 static int answer_written(struct request *request, enum kind kind, uint32_t id)
 {
@@ -70,6 +88,7 @@ static int answer_written(struct request *request, enum kind kind, uint32_t id)
 	json_t *warnings = object_warnings(config, engine_environment(engine), object);
 
 	warn_of_listeners(engine, object, warnings);
+	warn_of_gateway(engine, object, warnings);
 	add_warnings(request->answer.json, warnings);
 	return 0;
 }

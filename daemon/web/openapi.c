@@ -154,9 +154,6 @@ static json_t *config_schema(const char *suffix)
 		json_object_set_new(properties, kind_plural(kind), item);
 		json_array_append_new(required, json_string(kind_plural(kind)));
 	}
-	json_object_set_new(properties, "policies",
-			    json_pack("{s:s, s:i, s:s}", "type", "array", "maxItems", 0, "description",
-				      "Not in this version."));
 	if (input) {
 		json_decref(required);
 		return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", properties,
@@ -224,7 +221,7 @@ static bool may_fail_with(const struct route *route, unsigned status)
 	case 422:
 		return route->request || (status == 422 && (route->flags & ROUTE_CHANGES));
 	case 409:
-		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED);
+		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED | ROUTE_CONFLICTS);
 	case 503:
 		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED | ROUTE_STREAM);
 	case 412:

@@ -29,6 +29,9 @@ enum {
 	PATH_MAX_BYTES = 256,
 };
 
+/* How JSON is written: 0.1 shall not be 0.10000000000000001. */
+#define JSON_FORMAT (JSON_COMPACT | JSON_REAL_PRECISION(12))
+
 struct request;
 struct asset;
 struct events;
@@ -74,6 +77,7 @@ enum {
 	ROUTE_CHANGES = 1 << 1,   /* takes If-Match, may meet conflicts and the kernel's refusal */
 	ROUTE_THROTTLED = 1 << 2, /* a try at a secret */
 	ROUTE_STREAM = 1 << 3,    /* answers with events, without end */
+	ROUTE_CONFLICTS = 1 << 4, /* may meet others that are at it */
 };
 
 extern const struct route routes[];
@@ -153,6 +157,11 @@ const char *request_header(const struct request *request, const char *name);
 int request_defer(struct request *request, void (*work)(void *data),
 		  int (*done)(struct request *request, struct err *err), struct err *err);
 
+/* The handler, which returns this function's value, is done, but the answer comes with request_finish(). */
+int request_wait(struct request *request);
+/* `rc` counts like a handler's. Not from within the handler. */
+void request_finish(struct request *request, int rc);
+
 /* --- route.c --- */
 
 /* The route for method and path; else NULL, with the answer's status (404, 405 with Allow) and `err` set. */
@@ -193,6 +202,8 @@ json_t *merge_patch(const struct fields *fields, const json_t *target, const jso
 /* --- state.c: what is observed of an object, NULL if its kind has no state --- */
 
 json_t *object_state(const struct engine *engine, const struct object *object);
+/* Rounded to so many digits behind the point; null if it is below 0. */
+json_t *json_number(double value, int digits);
 json_t *uplink_state(const struct engine *engine, const struct uplink *uplink);
 
 /* --- status.c --- */
@@ -219,6 +230,7 @@ json_t *openapi_new(void);
 handler_fn setup_get, setup_post, session_get, session_post, session_delete;
 handler_fn status_get, links_get, events_get, openapi_get;
 handler_fn object_list, object_get, object_post, object_put, object_patch, object_delete;
+handler_fn uplink_health_get, uplink_test_post;
 handler_fn settings_get, settings_patch, config_get, config_put_all, config_plan;
 
 #endif

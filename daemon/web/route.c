@@ -31,6 +31,14 @@ const struct route routes[] = {
 	  .status = 200, .flags = ROUTE_STREAM,
 	  .summary = "What happens, as it happens: server-sent events, without end" },
 
+	{ METHOD_GET, "/uplinks/{id}/health", WHO_ADMIN, uplink_health_get, .name = "getUplinkHealth",
+	  .response = "UplinkHealth", .status = 200,
+	  .summary = "What was measured of one uplink lately, and when it went up and down" },
+	{ METHOD_POST, "/uplinks/{id}/test", WHO_ADMIN, uplink_test_post, .name = "testUplink",
+	  .response = "UplinkTest", .status = 200, .flags = ROUTE_CONFLICTS,
+	  .summary =
+		  "Probe one uplink's targets now, or its gateways if it has no health check, and wait for the result" },
+
 	{ METHOD_GET, "/settings", WHO_ADMIN, settings_get, .name = "getSettings", .response = "Settings",
 	  .status = 200, .flags = ROUTE_REVISION, .summary = "The settings" },
 	{ METHOD_PATCH, "/settings", WHO_ADMIN, settings_patch, .name = "changeSettings",

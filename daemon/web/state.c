@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is observed of an object, beside what was decided about it. */
+#include <math.h>
 #include <string.h>
 
+#include "engine/health.h"
 #include "web/request.h"
 
 static json_t *json_ip(const struct ip *ip)
@@ -31,20 +33,44 @@ static void add_addresses(const struct link *link, uint8_t family, json_t *addre
 	}
 }
 
+json_t *json_number(double value, int digits)
+{
+	double factor = pow(10, digits);
+
+	return value < 0 ? json_null() : json_real(round(value * factor) / factor);
+}
+
+/* Adds what its probes tell. */
+static void add_health(const struct engine *engine, uint32_t id, json_t *state)
+{
+	struct health_numbers numbers;
+
+	engine_health_numbers(engine, id, &numbers);
+	json_object_set_new(state, "in_use", json_boolean(numbers.in_use));
+	json_object_set_new(state, "loss_percent",
+			    numbers.measured ? json_number(numbers.loss_percent, 1) : json_null());
+	json_object_set_new(state, "latency_ms",
+			    numbers.measured ? json_number(numbers.latency_ms, 2) : json_null());
+	json_object_set_new(state, "jitter_ms",
+			    numbers.measured ? json_number(numbers.jitter_ms, 2) : json_null());
+	json_object_set_new(state, "held_until", time_to_json(numbers.held_until));
+}
+
 json_t *uplink_state(const struct engine *engine, const struct uplink *uplink)
 {
-	json_t *addresses = json_array();
-	struct uplink_live live;
+	const struct uplink_live *live = ways_find(engine_ways(engine), uplink->object.id);
+	json_t *addresses = json_array(), *state;
 	char mark[16];
 
-	uplink_resolve(engine_config(engine), uplink, engine_links(engine), &live);
-	add_addresses(live.link, AF_UNSPEC, addresses);
-	snprintf(mark, sizeof(mark), "0x%08x", live.mark);
-	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:s, s:I, s:n, s:n, s:o}", "up", live.up, "reason",
-			 json_word(live.why_down), "addresses", addresses, "gateway", json_ip(&live.gateway4),
-			 "gateway6", json_ip(&live.gateway6), "mark", mark, "table", (json_int_t)live.table,
-			 "loss_percent", "latency_ms", "since",
-			 time_to_json(engine_uplink_since(engine, uplink->object.id)));
+	add_addresses(live->link, AF_UNSPEC, addresses);
+	snprintf(mark, sizeof(mark), "0x%08x", live->mark);
+	state = json_pack("{s:b, s:o, s:o, s:o, s:o, s:s, s:I, s:o}", "up", live->up, "reason",
+			  json_word(live->why_down), "addresses", addresses, "gateway",
+			  json_ip(&live->gateway4), "gateway6", json_ip(&live->gateway6), "mark", mark,
+			  "table", (json_int_t)live->table, "since",
+			  time_to_json(engine_uplink_since(engine, uplink->object.id)));
+	add_health(engine, uplink->object.id, state);
+	return state;
 }
 
 /* --- forwards --- */
@@ -56,14 +82,10 @@ static json_t *forward_addresses(const struct engine *engine, const struct forwa
 	json_t *addresses = json_array();
 
 	for (unsigned i = 0; i < uplinks->count; i++) {
-		const struct uplink *uplink = (const struct uplink *)uplinks->items[i];
-		struct uplink_live live;
+		const struct uplink_live *live = ways_find(engine_ways(engine), uplinks->items[i]->id);
 
-		if (!forward_on_uplink(forward, uplink->object.name))
-			continue;
-		uplink_resolve(engine_config(engine), uplink, engine_links(engine), &live);
-		if (live.up)
-			add_addresses(live.link, family, addresses);
+		if (forward_on_uplink(forward, uplinks->items[i]->name) && (live->up || live->spare))
+			add_addresses(live->link, family, addresses);
 	}
 	return addresses;
 }
@@ -93,6 +115,27 @@ static json_t *forward_state(const struct engine *engine, const struct forward *
 		addresses = forward->pinhole ? json_deep_copy(backends) : forward_addresses(engine, forward);
 	return json_pack("{s:b, s:o, s:o, s:o}", "live", live.live, "reason", json_word(live.why_not),
 			 "addresses", addresses, "backends", backends);
+}
+
+/* --- policies --- */
+
+/* By which uplink a family's connections go; null: by none. Left out where the policy has none of the family. */
+static void add_way(const struct ways *ways, const struct policy *policy, uint8_t family, const char *key,
+		    json_t *state)
+{
+	const struct uplink_live *way = policy_way(ways, policy, family);
+
+	if (policy->enabled && policy_concerns(policy, family))
+		json_object_set_new(state, key, way ? json_string(way->uplink->object.name) : json_null());
+}
+
+static json_t *policy_state(const struct engine *engine, const struct policy *policy)
+{
+	json_t *state = json_object();
+
+	add_way(engine_ways(engine), policy, AF_INET, "ipv4", state);
+	add_way(engine_ways(engine), policy, AF_INET6, "ipv6", state);
+	return state;
 }
 
 /* --- networks --- */
@@ -138,6 +181,8 @@ json_t *object_state(const struct engine *engine, const struct object *object)
 		return uplink_state(engine, (const struct uplink *)object);
 	case KIND_FORWARD:
 		return forward_state(engine, (const struct forward *)object);
+	case KIND_POLICY:
+		return policy_state(engine, (const struct policy *)object);
 	case KIND_SETTINGS:
 	case KIND_REDIRECT:
 	case KIND_SOURCE_NAT:

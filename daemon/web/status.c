@@ -56,12 +56,13 @@ int status_get(struct request *request, struct err *err)
 
 	(void)err;
 	request->answer.json = json_pack(
-		"{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:[s, s, s, s, s]}", "version", PORTICO_VERSION,
-		"revision", (json_int_t)engine_revision(engine), "uptime_s", (json_int_t)(uptime_ms / 1000),
-		"hostname", hostname(), "kernel", engine_kernel_status(engine), "firewall",
-		engine_firewall_status(engine), "uplinks", uplinks_status(engine), "forwards",
-		status_forwards(engine), "features", "forwards", "hairpin", "source-nat", "redirects",
-		"uplink-replies");
+		"{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:[s, s, s, s, s, s, s, s]}", "version",
+		PORTICO_VERSION, "revision", (json_int_t)engine_revision(engine), "uptime_s",
+		(json_int_t)(uptime_ms / 1000), "hostname", hostname(), "kernel",
+		engine_kernel_status(engine), "firewall", engine_firewall_status(engine), "uplinks",
+		uplinks_status(engine), "forwards", status_forwards(engine), "features", "forwards",
+		"hairpin", "source-nat", "redirects", "uplink-replies", "uplink-health", "failover",
+		"policies");
 	return 0;
 }
 

@@ -11,10 +11,11 @@ KINDS = {
                    "hairpin": "off", "hairpin_source": "external"}),
     "/uplinks": ("Uplink", [], {"name": "fibre", "device": "eth0"},
                  {"name": "fibre", "enabled": False, "device": "ppp0", "gateway": "192.0.2.254",
-                  "source_nat": "192.0.2.1", "weight": 3, "tier": 2, "sticky": True,
+                  "source_nat": "192.0.2.1", "source_nat6": "masquerade", "prefixes": ["2001:db8:1::/56"],
+                  "weight": 3, "tier": 2, "sticky": True, "sticky_timeout_s": 60, "out_of_service": True,
                   "health": {"method": "tcp", "targets": ["198.51.100.1:443"], "need": "all", "interval_ms": 500,
-                             "timeout_ms": 400, "down_after": 4, "up_after": 5, "max_loss_percent": 20,
-                             "max_latency_ms": 100}}),
+                             "timeout_ms": 400, "down_after": 4, "up_after": 5, "window": 30,
+                             "max_loss_percent": 20, "max_latency_ms": 100}}),
     "/forwards": ("Forward", [("/uplinks", UPLINK)],
                   {"name": "web", "internal_address": "192.168.1.2", "external_ports": "80"},
                   {"name": "web", "enabled": False, "family": "ipv4", "protocols": ["tcp", "udp"],
@@ -31,6 +32,10 @@ KINDS = {
                      {"name": "vpn", "sources": ["10.8.0.0/24"], "uplink": "isp1", "address": "192.0.2.9"},
                      {"name": "vpn", "enabled": False, "sources": ["10.8.0.0/24", "10.9.0.1"], "uplink": "isp1",
                       "address": "192.0.2.10"}),
+    "/policies": ("Policy", [("/uplinks", UPLINK)], {"name": "voice"},
+                  {"name": "voice", "enabled": False, "position": 5, "sources": ["192.168.1.0/24"],
+                   "destinations": ["203.0.113.0/24", "2001:db8::/32"], "protocol": "udp",
+                   "ports": "5060,10000-20000", "uplinks": ["isp1"], "otherwise": "unreachable"}),
 }
 
 

@@ -50,7 +50,7 @@ def test_faults_are_named_by_their_place(api):
                          ({"forwards": [forward, {**forward, "external_ports": "81"}]}, "/forwards/1/name"),
                          ({"forwards": [forward, {**forward, "name": "b"}]}, "/forwards/1/external_ports"),
                          ({"redirects": [{"name": "p", "network": "no", "port": 1, "to_port": 2}]}, "/redirects/0/network"),
-                         ({"policies": [{}]}, "/policies"), ({"nonsense": []}, "/nonsense"),
+                         ({"policies": [{}]}, "/policies/0/name"), ({"nonsense": []}, "/nonsense"),
                          ({"forwards": {}}, "/forwards"), ({"forwards": [1]}, "/forwards/0"),
                          ({"settings": {"history_length": 1}}, "/settings/history_length"),
                          ({"settings": []}, "/settings"), ([], "")):
@@ -102,23 +102,26 @@ def test_two_thousand_forwards(api):
     assert len(items) == 2000 and all(i["state"]["live"] for i in items)
 
 
-def test_a_gateway_is_not_found_through_the_route_that_it_replaces(api):
-    """Without a gateway, the uplink's table has every address on its link."""
+def test_a_gateway_outside_of_the_subnets(router, api):
+    """Hosters like that: it is on the link all the same. Or it is a mistake, so somebody should hear of it."""
     made = api.post("/uplinks", {**UPLINK, "gateway": None}).expect(201)
-    api.patch(f"/uplinks/{made['id']}", {"gateway": "203.0.113.77"}).expect(502)
-    assert api.get(f"/uplinks/{made['id']}").expect(200)["gateway"] is None
+    changed = api.patch(f"/uplinks/{made['id']}", {"gateway": "203.0.113.77"}).expect(200)
+    assert [w["path"] for w in changed["warnings"]] == ["/gateway"]
+    assert router.host.ip("route show table 20001").strip() == "default via 203.0.113.77 dev eth0 proto 80 onlink"
+    assert "warnings" not in api.patch(f"/uplinks/{made['id']}", {"gateway": "192.0.2.254"}).expect(200)
+    assert router.host.ip("route show table 20001").strip() == "default via 192.0.2.254 dev eth0 proto 80"
     assert api.get("/status").expect(200)["kernel"]["in_sync"] is True
 
 
 def test_what_the_kernel_refuses_is_not_kept(router, api):
-    """A gateway that is not on the link: only the kernel knows."""
+    """The router itself as its gateway: only the kernel knows."""
     api.put("/config", {"uplinks": [UPLINK], "networks": [NETWORK]}).expect(200)
     at, before = revision(api), api.get("/config").expect(200)
     kernel = router.host.run("nft list table inet portico").stdout
     rules = router.host.ip("rule show")
     one = f"/uplinks/{before['uplinks'][0]['id']}"
-    for refused in (api.patch(one, {"gateway": "203.0.113.77"}),
-                    api.put("/config", {**before, "uplinks": [{**UPLINK, "gateway": "203.0.113.77"}]})):
+    for refused in (api.patch(one, {"gateway": "2001:db8:1::1"}),
+                    api.put("/config", {**before, "uplinks": [{**UPLINK, "gateway": "2001:db8:1::1"}]})):
         problem = refused.expect(502)
         assert "gateway" in str(problem).lower() or "unreachable" in str(problem).lower(), problem
     assert revision(api) == at

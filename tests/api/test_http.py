@@ -37,7 +37,7 @@ def raw(router, request, shutdown=True):
 
 def test_unknown_paths(api):
     for path in ("/nothing", "/forwards/", "/forwards/1/2", "/forwards/one", "", "/", "/source_nats", "//status",
-                 "/status/", "/../status", "/settings/1", "/%2e%2e/x", "/policies", "/" + "x" * 5000):
+                 "/status/", "/../status", "/settings/1", "/%2e%2e/x", "/policy", "/" + "x" * 5000):
         assert api.get(path).status == 404, path
     for path in ("/status%00", "/forwards%00/x", "/%00"):  # what is behind a zero byte is not overlooked
         assert api.get(path).status == api.get(path, base="").status == 404
@@ -195,7 +195,7 @@ def test_a_refused_write_leaves_the_connection_usable(api):
 
 def test_the_document_knows_all_that_is_there(contract):
     operations = {(method.upper(), path) for path, item in contract.document["paths"].items() for method in item}
-    assert len(operations) == 14 + 5 * 6
+    assert len(operations) == 16 + 6 * 6
     ids = [item[method]["operationId"] for item in contract.document["paths"].values() for method in item]
     assert len(set(ids)) == len(ids)
     text = json.dumps(contract.document)
