@@ -42,7 +42,7 @@ def daemon(lab, request):
         if not fresh:
             porticod.sock.put("/config", {
                 "networks": [{"name": "home", "devices": ["br-lan"]}],
-                "uplinks": [{"name": "isp1", "device": "eth0"}, {"name": "isp2", "device": "eth1"}],
+                "uplinks": [{"name": "isp1", "device": "eth0"}, {"name": "isp2", "device": "eth1", "tier": 2}],
             }).expect(200)
         yield porticod
         porticod.stop()

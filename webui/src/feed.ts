@@ -4,7 +4,7 @@
 
 import { Problem, get } from "./api";
 import { dropItem, editItems, getState, putItem, set, setItems } from "./state";
-import type { Counters, Kind, Kinds, Kernel, Link, Status, UplinkStatus } from "./types";
+import type { Counters, Kind, Kinds, Kernel, Link, Measured, Status, UplinkStatus } from "./types";
 
 const pollMs = 2000;
 const heartbeatMs = 30_000;  // a connection may die without a word: an event stream would stay silent
@@ -223,6 +223,7 @@ interface ForwardEvent { id?: number; live: boolean; reason: string | null }
 
 const kindOf: Record<string, Kind> = {
 	forward: "forwards", uplink: "uplinks", network: "networks", redirect: "redirects", source_nat: "source-nats",
+	policy: "policies",
 };
 
 const on = {
@@ -263,6 +264,14 @@ const on = {
 			editItems("uplinks", new Map([[uplink.id, (item) => ({ ...item, state: uplink })]]));
 		});
 		again("forwards"); // their addresses
+		again("policies"); // by which uplink they lead now
+	},
+
+	// What is measured of uplinks, once a second.
+	health({ items }: { items: ({ id: number; name: string } & Measured)[] }): void {
+		const edits = new Map(items.map(({ id, name: _, ...measured }) =>
+			[id, (item: Kinds["uplinks"]) => ({ ...item, state: item.state && { ...item.state, ...measured } })] as const));
+		tell(() => editItems("uplinks", edits));
 	},
 
 	forward({ id, live, reason }: ForwardEvent): void {

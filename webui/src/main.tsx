@@ -12,6 +12,7 @@ import type { Kind } from "./types";
 import { Login, Setup } from "./views/Entrance";
 import { Forwards } from "./views/Forwards";
 import { Networks } from "./views/Networks";
+import { Policies } from "./views/Policies";
 import { Redirects } from "./views/Redirects";
 import { Settings } from "./views/Settings";
 import { SourceNats } from "./views/SourceNats";
@@ -106,6 +107,8 @@ function View({ state, route }: { state: State; route: Route }) {
 		return <Forwards state={state} route={route} />;
 	case "uplinks":
 		return <Uplinks state={state} route={route} />;
+	case "policies":
+		return <Policies state={state} route={route} />;
 	case "networks":
 		return <Networks state={state} route={route} />;
 	case "redirects":

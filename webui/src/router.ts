@@ -10,7 +10,7 @@ export interface Route {
 	open: number | "new" | null; // the object in the editor
 }
 
-export const views: View[] = ["forwards", "uplinks", "networks", "redirects", "source-nats", "settings"];
+export const views: View[] = ["forwards", "uplinks", "policies", "networks", "redirects", "source-nats", "settings"];
 
 export function href(view: View, open: Route["open"] = null): string {
 	return open === null ? `#/${view}` : `#/${view}/${open}`;

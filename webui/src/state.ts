@@ -53,7 +53,7 @@ export function set(change: Partial<State>): void {
 }
 
 export function empty(): Collections {
-	return { forwards: null, uplinks: null, networks: null, redirects: null, "source-nats": null };
+	return { forwards: null, uplinks: null, networks: null, redirects: null, "source-nats": null, policies: null };
 }
 
 export function setItems<K extends Kind>(kind: K, items: Kinds[K][]): void {

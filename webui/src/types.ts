@@ -46,6 +46,38 @@ export interface UplinkState {
 	addresses: string[];
 	gateway: string | null;
 	since: string | null;
+	in_use: boolean;
+	loss_percent: number | null;
+	latency_ms: number | null;
+	jitter_ms: number | null;
+	held_until: string | null;
+}
+
+// What is measured of an uplink; comes as an event of its own.
+export type Measured = Pick<UplinkState, "loss_percent" | "latency_ms" | "jitter_ms">;
+
+export interface Health {
+	method: "icmp" | "tcp" | "dns";
+	targets: string[];
+	need: string;
+	interval_ms: number;
+	timeout_ms: number;
+	down_after: number;
+	up_after: number;
+	window: number;
+	max_loss_percent: number | null;
+	max_latency_ms: number | null;
+}
+
+export interface Sample { at: string; latency_ms: number | null; lost: boolean; late: boolean }
+export interface UplinkHealth {
+	targets: { target: string; latency_ms: number | null; loss_percent: number | null }[];
+	samples: Sample[];
+	transitions: { at: string; up: boolean; reason: string | null }[];
+}
+export interface UplinkTest {
+	passed: boolean;
+	targets: { target: string; answered: boolean; latency_ms: number | null; error: string | null }[];
 }
 
 export type UplinkStatus = { name: string; id: number } & UplinkState;
@@ -55,7 +87,27 @@ export interface Uplink extends Named {
 	device: string;
 	gateway: string | null;
 	source_nat: string;
+	source_nat6: "none" | "prefix" | "masquerade";
+	prefixes: string[];
+	weight: number;
+	tier: number;
+	sticky: boolean;
+	sticky_timeout_s: number;
+	out_of_service: boolean;
+	health: Health | null;
 	state?: UplinkState;
+}
+
+export interface Policy extends Named {
+	enabled: boolean;
+	position: number;
+	sources: string[];
+	destinations: string[];
+	protocol: string | null;
+	ports: string | null;
+	uplinks: string[];
+	otherwise: "any" | "unreachable";
+	state?: { ipv4?: string | null; ipv6?: string | null };
 }
 
 export interface Network extends Named {
@@ -88,6 +140,7 @@ export interface Settings {
 	admin_from_uplinks: boolean;
 	history_length: number;
 	language: "en" | "zh";
+	last_resort: "main" | "unreachable";
 }
 
 export interface Link {
@@ -126,6 +179,7 @@ export interface Kinds {
 	networks: Network;
 	redirects: Redirect;
 	"source-nats": SourceNat;
+	policies: Policy;
 }
 export type Kind = keyof Kinds;
 

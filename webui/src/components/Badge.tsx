@@ -3,7 +3,7 @@
 
 import type { ComponentChildren } from "preact";
 
-export type Tone = "good" | "bad" | "off";
+export type Tone = "good" | "bad" | "warn" | "off";
 
 export function Badge({ tone, children }: { tone: Tone; children: ComponentChildren }) {
 	return <span class={`badge badge-${tone}`}><span class="dot" aria-hidden="true" />{children}</span>;

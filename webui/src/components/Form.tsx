@@ -118,15 +118,17 @@ export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel
 	);
 }
 
-// Which complaint belongs to which entry: by the first step of its path ("/sources/1" is about
-// "sources"). What belongs to none that is shown is said above the form.
+// Which complaint belongs to which entry: by the first steps of its path ("/sources/1" is about
+// "sources", "/health/window" about "health/window"). What belongs to none that is shown is said above the form.
 function sort(error: unknown, fields: FieldSpec[]): Complaints {
 	if (!(error instanceof Problem) || error.errors.length === 0)
 		return { fields: {}, general: [wordsOf(error)] };
 	const sorted: Complaints = { fields: {}, general: [] };
 	for (const { path, message } of error.errors) {
-		const member = path.split("/")[1] ?? "";
-		const field = fields.find((f) => (f.covers ?? [f.name]).includes(member));
+		const steps = path.split("/").slice(1, 3);
+		const member = steps[0] ?? "";
+		const field = fields.find((f) => f.covers?.includes(steps.join("/")))
+			?? fields.find((f) => (f.covers ?? [f.name]).includes(member));
 		if (!field)
 			sorted.general.push(member ? `${member}: ${message}` : message);
 		else

@@ -2,6 +2,7 @@
 // The frame that all views of a collection share: heading, button, list or an explanation, editor.
 
 import type { ComponentChildren } from "preact";
+import { useMemo } from "preact/hooks";
 import { go, href, type Route } from "../router";
 import { remove, toggle, type State } from "../store";
 import { t, type Key } from "../texts";
@@ -18,12 +19,14 @@ interface Props<K extends Kind> {
 	state: State;
 	route: Route;
 	above?: ComponentChildren;
+	order?: (a: Kinds[K], b: Kinds[K]) => number; // as the list stands; without it by id
 }
 
 export function CollectionPage<K extends Kind>(props: Props<K>) {
-	const { editing, columns, searchText, switchable, state, route, above } = props;
+	const { editing, columns, searchText, switchable, state, route, above, order } = props;
 	const { kind } = editing;
-	const items = state.collections[kind] as Kinds[K][] | null;
+	const given = state.collections[kind] as Kinds[K][] | null;
+	const items = useMemo(() => (given && order ? [...given].sort(order) : given), [given, order]);
 	const say = (what: "intro" | "add" | "empty.title" | "empty.text") => t(`${kind}.${what}` as Key);
 	const add = (
 		<a class="button button-primary" href={href(kind, "new")}><Icon name="plus" />{say("add")}</a>

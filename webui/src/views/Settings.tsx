@@ -69,6 +69,13 @@ function fields(state: State): FieldSpec[] {
 				{ value: "beside", label: t("settings.firewall.beside") },
 			],
 		},
+		{
+			name: "last_resort", label: t("settings.last-resort"), help: t("settings.last-resort.help"), type: "segments",
+			choices: [
+				{ value: "main", label: t("settings.last-resort.main") },
+				{ value: "unreachable", label: t("settings.last-resort.unreachable") },
+			],
+		},
 		{ name: "manage_sysctls", label: t("settings.sysctls"), help: t("settings.sysctls.help"), type: "check" },
 		{ name: "admin_from_uplinks", label: t("settings.admin"), help: t("settings.admin.help"), type: "check" },
 		{ name: "history_length", label: t("settings.history"), help: t("settings.history.help"), type: "number", mono: true, narrow: true },
@@ -78,6 +85,7 @@ function fields(state: State): FieldSpec[] {
 function toValues(settings: SettingsObject): Values {
 	return {
 		firewall: settings.firewall,
+		last_resort: settings.last_resort,
 		manage_sysctls: settings.manage_sysctls,
 		admin_from_uplinks: settings.admin_from_uplinks,
 		history_length: String(settings.history_length),
