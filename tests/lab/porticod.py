@@ -308,12 +308,12 @@ class Porticod:
         return done
 
     def flush(self):
-        return flush(self.host, self.build)
+        return flush(self.host, self.build, self.directory / "portico.db")
 
 
-def flush(host, build=None):
+def flush(host, build=None, db="/nonexistent/portico.db"):
     """porticod --flush in the network of `host`."""
-    argv = [str((build or build_dir()) / "porticod"), "--flush", "--netns", host.netns]
+    argv = [str((build or build_dir()) / "porticod"), "--flush", "--netns", host.netns, "--db", str(db)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=REQUEST_S, check=False, env=environment())
     assert done.returncode == 0, f"--flush: {done.returncode}\n{done.stdout}{done.stderr}"
     return done

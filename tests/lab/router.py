@@ -11,7 +11,8 @@ class Router:
     def __init__(self, lab, **daemon_options):
         self.lab = lab
         self.daemon = Porticod(lab.router, **daemon_options)
-        self.uplinks = [{"name": name, "device": f"eth{i}"}
+        # The first is for what is begun from inside, so that tests know where to look; see sharing() in test_choice.py.
+        self.uplinks = [{"name": name, "device": f"eth{i}", "tier": i + 1}
                         for i, name in enumerate(sorted(n for n in lab.hosts if n.startswith("isp")))]
         self.reset()
 

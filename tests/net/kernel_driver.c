@@ -346,7 +346,9 @@ static void add_routing(const char *gateway4, const char *gateway6)
 		uint8_t family = families[i];
 		struct kiprule rules[] = {
 			{ .preference = 5000, .table = 254, .suppress_default = true },
-			{ .preference = 5001, .table = 20001, .from = ip(i ? "2001:db8:1::1" : "192.0.2.1") },
+			{ .preference = 5001,
+			  .table = 20001,
+			  .from = { ip(i ? "2001:db8:1::1" : "192.0.2.1"), i ? 128 : 32 } },
 			{ .preference = 5100, .table = 20001, .mark = 0x01000000, .mark_mask = 0x7f000000 },
 			{ .preference = 5900,
 			  .unreachable = true,

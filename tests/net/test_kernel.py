@@ -303,14 +303,6 @@ def test_refusals_have_the_kernels_words(lab, driver):
     assert lab.router.run("nft list tables").stdout == ""
 
 
-def test_a_gateway_may_be_on_the_link_by_decree(lab, driver):
-    lab.router.ip("route add default via 203.0.113.99 dev eth0 onlink")
-    driver.ask("want refused")
-    batch, = driver.ask("apply")
-    assert batch.startswith("ENOENT: ")
-    assert lab.router.ip("route show table 20001").strip() == "default via 203.0.113.99 dev eth0 proto 80 onlink"
-
-
 def test_links(lab, driver):
     router = lab.router
     router.ip("addr add 192.0.2.77/24 dev eth0")

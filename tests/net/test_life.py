@@ -313,6 +313,42 @@ def test_foreign_state_is_untouched_and_flush_takes_only_ours(built, lab_factory
     assert dump(router) == before
 
 
+LOOKED_AFTER = ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.bridge.bridge-nf-call-iptables",
+                *(f"net.ipv4.conf.{device}.{name}" for device in ("eth0", "eth1")
+                  for name in ("rp_filter", "src_valid_mark", "arp_ignore", "arp_announce"))]
+
+
+@pytest.mark.parametrize("ended", ["stopped", "killed", "restarted"])
+def test_flush_gives_sysctls_back(built, lab_factory, ended):
+    """What they were when we came, whatever has happened since."""
+    lab = lab_factory(topologies.home(2))
+    lab.router.sysctl("net.ipv4.conf.eth0.rp_filter", 1)
+    lab.router.sysctl("net.ipv4.conf.eth1.rp_filter", 0)
+    lab.router.ip("addr add 192.0.2.99/24 dev eth1")   # in the other's subnet: ARP is looked after, too
+
+    def values():
+        return {name: lab.router.sysctl(name) for name in LOOKED_AFTER}
+    before = values()
+    with Router(lab) as portico:
+        portico.forward()
+        portico.api.post("/forwards", {"name": "six", "external_ports": "80",
+                                       "internal_address": "fd00:db8::2"}).expect(201)
+        during = values()
+        assert {name for name in before if before[name] != during[name]} >= {
+            "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.eth0.rp_filter",
+            "net.ipv4.conf.eth1.rp_filter", "net.ipv4.conf.eth1.arp_ignore"}
+        if ended == "restarted":
+            lab.router.sysctl("net.ipv4.ip_forward", 0)   # mended: not a value to give back by itself
+            portico.daemon.restart()
+        if ended == "killed":
+            portico.daemon.kill()
+        else:
+            portico.daemon.stop()
+        assert values() == during, "traffic goes on"
+        portico.daemon.flush()
+        assert values() == before
+
+
 def test_flush_while_nothing_is_there(built, lab_factory):
     lab = lab_factory(topologies.one_router())
     before = dump(lab.router)

@@ -83,7 +83,7 @@ HARMS = [
     nft("add table inet portico { flags dormant ; }",
         lambda r: listed(r, "table inet portico", "web") and not listed(r, "table inet portico", "dormant"),
         "table inet portico had something foreign in it, or was declared otherwise"),
-    ip("rule del pref 5101", lambda r: has_rule(r, 5101), "rule 5101 was missing (pref 5101 from 192.0.2.1 lookup 20001)"),
+    ip("rule del pref 5101", lambda r: has_rule(r, 5101), "rule 5101 was missing (pref 5101 from all fwmark 0x01000000/0x7f000000 lookup 20001)"),
     # One by one, and the main table's too; what is mended last may be any of ours.
     ip("rule flush; ip rule add pref 32766 lookup main", lambda r: has_rule(r, 5101) and has_rule(r, 5502), "rule 5"),
     ip("-6 rule del pref 5302", lambda r: has_rule(r, 5302, "-6"), "IPv6 rule 5302 was missing"),
