@@ -453,6 +453,11 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 	return r;
 }
 
+int engine_former(struct engine *engine, uint64_t revision, struct config **ret_config, struct err *err)
+{
+	return store_former(engine->store, engine->config, revision, ret_config, err);
+}
+
 /* The difference that `desired` would make to what is there; what is remembered of that is left as it is. */
 static int plan_against_kernel(struct engine *engine, const struct kstate *desired, json_t **ret_json,
 			       struct err *err)

@@ -58,6 +58,12 @@ struct change_request {
 int engine_commit(struct engine *engine, struct config *next, const struct change_request *request,
 		  struct err *err);
 
+/*
+ * The configuration of a revision that is kept, or of 0, the empty one, while revision 1 is. To be config_unref()ed.
+ * -ENOENT, or -EEXIST: an object of it is not valid any more.
+ */
+int engine_former(struct engine *engine, uint64_t revision, struct config **ret_config, struct err *err);
+
 /* Checks `next` likewise; {"changes": [...], "kernel": ["nft ...", "ip ..."]}; changes nothing. */
 int engine_plan(struct engine *engine, const struct config *next, json_t **ret_json, struct err *err);
 

@@ -319,6 +319,15 @@ int config_diff(const struct config *old, const struct config *new, struct chang
 void changes_done(struct changes *changes);
 /* [{"kind": "forward", "id": 1, "name": "web", "before": {...}|null, "after": {...}|null}] */
 json_t *changes_to_json(const struct changes *changes);
+/*
+ * Adds to each of these "what": "added", "changed" or "removed", and "fields": those that differ, as
+ * ["external_ports", "health/window"]; of what was added or removed, none. 0 or -ENOMEM.
+ */
+int changes_explain(json_t *changes);
+/* {"changes": [{"kind", "id", "name", "what"}], "more": 0}: the first `max`, and how many there are beyond them. */
+json_t *changes_summary(const struct changes *changes, unsigned max);
+/* The same of what changes_to_json() gave. */
+json_t *changes_json_summary(const json_t *changes, unsigned max);
 
 /*
  * What may be right and may be a mistake, for `warnings` in answers: a forward naming an uplink that is not there,

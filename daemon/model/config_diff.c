@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/schema.h"
 
@@ -103,4 +105,101 @@ json_t *changes_to_json(const struct changes *changes)
 			return NULL;
 		}
 	return list;
+}
+
+/* --- in words --- */
+
+static const char *what_is_it(bool before, bool after)
+{
+	return !before ? "added" : !after ? "removed" : "changed";
+}
+
+static int add_differing(const json_t *before, const json_t *after, const char *base, json_t *fields);
+
+static int add_if_differing(const char *key, const json_t *before, const json_t *after, const char *base,
+			    json_t *fields)
+{
+	char path[ERR_PATH_MAX];
+
+	if (before && after && json_equal(before, after))
+		return 0;
+	snprintf(path, sizeof(path), "%s%s%s", base, base[0] ? "/" : "", key);
+	if (json_is_object(before) && json_is_object(after))
+		return add_differing(before, after, path, fields);
+	return json_array_append_new(fields, json_string(path));
+}
+
+/* A field may be in one of them only: another version wrote it. */
+static int add_differing(const json_t *before, const json_t *after, const char *base, json_t *fields)
+{
+	const char *key;
+	json_t *value;
+	int r = 0;
+
+	json_object_foreach((json_t *)before, key, value)
+	{
+		if (r == 0)
+			r = add_if_differing(key, value, json_object_get(after, key), base, fields);
+	}
+	json_object_foreach((json_t *)after, key, value)
+	{
+		if (r == 0 && !json_object_get(before, key))
+			r = add_if_differing(key, NULL, value, base, fields);
+	}
+	return r;
+}
+
+int changes_explain(json_t *changes)
+{
+	json_t *change;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach(changes, i, change)
+	{
+		json_t *before = json_object_get(change, "before"), *after = json_object_get(change, "after");
+		json_t *fields = json_array();
+		const char *what = what_is_it(json_is_object(before), json_is_object(after));
+
+		if (json_is_object(before) && json_is_object(after))
+			r |= add_differing(before, after, "", fields);
+		r |= json_object_set_new(change, "what", json_string(what));
+		r |= json_object_set_new(change, "fields", fields);
+	}
+	return r ? -ENOMEM : 0;
+}
+
+json_t *changes_summary(const struct changes *changes, unsigned max)
+{
+	unsigned count = changes->count < max ? changes->count : max;
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct change *change = &changes->items[i];
+		const struct object *object = change->after ? change->after : change->before;
+
+		json_array_append_new(list,
+				      json_pack("{s:s, s:I, s:s?, s:s}", "kind", kind_name(change->kind),
+						"id", (json_int_t)change->id, "name", object->name, "what",
+						what_is_it(change->before, change->after)));
+	}
+	return json_pack("{s:o, s:I}", "changes", list, "more", (json_int_t)(changes->count - count));
+}
+
+json_t *changes_json_summary(const json_t *changes, unsigned max)
+{
+	size_t size = json_array_size(changes), count = size < max ? size : max;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		const json_t *change = json_array_get(changes, i);
+
+		json_array_append_new(
+			list, json_pack("{s:O, s:O, s:O, s:s}", "kind", json_object_get(change, "kind"), "id",
+					json_object_get(change, "id"), "name",
+					json_object_get(change, "name"), "what",
+					what_is_it(json_is_object(json_object_get(change, "before")),
+						   json_is_object(json_object_get(change, "after")))));
+	}
+	return json_pack("{s:o, s:I}", "changes", list, "more", (json_int_t)(size - count));
 }

@@ -9,11 +9,17 @@
 
 #include "model/config.h"
 #include "store/sql.h"
+#include "store/store.h"
 
 /* In the file's header, so that file(1) and we know it: "Ptco". */
 enum { STORE_APPLICATION_ID = 0x5074636f };
 
 enum { STORE_PATH_MAX = 3072 }; /* leaves room for what SQLite and we append to PATH_MAX */
+
+/* What is known of table revision. */
+struct history {
+	int64_t bytes; /* of all changes together; -1: not counted yet */
+};
 
 struct store {
 	char *path;
@@ -21,6 +27,7 @@ struct store {
 	bool in_commit;
 	bool copied; /* FILE.good was looked after since the start, or is kept as it was before a migration */
 	uint64_t revision;
+	struct history history, next; /* `next` is when the commit that was begun is finished */
 	/* Made when first needed. */
 	sqlite3_stmt *insert[KIND_COUNT], *delete[KIND_COUNT];
 };
@@ -96,5 +103,20 @@ sqlite3_stmt *rows_prepare_delete(sqlite3 *db, enum kind kind);
 /* Runs them. SQLite result codes. */
 int rows_insert(sqlite3_stmt *insert, const struct object *object);
 int rows_delete(sqlite3_stmt *delete, uint32_t id);
+
+/* --- history.c --- */
+
+enum {
+	SUMMARY_CHANGES_MAX = 8, /* named in a list of revisions */
+	/*
+	 * All revisions together: the flash of a router has little more to spare. The usual change takes 1 KB; one of
+	 * ten thousand forwards, all at once, 8 MB.
+	 */
+	HISTORY_BYTES_MAX = 8 << 20,
+};
+
+/* Writes the revision and deletes old ones, within the commit; sets store->next. An SQLite result code. */
+int history_write(struct store *store, uint64_t number, const struct changes *changes,
+		  const struct commit *commit);
 
 #endif

@@ -18,10 +18,12 @@ EMBED(store_sql_schema, "db/schema.sql");
 
 EMBED(store_sql_0002, "db/migrations/0002_forward_fields.sql");
 EMBED(store_sql_0003, "db/migrations/0003_uplinks.sql");
+EMBED(store_sql_0004, "db/migrations/0004_history.sql");
 
 static const char *const migrations[] = {
 	store_sql_0002,
 	store_sql_0003,
+	store_sql_0004,
 	NULL,
 };
 

@@ -35,6 +35,7 @@ int store_open_scripts(const char *path, const struct scripts *scripts, struct s
 		return r;
 	}
 	store->revision = (uint64_t)revision;
+	store->history.bytes = -1;
 	*ret_store = store;
 	return 0;
 }
@@ -128,54 +129,6 @@ static int write_rows(struct store *store, const struct changes *changes)
 	return r;
 }
 
-static char *changes_text(const struct changes *changes)
-{
-	json_t *json = changes_to_json(changes);
-	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-
-	json_decref(json);
-	return text;
-}
-
-static int write_revision(struct store *store, uint64_t number, const struct changes *changes,
-			  const struct commit *commit)
-{
-	char *text = changes_text(changes);
-	sqlite3_stmt *stmt = NULL;
-	int r;
-
-	if (!text)
-		return SQLITE_NOMEM;
-	r = sqlite3_prepare_v2(store->db,
-			       "INSERT INTO revision (number, at, author, reason, changes)"
-			       " VALUES (?, ?, ?, ?, ?)",
-			       -1, &stmt, NULL);
-	if (r == SQLITE_OK) {
-		sqlite3_bind_int64(stmt, 1, (sqlite3_int64)number);
-		sqlite3_bind_int64(stmt, 2, commit->at);
-		sqlite3_bind_text(stmt, 3, commit->author, -1, SQLITE_STATIC);
-		sqlite3_bind_text(stmt, 4, commit->reason, -1, SQLITE_STATIC);
-		sqlite3_bind_text(stmt, 5, text, -1, SQLITE_STATIC);
-		r = sqlite3_step(stmt);
-	}
-	sqlite3_finalize(stmt);
-	free(text);
-	return r == SQLITE_DONE ? SQLITE_OK : r;
-}
-
-static int prune_revisions(struct store *store, uint64_t newest, unsigned history_length)
-{
-	sqlite3_stmt *stmt = NULL;
-	int r = sqlite3_prepare_v2(store->db, "DELETE FROM revision WHERE number <= ?", -1, &stmt, NULL);
-
-	if (r == SQLITE_OK) {
-		sqlite3_bind_int64(stmt, 1, (sqlite3_int64)newest - history_length);
-		r = sqlite3_step(stmt);
-	}
-	sqlite3_finalize(stmt);
-	return r == SQLITE_DONE ? SQLITE_OK : r;
-}
-
 int store_begin(struct store *store, const struct changes *changes, const struct commit *commit,
 		uint64_t *ret_revision, struct err *err)
 {
@@ -188,9 +141,7 @@ int store_begin(struct store *store, const struct changes *changes, const struct
 	if (r == SQLITE_OK)
 		r = write_rows(store, changes);
 	if (r == SQLITE_OK)
-		r = write_revision(store, number, changes, commit);
-	if (r == SQLITE_OK)
-		r = prune_revisions(store, number, commit->history_length);
+		r = history_write(store, number, changes, commit);
 	/*
 	 * To the log already, where it counts for nothing without its end: a full disk shows now, before the
 	 * kernel is asked, and not when the commit cannot be refused any more.
@@ -220,6 +171,7 @@ int store_finish(struct store *store, struct err *err)
 	}
 	store->in_commit = false;
 	store->revision++;
+	store->history = store->next;
 	return 0;
 }
 

@@ -49,6 +49,23 @@ int store_finish(struct store *store, struct err *err);
 void store_undo(struct store *store);
 bool store_in_commit(const struct store *store); /* begun, and not yet finished or undone */
 
+/* --- history --- */
+
+/*
+ * The newest `limit` revisions below `before`: [{"number", "at", "author", "reason", "changes": [{"kind", "id",
+ * "name", "what"}], "more": n}], where `more` are those changes that are not named.
+ */
+int store_list_revisions(struct store *store, uint64_t before, unsigned limit, json_t **ret_items,
+			 struct err *err);
+/* {"number", "at", "author", "reason", "changes"}, with the changes as changes_to_json() has them. */
+int store_get_revision(struct store *store, uint64_t number, json_t **ret_revision, struct err *err);
+/*
+ * The configuration of a revision that is kept, or of 0 while revision 1 is. `present` is that of the newest one. It
+ * may not be valid any more as a whole: config_check() tells.
+ */
+int store_former(struct store *store, const struct config *present, uint64_t number,
+		 struct config **ret_config, struct err *err);
+
 /*
  * Commits go to a log beside the file (FILE-wal), which is quick. This moves them into the file, so that who copies
  * the one file has everything: to be called when nothing was committed for STORE_SETTLE_MS. Closing does it too.

@@ -91,6 +91,21 @@ static int check_content_type(struct request *request, struct err *err)
 		       route->method == METHOD_PATCH ? " or application/merge-patch+json" : "");
 }
 
+/* Whether `name` is one of the words. */
+static bool has_word(const char *words, const char *name)
+{
+	size_t length = strlen(name);
+
+	while (words && *words) {
+		size_t word = strcspn(words, " ");
+
+		if (word == length && memcmp(words, name, length) == 0)
+			return true;
+		words += word + strspn(words + word, " ");
+	}
+	return false;
+}
+
 static enum MHD_Result refuse_parameter(void *arg, enum MHD_ValueKind kind, const char *name,
 					const char *value)
 {
@@ -99,7 +114,7 @@ static enum MHD_Result refuse_parameter(void *arg, enum MHD_ValueKind kind, cons
 
 	(void)kind;
 	(void)value;
-	if ((request->route->flags & ROUTE_STREAM) && strcmp(name, "last_event_id") == 0)
+	if (has_word(request->route->query, name))
 		return MHD_YES;
 	snprintf(path, sizeof(path), "?%.64s", name);
 	if ((request->route->flags & ROUTE_CHANGES) && strcmp(name, "confirm_within_s") == 0) {
@@ -115,6 +130,32 @@ static int check_parameters(struct request *request, struct err *err)
 {
 	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, refuse_parameter, request);
 	return err->kind == ERR_NONE ? 0 : -EINVAL;
+}
+
+int access_number(struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *ret_value,
+		  struct err *err)
+{
+	const char *text = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+	char path[ERR_PATH_MAX];
+	uint64_t value = 0;
+
+	if (!text)
+		return 0;
+	for (const char *p = text; *p >= '0' && *p <= '9' && p - text < NUMBER_DIGITS_MAX; p++)
+		value = value * 10 + (uint64_t)(*p - '0');
+	if (*text && strlen(text) <= NUMBER_DIGITS_MAX && strspn(text, "0123456789") == strlen(text) &&
+	    value >= min && value <= max) {
+		*ret_value = value;
+		return 0;
+	}
+	snprintf(path, sizeof(path), "?%s", name);
+	return err_field(err, path, "must be a whole number from %llu to %llu", (unsigned long long)min,
+			 (unsigned long long)max);
+}
+
+const char *access_author(const struct request *request)
+{
+	return request_is_local(request) ? "root" : ADMIN_NAME;
 }
 
 /* If-Match (RFC 9110): "*" or a list of quoted revisions, one of which must be the present one. */

@@ -22,28 +22,16 @@ const char *event_name(enum engine_event_kind kind)
 	return names[kind];
 }
 
-static json_t *change_json(const struct change *change)
-{
-	const struct object *object = change->after ? change->after : change->before;
-
-	return json_pack("{s:s, s:I, s:s?, s:s}", "kind", kind_name(change->kind), "id",
-			 (json_int_t)change->id, "name", object->name, "what",
-			 !change->before ? "added" :
-			 !change->after  ? "removed" :
-					   "changed");
-}
-
 static json_t *revision_json(const struct engine_event *event)
 {
-	unsigned count = event->changes->count < CHANGES_MAX ? event->changes->count : CHANGES_MAX;
-	json_t *changes = json_array();
+	json_t *json = json_pack("{s:I, s:o, s:s?, s:s?}", "number", (json_int_t)event->number, "at",
+				 time_to_json(event->at), "author", event->request->author, "reason",
+				 event->request->reason);
+	json_t *summary = changes_summary(event->changes, CHANGES_MAX);
 
-	for (unsigned i = 0; i < count; i++)
-		json_array_append_new(changes, change_json(&event->changes->items[i]));
-	return json_pack("{s:I, s:o, s:s?, s:s?, s:o, s:I}", "number", (json_int_t)event->number, "at",
-			 time_to_json(event->at), "author", event->request->author, "reason",
-			 event->request->reason, "changes", changes, "more",
-			 (json_int_t)(event->changes->count - count));
+	json_object_update(json, summary);
+	json_decref(summary);
+	return json;
 }
 
 /* NULL: it is gone meanwhile. */

@@ -95,17 +95,17 @@ static int answer_written(struct request *request, enum kind kind, uint32_t id)
 
 /* --- writing --- */
 
-/* Consumes the reference to `next`. */
-static int commit(struct request *request, struct config *next, const struct object *focus, struct err *err)
+int request_commit(struct request *request, struct config *next, const struct object *focus,
+		   const char *reason, struct err *err)
 {
-	char reason[PATH_MAX_BYTES + 16];
+	char path[PATH_MAX_BYTES + 16];
 	const struct change_request change = {
-		.author = request_is_local(request) ? "root" : ADMIN_NAME,
-		.reason = reason,
+		.author = access_author(request),
+		.reason = reason ? reason : path,
 		.focus = focus,
 	};
 
-	snprintf(reason, sizeof(reason), "%s %s", method_name(request->method), request->path);
+	snprintf(path, sizeof(path), "%s %s", method_name(request->method), request->path);
 	int rc = engine_commit(request->web->engine, next, &change, err);
 
 	config_unref(next);
@@ -128,7 +128,7 @@ static int commit_object(struct request *request, struct object *object, struct 
 	rc = config_put(next, object, err);
 	id = object->id;
 	if (rc == 0)
-		rc = commit(request, next, object, err);
+		rc = request_commit(request, next, object, NULL, err);
 	else
 		config_unref(next);
 	object_unref(object);
@@ -238,7 +238,7 @@ int object_delete(struct request *request, struct err *err)
 		return -ENOMEM;
 	answer = object_answer(request->web->engine, object);
 	config_remove(next, object->kind, object->id);
-	rc = commit(request, next, NULL, err);
+	rc = request_commit(request, next, NULL, NULL, err);
 	if (rc < 0)
 		json_decref(answer);
 	else
@@ -319,7 +319,7 @@ int config_put_all(struct request *request, struct err *err)
 	int rc = config_from_json(request->json, engine_config(engine), &next, err);
 
 	if (rc == 0)
-		rc = commit(request, next, NULL, err);
+		rc = request_commit(request, next, NULL, NULL, err);
 	if (rc < 0)
 		return rc;
 	config_get(request, err);
@@ -337,5 +337,7 @@ int config_plan(struct request *request, struct err *err)
 		return rc;
 	rc = engine_plan(engine, next, &request->answer.json, err);
 	config_unref(next);
+	if (rc == 0)
+		rc = changes_explain(json_object_get(request->answer.json, "changes"));
 	return rc;
 }

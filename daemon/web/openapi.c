@@ -215,11 +215,11 @@ static bool may_fail_with(const struct route *route, unsigned status)
 	case 401:
 		return route->who == WHO_ADMIN || (route->flags & ROUTE_THROTTLED);
 	case 404:
-		return strstr(route->path, "{id}") != NULL;
+		return strstr(route->path, "{id}") || strstr(route->path, "{number}");
 	case 413:
 	case 415:
 	case 422:
-		return route->request || (status == 422 && (route->flags & ROUTE_CHANGES));
+		return route->request || (status == 422 && (route->query || (route->flags & ROUTE_CHANGES)));
 	case 409:
 		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED | ROUTE_CONFLICTS);
 	case 503:
@@ -269,6 +269,20 @@ static json_t *operation_security(const struct route *route)
 	return json_pack("[{s:[], s:[]}]", "session", "csrf");
 }
 
+static void add_query(const struct route *route, json_t *parameters)
+{
+	const char *words = route->query;
+	char name[32];
+
+	while (words && *words) {
+		size_t length = strcspn(words, " ");
+
+		snprintf(name, sizeof(name), "%.*s", (int)length, words);
+		json_array_append_new(parameters, reference("parameters", name, KIND_SETTINGS));
+		words += length + strspn(words + length, " ");
+	}
+}
+
 static json_t *operation_new(const struct route *route, enum kind kind)
 {
 	json_t *parameters = json_array();
@@ -279,12 +293,13 @@ static json_t *operation_new(const struct route *route, enum kind kind)
 
 	if (strstr(route->path, "{id}"))
 		json_array_append_new(parameters, reference("parameters", "id", kind));
+	if (strstr(route->path, "{number}"))
+		json_array_append_new(parameters, reference("parameters", "number", kind));
+	add_query(route, parameters);
 	if ((route->flags & ROUTE_CHANGES))
 		json_array_append_new(parameters, reference("parameters", "ifMatch", kind));
-	if ((route->flags & ROUTE_STREAM)) {
+	if ((route->flags & ROUTE_STREAM))
 		json_array_append_new(parameters, reference("parameters", "lastEventId", kind));
-		json_array_append_new(parameters, reference("parameters", "last_event_id", kind));
-	}
 	if (route->request)
 		json_object_set_new(operation, "requestBody", operation_body(route, kind));
 	return operation;

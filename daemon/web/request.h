@@ -27,7 +27,10 @@ enum {
 	BODY_CONFIG_MAX = 16 << 20,   /* 20,000 forwards are some 8 MiB */
 	BODY_STRANGER_MAX = 64 << 10, /* of those who need no login: what they send takes memory, too */
 	PATH_MAX_BYTES = 256,
+	NUMBER_DIGITS_MAX = 15, /* of revisions: JavaScript counts them exactly */
 };
+
+static const uint64_t number_max = 999999999999999;
 
 /* How JSON is written: 0.1 shall not be 0.10000000000000001. */
 #define JSON_FORMAT (JSON_COMPACT | JSON_REAL_PRECISION(12))
@@ -55,8 +58,8 @@ enum who {
 
 /*
  * One operation. Both dispatch and the OpenAPI document come from the table of these. In `path`
- * "{collection}" stands for each kind of named objects and "{id}" for an object's id; in schema names and
- * texts "{Kind}" ("SourceNat") and "{kind}" ("source NAT") are replaced to match.
+ * "{collection}" stands for each kind of named objects, "{id}" for an object's id and "{number}" for a
+ * revision's number; in schema names and texts "{Kind}" ("SourceNat") and "{kind}" ("source NAT") are replaced to match.
  */
 struct route {
 	enum method method;
@@ -69,6 +72,7 @@ struct route {
 	const char *response; /* schema of the answer, NULL: none */
 	unsigned status;      /* of success */
 	size_t body_max;      /* 0: BODY_MAX */
+	const char *query;    /* parameters that it takes, with spaces between them; NULL: none */
 	unsigned flags;
 };
 
@@ -99,9 +103,10 @@ struct request {
 	struct stream *stream; /* the answer, for ROUTE_STREAM */
 	enum method method;
 	char path[PATH_MAX_BYTES];
-	enum kind kind; /* of {collection} */
-	uint32_t id;    /* {id} */
-	struct ip peer; /* AF_UNSPEC: over the Unix socket, which is root */
+	enum kind kind;  /* of {collection} */
+	uint32_t id;     /* {id} */
+	uint64_t number; /* {number} */
+	struct ip peer;  /* AF_UNSPEC: over the Unix socket, which is root */
 	struct buf body;
 	uint64_t body_length; /* as received; the part beyond the limit is not kept */
 	json_t *json;         /* the decoded body */
@@ -179,6 +184,12 @@ int access_check_revision(struct request *request, struct err *err);
 /* The living session that the request's cookie names; valid until the loop turns. */
 struct session *access_session(struct request *request);
 
+/* Sets *ret_value to a parameter's number, if it is there. */
+int access_number(struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *ret_value,
+		  struct err *err);
+/* Who makes the change, as the history names him. */
+const char *access_author(const struct request *request);
+
 /* --- problem.c --- */
 
 unsigned problem_status(enum err_kind kind);
@@ -212,6 +223,15 @@ json_t *uplink_state(const struct engine *engine, const struct uplink *uplink);
 json_t *uplink_status(const struct engine *engine, const struct uplink *uplink);
 json_t *uplinks_status(const struct engine *engine);
 
+/* --- objects.c --- */
+
+/*
+ * Makes `next`, whose reference it consumes, the configuration in force, in the name of who asks. `reason` for the
+ * history; NULL: the request. `focus` as in struct change_request.
+ */
+int request_commit(struct request *request, struct config *next, const struct object *focus,
+		   const char *reason, struct err *err);
+
 /* --- page.c --- */
 
 /* Finds the file that request->path asks for, and whether the client can have it. */
@@ -231,6 +251,7 @@ handler_fn setup_get, setup_post, session_get, session_post, session_delete;
 handler_fn status_get, links_get, events_get, openapi_get;
 handler_fn object_list, object_get, object_post, object_put, object_patch, object_delete;
 handler_fn uplink_health_get, uplink_test_post;
+handler_fn revision_list, revision_get, revision_diff, revision_restore;
 handler_fn settings_get, settings_patch, config_get, config_put_all, config_plan;
 
 #endif

@@ -28,7 +28,7 @@ const struct route routes[] = {
 	  .status = 200, .summary = "The router's network devices" },
 
 	{ METHOD_GET, "/events", WHO_ADMIN, events_get, .name = "followEvents", .response = "Event",
-	  .status = 200, .flags = ROUTE_STREAM,
+	  .status = 200, .query = "last_event_id", .flags = ROUTE_STREAM,
 	  .summary = "What happens, as it happens: server-sent events, without end" },
 
 	{ METHOD_GET, "/uplinks/{id}/health", WHO_ADMIN, uplink_health_get, .name = "getUplinkHealth",
@@ -54,6 +54,18 @@ const struct route routes[] = {
 	{ METHOD_POST, "/config/plan", WHO_ADMIN, config_plan, .name = "planConfig", .request = "ConfigInput",
 	  .response = "Plan", .status = 200, .body_max = BODY_CONFIG_MAX, .flags = ROUTE_CHANGES,
 	  .summary = "What PUT /config would change, here and in the kernel; does nothing" },
+
+	{ METHOD_GET, "/revisions", WHO_ADMIN, revision_list, .name = "listRevisions",
+	  .response = "RevisionList", .status = 200, .query = "before limit",
+	  .summary = "What was changed, when and by whom: the newest revisions first" },
+	{ METHOD_GET, "/revisions/{number}", WHO_ADMIN, revision_get, .name = "getRevision",
+	  .response = "Revision", .status = 200, .summary = "One revision, with all that it changed" },
+	{ METHOD_GET, "/revisions/{number}/diff", WHO_ADMIN, revision_diff, .name = "compareRevisions",
+	  .response = "RevisionDiff", .status = 200, .query = "to", .flags = ROUTE_CONFLICTS,
+	  .summary = "What makes the configuration of another revision of this one's" },
+	{ METHOD_POST, "/revisions/{number}/restore", WHO_ADMIN, revision_restore, .name = "restoreRevision",
+	  .response = "RevisionRestored", .status = 200, .flags = ROUTE_CHANGES | ROUTE_REVISION,
+	  .summary = "Bring a former configuration back, as a new revision" },
 
 	{ METHOD_GET, "/openapi.json", WHO_VISITOR, openapi_get, .name = "getOpenapi", .response = "OpenApi",
 	  .status = 200, .summary = "This document" },
@@ -110,19 +122,27 @@ static bool match_collection(const char *segment, size_t length, enum kind *ret_
 	return false;
 }
 
-/* Decimal digits without a leading zero, up to 2^32 - 1. */
-static bool match_id(const char *segment, size_t length, uint32_t *ret_id)
+/* Decimal digits without a leading zero. */
+static bool match_number(const char *segment, size_t length, uint64_t *ret_number)
 {
-	uint64_t id = 0;
+	uint64_t number = 0;
 
-	if (length == 0 || length > 10 || segment[0] == '0')
+	if (length == 0 || length > NUMBER_DIGITS_MAX || (segment[0] == '0' && length > 1))
 		return false;
 	for (size_t i = 0; i < length; i++) {
 		if (segment[i] < '0' || segment[i] > '9')
 			return false;
-		id = id * 10 + (uint64_t)(segment[i] - '0');
+		number = number * 10 + (uint64_t)(segment[i] - '0');
 	}
-	if (id > UINT32_MAX)
+	*ret_number = number;
+	return true;
+}
+
+static bool match_id(const char *segment, size_t length, uint32_t *ret_id)
+{
+	uint64_t id;
+
+	if (!match_number(segment, length, &id) || id < 1 || id > UINT32_MAX)
 		return false;
 	*ret_id = (uint32_t)id;
 	return true;
@@ -135,6 +155,8 @@ static bool match_segment(const char *wanted, size_t wanted_length, const char *
 		return match_collection(got, got_length, &request->kind);
 	if (wanted_length == strlen("{id}") && memcmp(wanted, "{id}", wanted_length) == 0)
 		return match_id(got, got_length, &request->id);
+	if (wanted_length == strlen("{number}") && memcmp(wanted, "{number}", wanted_length) == 0)
+		return match_number(got, got_length, &request->number);
 	return wanted_length == got_length && memcmp(wanted, got, got_length) == 0;
 }
 

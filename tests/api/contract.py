@@ -44,7 +44,8 @@ class Contract:
     def template(self, path):
         path = path.partition("?")[0]
         for template in self.document["paths"]:
-            if re.fullmatch(template.replace("{id}", "[1-9][0-9]{0,9}"), path):
+            pattern = template.replace("{id}", "[1-9][0-9]{0,9}").replace("{number}", "(0|[1-9][0-9]{0,14})")
+            if re.fullmatch(pattern, path):
                 return template
         return None
 

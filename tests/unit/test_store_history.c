@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the database remembers of former configurations. */
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "store/db.h"
+
+static struct err err;
+static char directory[64], path[128];
+
+/* --- scaffolding --- */
+
+static int remove_entry(const char *name, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(name);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	snprintf(directory, sizeof(directory), "%s/portico-history-XXXXXX", P_tmpdir);
+	if (!mkdtemp(directory))
+		return -1;
+	snprintf(path, sizeof(path), "%s/portico.db", directory);
+	err_clear(&err);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* The store and its newest configuration. */
+struct fixture {
+	struct store *store;
+	struct config *config;
+	uint64_t revision;
+};
+
+static void start(struct fixture *f)
+{
+	err_clear(&err);
+	if (store_open(path, &f->store, &err) < 0 || store_load(f->store, &f->config, &f->revision, &err) < 0)
+		fail_msg("%s", err.detail);
+}
+
+static void stop(struct fixture *f)
+{
+	store_close(f->store);
+	config_unref(f->config);
+}
+
+static void sql(const char *text)
+{
+	char *message = NULL;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, text, NULL, NULL, &message) != SQLITE_OK)
+		fail_msg("%s: %s", text, message);
+	sqlite3_close(db);
+}
+
+/* `count` forwards, all of them with `comment`. */
+static struct config *forwards(unsigned count, const char *comment)
+{
+	struct config *config = config_new();
+
+	for (unsigned i = 0; i < count; i++) {
+		json_t *json = json_pack("{s:o, s:s, s:o, s:s}", "name", json_sprintf("forward %u", i),
+					 "internal_address", "192.168.0.2", "external_ports",
+					 json_sprintf("%u", 10000 + i), "comment", comment);
+		struct object *object;
+
+		assert_int_equal(object_from_json(KIND_FORWARD, json, "", false, &object, &err), 0);
+		assert_int_equal(config_put(config, object, &err), 0);
+		json_decref(json);
+	}
+	return config;
+}
+
+static int begin(struct fixture *f, const struct config *next, struct commit commit)
+{
+	struct changes changes;
+	int r;
+
+	assert_int_equal(config_diff(f->config, next, &changes), 0);
+	err_clear(&err);
+	r = store_begin(f->store, &changes, &commit, &f->revision, &err);
+	changes_done(&changes);
+	return r;
+}
+
+static const struct commit plain = {
+	.author = "admin", .reason = "a test", .at = 1234, .history_length = 200
+};
+
+/* Takes over the reference. */
+static void commit_with(struct fixture *f, struct config *next, struct commit commit)
+{
+	if (begin(f, next, commit) < 0 || store_finish(f->store, &err) < 0)
+		fail_msg("%s", err.detail);
+	config_unref(f->config);
+	f->config = next;
+}
+
+static void commit(struct fixture *f, struct config *next)
+{
+	commit_with(f, next, plain);
+}
+
+static void assert_same(const struct config *a, const struct config *b)
+{
+	struct changes changes;
+
+	assert_int_equal(config_diff(a, b, &changes), 0);
+	if (changes.count)
+		fail_msg("%s", json_dumps(changes_to_json(&changes), 0));
+	changes_done(&changes);
+}
+
+/* Whether a revision can be had; `count` is then how many forwards it has. */
+static bool has_former(struct fixture *f, uint64_t number, unsigned count)
+{
+	struct config *former = NULL;
+
+	err_clear(&err);
+	if (store_former(f->store, f->config, number, &former, &err) < 0)
+		return false;
+	assert_int_equal(former->lists[KIND_FORWARD].count, count);
+	config_unref(former);
+	return true;
+}
+
+/* Numbers of the revisions that are listed, as "3 2 1". */
+static const char *listed(struct fixture *f, uint64_t before, unsigned limit)
+{
+	static char text[256];
+	json_t *items, *item;
+	size_t i;
+
+	assert_int_equal(store_list_revisions(f->store, before, limit, &items, &err), 0);
+	text[0] = '\0';
+	json_array_foreach(items, i, item)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%d", i ? " " : "",
+			 (int)json_integer_value(json_object_get(item, "number")));
+	json_decref(items);
+	return text;
+}
+
+/* --- revisions --- */
+
+static void test_list(void **state)
+{
+	json_t *items, *item, *revision;
+	struct fixture f;
+
+	(void)state;
+	start(&f);
+	assert_string_equal(listed(&f, INT64_MAX, 10), "");
+	commit(&f, forwards(1, "a"));
+	commit(&f, forwards(20, "b"));
+	commit(&f, forwards(0, ""));
+	assert_string_equal(listed(&f, INT64_MAX, 10), "3 2 1");
+	assert_string_equal(listed(&f, 3, 1), "2");
+	assert_string_equal(listed(&f, 1, 10), "");
+
+	assert_int_equal(store_list_revisions(f.store, 3, 1, &items, &err), 0);
+	item = json_array_get(items, 0);
+	assert_string_equal(json_string_value(json_object_get(item, "author")), "admin");
+	assert_string_equal(json_string_value(json_object_get(item, "reason")), "a test");
+	assert_string_equal(json_string_value(json_object_get(item, "at")), "1970-01-01T00:20:34Z");
+	assert_int_equal(json_array_size(json_object_get(item, "changes")), SUMMARY_CHANGES_MAX);
+	assert_int_equal(json_integer_value(json_object_get(item, "more")), 20 - SUMMARY_CHANGES_MAX);
+	json_decref(items);
+
+	assert_int_equal(store_get_revision(f.store, 2, &revision, &err), 0);
+	assert_int_equal(json_array_size(json_object_get(revision, "changes")), 20);
+	json_decref(revision);
+	assert_true(store_get_revision(f.store, 4, &revision, &err) < 0);
+	assert_int_equal(err.kind, ERR_NOT_FOUND);
+	assert_non_null(strstr(err.detail, "the newest is 3"));
+	stop(&f);
+}
+
+static void test_former(void **state)
+{
+	struct config *stages[4] = { config_new(), forwards(1, "a"), forwards(20, "b"), forwards(3, "c") };
+	struct fixture f;
+
+	(void)state;
+	start(&f);
+	for (unsigned i = 1; i < 4; i++)
+		commit(&f, config_ref(stages[i]));
+	for (unsigned turn = 0; turn < 2; turn++) {
+		for (unsigned i = 0; i < 4; i++) {
+			struct config *former;
+
+			assert_int_equal(store_former(f.store, f.config, i, &former, &err), 0);
+			assert_same(former, stages[i]);
+			config_unref(former);
+		}
+		stop(&f);
+		start(&f);
+	}
+	assert_false(has_former(&f, 4, 0));
+	assert_int_equal(err.kind, ERR_NOT_FOUND);
+	stop(&f);
+	for (unsigned i = 0; i < 4; i++)
+		config_unref(stages[i]);
+}
+
+static void test_pruned_by_number(void **state)
+{
+	struct commit few = plain;
+	struct fixture f;
+
+	(void)state;
+	few.history_length = 10;
+	start(&f);
+	for (unsigned i = 1; i <= 25; i++)
+		commit_with(&f, forwards(i, "x"), few);
+	assert_string_equal(listed(&f, INT64_MAX, 100), "25 24 23 22 21 20 19 18 17 16");
+	assert_true(has_former(&f, 16, 16));
+	/* The changes of 16 could be undone, but of 15 there is nothing to tell any more. */
+	assert_false(has_former(&f, 15, 15));
+	assert_int_equal(err.kind, ERR_NOT_FOUND);
+	assert_false(has_former(&f, 0, 0));
+	stop(&f);
+}
+
+/* Long revisions take the place of many; what an undone commit deleted is there again. */
+static void test_pruned_by_size(void **state)
+{
+	static char comment[COMMENT_MAX_BYTES + 1];
+	const char *before;
+	struct config *next;
+	struct fixture f;
+
+	(void)state;
+	memset(comment, 'x', COMMENT_MAX_BYTES);
+	start(&f);
+	for (unsigned i = 1; i <= 5; i++)
+		commit(&f, forwards(i % 2 ? 1700 : 0, comment)); /* some 1.6 MB each */
+	assert_string_equal(listed(&f, INT64_MAX, 100), "5 4 3 2 1");
+	next = forwards(0, "");
+	before = strdup(listed(&f, INT64_MAX, 100));
+	assert_int_equal(begin(&f, next, plain), 0);
+	store_undo(f.store);
+	assert_string_equal(listed(&f, INT64_MAX, 100), before);
+	commit(&f, next);
+	assert_string_equal(listed(&f, INT64_MAX, 100), "6 5 4 3 2");
+	free((char *)before);
+
+	/* The newest stays, however long it is. */
+	commit(&f, forwards(12000, comment));
+	assert_string_equal(listed(&f, INT64_MAX, 100), "7");
+	assert_true(has_former(&f, 7, 12000));
+	assert_false(has_former(&f, 6, 0));
+	stop(&f);
+	start(&f);
+	commit(&f, forwards(11999, comment));
+	assert_string_equal(listed(&f, INT64_MAX, 100), "8");
+	stop(&f);
+}
+
+static void test_damaged(void **state)
+{
+	static const char *const damages[] = { "not json ]", "[1]",
+					       "[{\"kind\": \"x\", \"id\": 1, \"before\": null}]" };
+	char text[256];
+	struct fixture f;
+
+	(void)state;
+	start(&f);
+	commit(&f, forwards(1, "a"));
+	commit(&f, forwards(2, "a"));
+	stop(&f);
+	for (unsigned i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		json_t *json;
+
+		snprintf(
+			text, sizeof(text),
+			"PRAGMA ignore_check_constraints = 1; UPDATE revision SET changes = '%s', summary = '%s'"
+			" WHERE number = 2",
+			damages[i], damages[i]);
+		sql(text);
+		start(&f);
+		assert_false(has_former(&f, 1, 1));
+		assert_non_null(strstr(err.detail, "is damaged"));
+		assert_true(has_former(&f, 2, 2));
+		err_clear(&err);
+		if (i == 0) {
+			assert_true(store_list_revisions(f.store, 10, 10, &json, &err) < 0);
+			assert_true(store_get_revision(f.store, 2, &json, &err) < 0);
+			assert_non_null(strstr(err.detail, "row 2"));
+		}
+		stop(&f);
+	}
+	/* A gap is the end of what can be told. */
+	sql("DELETE FROM revision WHERE number = 1; UPDATE revision SET changes = '[]' WHERE number = 2");
+	start(&f);
+	assert_false(has_former(&f, 1, 1));
+	assert_int_equal(err.kind, ERR_NOT_FOUND);
+	stop(&f);
+}
+
+__asm__(".pushsection .rodata\n"
+	"version_1: .incbin \"tests/unit/version-1.sql\"\n"
+	".byte 0\n"
+	".popsection\n");
+extern const char version_1[] __asm__("version_1");
+
+/* Revisions that an earlier version wrote have no summary. */
+static void test_version_1(void **state)
+{
+	json_t *items, *item;
+	struct fixture f;
+
+	(void)state;
+	sql(version_1);
+	start(&f);
+	assert_int_equal(f.revision, 8);
+	assert_string_equal(listed(&f, INT64_MAX, 100), "8 7");
+	assert_int_equal(store_list_revisions(f.store, INT64_MAX, 1, &items, &err), 0);
+	item = json_array_get(json_object_get(json_array_get(items, 0), "changes"), 0);
+	assert_string_equal(json_string_value(json_object_get(item, "kind")), "settings");
+	assert_string_equal(json_string_value(json_object_get(item, "what")), "changed");
+	json_decref(items);
+	assert_true(has_former(&f, 7, 2));
+	stop(&f);
+}
+
+#define STORE_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STORE_TEST(test_list),           STORE_TEST(test_former),  STORE_TEST(test_pruned_by_number),
+		STORE_TEST(test_pruned_by_size), STORE_TEST(test_damaged), STORE_TEST(test_version_1),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
