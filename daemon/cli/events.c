@@ -159,6 +159,26 @@ static void tell_kernel(struct following *following, const json_t *data, struct 
 	}
 }
 
+static void tell_trial(struct following *following, const json_t *data, struct buf *line)
+{
+	const json_t *trial = json_object_get(data, "trial");
+	const char *outcome = member_text(data, "outcome");
+
+	(void)following;
+	if (!json_is_object(trial))
+		buf_printf(line, "trial: %s", outcome);
+	else if (member_text(trial, "failure")[0])
+		buf_printf(line,
+			   "revision %" JSON_INTEGER_FORMAT " is back, which cannot be recorded yet: %s",
+			   member_number(trial, "confirmed_revision"), member_text(trial, "failure"));
+	else
+		buf_printf(line,
+			   "revision %" JSON_INTEGER_FORMAT " is on trial; revision %" JSON_INTEGER_FORMAT
+			   " comes back in %.0f s unless it is confirmed",
+			   member_number(trial, "revision"), member_number(trial, "confirmed_revision"),
+			   json_number_value(json_object_get(trial, "remaining_s")));
+}
+
 static void print_event(struct following *following, const json_t *data)
 {
 	static const struct {
@@ -167,6 +187,7 @@ static void print_event(struct following *following, const json_t *data)
 	} kinds[] = {
 		{ "hello", tell_hello },     { "revision", tell_revision }, { "uplink", tell_uplink },
 		{ "forward", tell_forward }, { "counters", tell_counters }, { "kernel", tell_kernel },
+		{ "trial", tell_trial },
 	};
 	time_t now = time(NULL);
 	char at[32] = "";

@@ -294,6 +294,8 @@ int engine_new(struct loop *loop, struct store *store, const struct engine_optio
 
 	int r = store_load(store, &engine->config, &engine->revision, err);
 
+	if (r == 0)
+		r = trial_start(engine, err);
 	if (r < 0)
 		goto fail;
 	r = options->kernel ? 0 : kernel_open(loop, &events, &engine->kernel, err);
@@ -329,6 +331,7 @@ void engine_free(struct engine *engine)
 	events_stop(engine);
 	mend_stop(engine);
 	settle_stop(engine);
+	trial_stop(engine);
 	set_observed(engine, NULL);
 	set_desired(engine, NULL);
 	links_done(&engine->links);
@@ -390,12 +393,13 @@ static void forget_uplinks(struct engine *engine)
  * the next start mends the kernel.
  */
 static int commit(struct engine *engine, struct config *next, const struct changes *changes,
-		  const struct change_request *request, struct err *err)
+		  const struct change_request *request, enum commit_trial trial, struct err *err)
 {
 	const struct commit info = { .author = request->author,
 				     .reason = request->reason,
 				     .at = engine_now(),
-				     .history_length = (unsigned)config_settings(next)->history_length };
+				     .history_length = (unsigned)config_settings(next)->history_length,
+				     .trial = trial };
 	uint64_t revision;
 	int r = store_begin(engine->store, changes, &info, &revision, err);
 
@@ -421,12 +425,22 @@ static int commit(struct engine *engine, struct config *next, const struct chang
 	return 0;
 }
 
+void engine_new_config(struct engine *engine)
+{
+	forget_uplinks(engine);
+	engine_note_uplinks(engine);
+}
+
 int engine_commit(struct engine *engine, struct config *next, const struct change_request *request,
 		  struct err *err)
 {
+	uint64_t old_revision = engine->revision;
+	enum commit_trial trial;
 	struct changes changes;
 	int r = config_check(next, request->focus, err);
 
+	if (r == 0)
+		r = trial_admit(engine, next, request, &trial, err);
 	if (r < 0)
 		return r;
 	if (engine->dirty || engine->unread) /* the comparison below is with the present, not with what was */
@@ -438,16 +452,17 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 	struct config *old = config_ref(engine->config); /* the changes point into it */
 
 	if (changes.count)
-		r = commit(engine, next, &changes, request, err);
+		r = commit(engine, next, &changes, request, trial, err);
 	if (changes.count && r == 0) {
 		log_info("revision %llu: %s (%s)", (unsigned long long)engine->revision, request->reason,
 			 request->author);
-		forget_uplinks(engine);
-		engine_note_uplinks(engine);
+		engine_new_config(engine);
 		flows_search(engine);
 		schedule_next(engine);
 		events_committed(engine, request, &changes);
 	}
+	if (r == 0 && (changes.count || trial == COMMIT_AS_IT_IS))
+		trial_committed(engine, trial, old, old_revision, request);
 	changes_done(&changes);
 	config_unref(old);
 	return r;
@@ -455,7 +470,9 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 
 int engine_former(struct engine *engine, uint64_t revision, struct config **ret_config, struct err *err)
 {
-	return store_former(engine->store, engine->config, revision, ret_config, err);
+	int r = trial_settled(engine, err);
+
+	return r < 0 ? r : store_former(engine->store, engine->config, revision, ret_config, err);
 }
 
 /* The difference that `desired` would make to what is there; what is remembered of that is left as it is. */

@@ -48,6 +48,16 @@ struct change_request {
 	const char *author;
 	const char *reason;
 	const struct object *focus; /* for error paths; may be NULL */
+	/*
+	 * On trial: the last confirmed configuration comes back unless engine_confirm() is called within so many seconds.
+	 * 0: for good, unless a trial runs, which this then is a part of. Another part with a time sets that anew.
+	 */
+	unsigned confirm_within_s;
+};
+
+enum {
+	TRIAL_SECONDS_MAX = 24 * 60 * 60,
+	TRIAL_REVISIONS_MAX = 1000, /* of one trial: none of them can be forgotten while it runs */
 };
 
 /*
@@ -57,6 +67,10 @@ struct change_request {
  */
 int engine_commit(struct engine *engine, struct config *next, const struct change_request *request,
 		  struct err *err);
+
+/* Keeps what is on trial. -EEXIST: nothing is. */
+int engine_confirm(struct engine *engine, const char *author, struct err *err);
+bool engine_on_trial(const struct engine *engine);
 
 /*
  * The configuration of a revision that is kept, or of 0, the empty one, while revision 1 is. To be config_unref()ed.
@@ -69,6 +83,7 @@ int engine_plan(struct engine *engine, const struct config *next, json_t **ret_j
 
 /* Parts of GET /status. */
 json_t *engine_kernel_status(const struct engine *engine);
+json_t *engine_trial_status(const struct engine *engine); /* null: nothing is on trial */
 json_t *engine_firewall_status(const struct engine *engine);
 
 /* What the router itself listens on; listeners_done() it. */

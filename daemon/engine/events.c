@@ -403,6 +403,12 @@ void events_committed(struct engine *engine, const struct change_request *reques
 	events_look(engine);
 }
 
+void events_trial(struct engine *engine, const char *outcome)
+{
+	if (engine->events && engine->events->fn)
+		tell(engine->events, &(struct engine_event){ .kind = ENGINE_TRIAL, .outcome = outcome });
+}
+
 /* --- life --- */
 
 static void forget(struct engine_events *events)

@@ -17,6 +17,7 @@ enum engine_event_kind {
 	ENGINE_FORWARDS, /* as before, for `count` of them: too many to be told one by one */
 	ENGINE_COUNTERS, /* `counters`: those that counted, `count` of them */
 	ENGINE_HEALTH,   /* `ids`: uplinks of which something else is measured now, `count` of them */
+	ENGINE_TRIAL,    /* one begins, goes on, or ends with an `outcome` */
 	ENGINE_KERNEL,   /* something was `mended`, is refused, or is in order again; another firewall came */
 };
 
@@ -42,6 +43,7 @@ struct engine_event {
 	const struct engine_counter *counters;
 	const uint32_t *ids;
 	bool mended;
+	const char *outcome; /* "confirmed", "undone", "expired"; NULL: a trial runs */
 };
 
 /*

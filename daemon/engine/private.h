@@ -22,6 +22,19 @@ struct uplink_memory {
 	int64_t since;
 };
 
+struct trial {
+	struct config *confirmed; /* comes back; NULL: nothing is on trial */
+	uint64_t confirmed_revision;
+	uint64_t revision; /* the newest that is on trial */
+	uint64_t deadline_ms;
+	struct timer *timer; /* the deadline; then the next try to record the return */
+	/* What the store still has as the newest, while `confirmed` is in force again and that could not be recorded. */
+	struct config *left;
+	char reason[96]; /* of the return, for the history */
+	char failure[ERR_DETAIL_MAX];
+	unsigned retry_s;
+};
+
 struct counters {
 	unsigned count;
 	struct counter *items;       /* by forward */
@@ -75,6 +88,7 @@ struct engine {
 	struct engine_events *events; /* see events.c */
 
 	struct counters counters;
+	struct trial trial;
 };
 
 int64_t engine_now(void); /* seconds since the epoch */
@@ -100,6 +114,23 @@ void engine_note_uplinks(struct engine *engine);
 void engine_forget_observed(struct engine *engine); /* it is read before the next comparison */
 /* The kernel could not even be asked: shown like a refusal, and tried again like one. */
 int engine_not_asked(struct engine *engine, const char *step, int error, struct err *err);
+
+/* After another configuration has come into force by itself. */
+void engine_new_config(struct engine *engine);
+
+/* --- trial.c --- */
+
+/* To be called with the store's configuration, before anything is done with that: one that was not confirmed goes. */
+int trial_start(struct engine *engine, struct err *err);
+void trial_stop(struct engine *engine);
+/* Refuses while the newest revision is not the configuration in force. */
+int trial_settled(const struct engine *engine, struct err *err);
+/* What a commit of `next` means for the trial; refused likewise. */
+int trial_admit(const struct engine *engine, const struct config *next, const struct change_request *request,
+		enum commit_trial *ret_step, struct err *err);
+/* The commit is whole, or changed nothing. `before` was in force, as that revision. */
+void trial_committed(struct engine *engine, enum commit_trial step, struct config *before,
+		     uint64_t before_revision, const struct change_request *request);
 
 /* --- mend.c --- */
 
@@ -153,6 +184,8 @@ void events_counted(struct engine *engine); /* after all counters were read */
 void events_look(struct engine *engine);    /* after whatever may have changed something */
 void events_committed(struct engine *engine, const struct change_request *request,
 		      const struct changes *changes);
+/* A trial begins or goes on (NULL), or ends: "confirmed", "undone", "expired". */
+void events_trial(struct engine *engine, const char *outcome);
 
 /* counters.c */
 int counters_start(struct engine *engine);

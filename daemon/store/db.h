@@ -16,9 +16,11 @@ enum { STORE_APPLICATION_ID = 0x5074636f };
 
 enum { STORE_PATH_MAX = 3072 }; /* leaves room for what SQLite and we append to PATH_MAX */
 
-/* What is known of table revision. */
+/* What is known of the tables revision and trial. */
 struct history {
 	int64_t bytes; /* of all changes together; -1: not counted yet */
+	bool trial;
+	uint64_t confirmed; /* while a trial runs */
 };
 
 struct store {
@@ -114,6 +116,9 @@ enum {
 	 */
 	HISTORY_BYTES_MAX = 8 << 20,
 };
+
+/* Sets store->revision and store->history. An SQLite result code. */
+int history_open(struct store *store);
 
 /* Writes the revision and deletes old ones, within the commit; sets store->next. An SQLite result code. */
 int history_write(struct store *store, uint64_t number, const struct changes *changes,

@@ -7,6 +7,22 @@
 #include "model/undo.h"
 #include "store/db.h"
 
+int history_open(struct store *store)
+{
+	int64_t revision = 0, confirmed = -1;
+	int r = db_integer(store->db, "SELECT max(number) FROM revision", &revision);
+
+	if (r == SQLITE_OK)
+		r = db_integer(store->db, "SELECT coalesce(max(confirmed), -1) FROM trial", &confirmed);
+	store->revision = (uint64_t)revision;
+	store->history = (struct history){ .bytes = -1 };
+	if (confirmed >= 0 && confirmed < revision) {
+		store->history.trial = true;
+		store->history.confirmed = (uint64_t)confirmed;
+	}
+	return r;
+}
+
 /* --- writing --- */
 
 static int bind_json(sqlite3_stmt *stmt, int column, json_t *json, size_t *ret_size)
@@ -59,9 +75,10 @@ static int delete_revision(struct store *store, int64_t number)
 	return r == SQLITE_DONE ? SQLITE_OK : r;
 }
 
-/* The oldest ones go while there are too many, or too long ones; the newest stays. */
+/* The oldest ones go while there are too many, or too long ones; the newest stays, and all that a trial may need. */
 static int prune(struct store *store, uint64_t newest, unsigned history_length)
 {
+	int64_t spared = (int64_t)(store->next.trial ? store->next.confirmed : newest);
 	sqlite3_stmt *oldest = NULL;
 	int r = sqlite3_prepare_v2(store->db, "SELECT number, size FROM revision ORDER BY number LIMIT 1", -1,
 				   &oldest, NULL);
@@ -71,13 +88,36 @@ static int prune(struct store *store, uint64_t newest, unsigned history_length)
 		bool too_old = number <= (int64_t)newest - (int64_t)history_length;
 
 		sqlite3_reset(oldest);
-		if (number >= (int64_t)newest || (!too_old && store->next.bytes <= HISTORY_BYTES_MAX))
+		if (number >= spared || (!too_old && store->next.bytes <= HISTORY_BYTES_MAX))
 			break;
 		r = delete_revision(store, number);
 		store->next.bytes -= size;
 	}
 	sqlite3_finalize(oldest);
 	return r;
+}
+
+/* The mark goes with the revision, so that there is never the one without the other. */
+static int write_trial(struct store *store, uint64_t number, enum commit_trial trial)
+{
+	char sql[96];
+
+	switch (trial) {
+	case COMMIT_AS_IT_IS:
+		return SQLITE_OK;
+	case COMMIT_ON_TRIAL:
+		if (store->next.trial)
+			return SQLITE_OK;
+		store->next.trial = true;
+		store->next.confirmed = number - 1;
+		snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO trial (id, confirmed) VALUES (1, %llu)",
+			 (unsigned long long)store->next.confirmed);
+		return sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+	case COMMIT_ENDS_TRIAL:
+		store->next.trial = false;
+		return sqlite3_exec(store->db, "DELETE FROM trial", NULL, NULL, NULL);
+	}
+	return SQLITE_MISUSE;
 }
 
 int history_write(struct store *store, uint64_t number, const struct changes *changes,
@@ -95,7 +135,25 @@ int history_write(struct store *store, uint64_t number, const struct changes *ch
 		return r;
 	store->next = store->history;
 	store->next.bytes += (int64_t)size;
-	return prune(store, number, commit->history_length);
+	r = write_trial(store, number, commit->trial);
+	return r == SQLITE_OK ? prune(store, number, commit->history_length) : r;
+}
+
+bool store_trial(const struct store *store, uint64_t *ret_confirmed)
+{
+	if (store->history.trial)
+		*ret_confirmed = store->history.confirmed;
+	return store->history.trial;
+}
+
+int store_confirm(struct store *store, struct err *err)
+{
+	if (store->in_commit)
+		return err_set(err, ERR_UNAVAILABLE, "a change is being made");
+	if (sqlite3_exec(store->db, "DELETE FROM trial", NULL, NULL, NULL) != SQLITE_OK)
+		return db_error(store->db, store->path, err);
+	store->history.trial = false;
+	return 0;
 }
 
 /* --- reading --- */

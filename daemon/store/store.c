@@ -17,7 +17,6 @@ int store_open_scripts(const char *path, const struct scripts *scripts, struct s
 		       struct err *err)
 {
 	struct store *store = calloc(1, sizeof(*store));
-	int64_t revision = 0;
 	int r = 0;
 
 	if (store)
@@ -28,14 +27,12 @@ int store_open_scripts(const char *path, const struct scripts *scripts, struct s
 	}
 	if (r == 0)
 		r = db_open(path, scripts, &store->db, &store->copied, err);
-	if (r == 0 && db_integer(store->db, "SELECT max(number) FROM revision", &revision) != SQLITE_OK)
+	if (r == 0 && history_open(store) != SQLITE_OK)
 		r = db_error(store->db, path, err);
 	if (r < 0) {
 		store_close(store);
 		return r;
 	}
-	store->revision = (uint64_t)revision;
-	store->history.bytes = -1;
 	*ret_store = store;
 	return 0;
 }
@@ -85,7 +82,7 @@ int store_load(struct store *store, struct config **ret_config, uint64_t *ret_re
 	if (r < 0)
 		return r;
 	*ret_revision = store->revision;
-	if (!store->copied && !store->in_commit)
+	if (!store->copied && !store->in_commit && !store->history.trial)
 		db_keep_copy(store->db, store->path);
 	store->copied = true;
 	return 0;

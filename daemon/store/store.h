@@ -28,15 +28,22 @@ int store_check(const char *path, struct err *err);
 /*
  * The newest configuration and its revision number (0 in a new database). The
  * first time, what could be read without a fault is kept as FILE.good, unless
- * that is the same already, or was made for a migration just now.
+ * that is the same already, or was made for a migration just now, or is on trial.
  */
 int store_load(struct store *store, struct config **ret_config, uint64_t *ret_revision, struct err *err);
+
+enum commit_trial {
+	COMMIT_AS_IT_IS,   /* a running trial goes on */
+	COMMIT_ON_TRIAL,   /* unless one is running, the revision before is the last confirmed one */
+	COMMIT_ENDS_TRIAL, /* nothing is left to be confirmed */
+};
 
 struct commit {
 	const char *author;      /* "admin", "root (socket)", "portico" */
 	const char *reason;      /* "POST /api/v1/forwards" */
 	int64_t at;              /* seconds since the epoch */
-	unsigned history_length; /* older revisions are deleted */
+	unsigned history_length; /* older revisions are deleted, but for those that a trial may need */
+	enum commit_trial trial;
 };
 
 /*
@@ -48,6 +55,11 @@ int store_begin(struct store *store, const struct changes *changes, const struct
 int store_finish(struct store *store, struct err *err);
 void store_undo(struct store *store);
 bool store_in_commit(const struct store *store); /* begun, and not yet finished or undone */
+
+/* Whether what was committed last is on trial, and which revision is the last confirmed one. */
+bool store_trial(const struct store *store, uint64_t *ret_confirmed);
+/* Ends the trial: the newest revision is confirmed. Durable on return. */
+int store_confirm(struct store *store, struct err *err);
 
 /* --- history --- */
 

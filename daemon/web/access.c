@@ -116,20 +116,24 @@ static enum MHD_Result refuse_parameter(void *arg, enum MHD_ValueKind kind, cons
 	(void)value;
 	if (has_word(request->route->query, name))
 		return MHD_YES;
+	if (route_takes_trial(request->route) && strcmp(name, "confirm_within_s") == 0)
+		return MHD_YES;
 	snprintf(path, sizeof(path), "?%.64s", name);
-	if ((request->route->flags & ROUTE_CHANGES) && strcmp(name, "confirm_within_s") == 0) {
-		err_field(&request->err, path, "changes on trial are not in this version");
-	} else {
-		request->err.kind = ERR_SYNTAX;
-		err_field(&request->err, path, "is not a parameter that is known here");
-	}
+	request->err.kind = ERR_SYNTAX;
+	err_field(&request->err, path, "is not a parameter that is known here");
 	return MHD_YES;
 }
 
 static int check_parameters(struct request *request, struct err *err)
 {
+	uint64_t seconds = 0;
+	int rc = 0;
+
 	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, refuse_parameter, request);
-	return err->kind == ERR_NONE ? 0 : -EINVAL;
+	if (err->kind == ERR_NONE && route_takes_trial(request->route))
+		rc = access_number(request, "confirm_within_s", 1, TRIAL_SECONDS_MAX, &seconds, err);
+	request->confirm_within_s = (unsigned)seconds;
+	return err->kind == ERR_NONE ? rc : -EINVAL;
 }
 
 int access_number(struct request *request, const char *name, uint64_t min, uint64_t max, uint64_t *ret_value,

@@ -16,7 +16,7 @@ const char *event_name(enum engine_event_kind kind)
 	static const char *const names[] = {
 		[ENGINE_REVISION] = "revision", [ENGINE_UPLINK] = "uplink",     [ENGINE_FORWARD] = "forward",
 		[ENGINE_FORWARDS] = "forward",  [ENGINE_COUNTERS] = "counters", [ENGINE_KERNEL] = "kernel",
-		[ENGINE_HEALTH] = "health",
+		[ENGINE_HEALTH] = "health",     [ENGINE_TRIAL] = "trial",
 	};
 
 	return names[kind];
@@ -124,6 +124,9 @@ json_t *event_json(const struct engine *engine, const struct engine_event *event
 		return health_json(engine, event);
 	case ENGINE_KERNEL:
 		return kernel_json(engine, event->mended);
+	case ENGINE_TRIAL:
+		return json_pack("{s:o, s:s?}", "trial", engine_trial_status(engine), "outcome",
+				 event->outcome);
 	}
 	return NULL;
 }
@@ -132,10 +135,10 @@ json_t *event_json(const struct engine *engine, const struct engine_event *event
 
 void hello_begin(struct engine *engine, struct buf *buf)
 {
-	json_t *json = json_pack("{s:s, s:I, s:o, s:o, s:o}", "version", PORTICO_VERSION, "revision",
-				 (json_int_t)engine_revision(engine), "kernel", engine_kernel_status(engine),
-				 "firewall", engine_firewall_status(engine), "uplinks",
-				 uplinks_status(engine));
+	json_t *json = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "version", PORTICO_VERSION, "revision",
+				 (json_int_t)engine_revision(engine), "trial", engine_trial_status(engine),
+				 "kernel", engine_kernel_status(engine), "firewall",
+				 engine_firewall_status(engine), "uplinks", uplinks_status(engine));
 	char *text = json ? json_dumps(json, JSON_FORMAT) : NULL;
 
 	json_decref(json);

@@ -12,7 +12,7 @@ enum { LIST_DEFAULT = 50, LIST_MAX_ITEMS = 200 };
 int revision_list(struct request *request, struct err *err)
 {
 	uint64_t before = number_max, limit = LIST_DEFAULT;
-	json_t *items, *next;
+	json_t *items = NULL, *next;
 	size_t count;
 	int rc = access_number(request, "before", 1, number_max, &before, err);
 

@@ -210,6 +210,8 @@ static void add_answer_headers(const struct request *request, struct MHD_Respons
 		MHD_add_response_header(response, "Set-Cookie", answer->cookie);
 	if (answer->allow[0])
 		MHD_add_response_header(response, "Allow", answer->allow);
+	if (trial_outdates(request))
+		MHD_add_response_header(response, "Connection", "close");
 	if (request->failed && request->err.retry_after_s > 0) {
 		snprintf(text, sizeof(text), "%u", request->err.retry_after_s);
 		MHD_add_response_header(response, "Retry-After", text);
@@ -496,6 +498,18 @@ int web_listen_unix(struct web *web, int listen_fd)
 	return watch_new(web->loop, listen_fd, EPOLLIN, on_unix, web, &web->unix_watch);
 }
 
+static void on_connection(void *arg, struct MHD_Connection *connection, void **number,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct web *web = arg;
+
+	(void)connection;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED)
+		*number =
+			(void *)++web
+				->connection_count; /* NOLINT(performance-no-int-to-ptr): it is the number */
+}
+
 /* --- start and end --- */
 
 static int mhd_start(struct web *web)
@@ -507,9 +521,9 @@ static int mhd_start(struct web *web)
 	web->mhd = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_request, web, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-		NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned)CONNECTION_IDLE_S, MHD_OPTION_END);
+		NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, web, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S, MHD_OPTION_END);
 	if (!web->mhd)
 		return -EIO;
 	info = MHD_get_daemon_info(web->mhd, MHD_DAEMON_INFO_EPOLL_FD);

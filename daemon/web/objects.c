@@ -103,12 +103,15 @@ int request_commit(struct request *request, struct config *next, const struct ob
 		.author = access_author(request),
 		.reason = reason ? reason : path,
 		.focus = focus,
+		.confirm_within_s = request->confirm_within_s,
 	};
 
 	snprintf(path, sizeof(path), "%s %s", method_name(request->method), request->path);
 	int rc = engine_commit(request->web->engine, next, &change, err);
 
 	config_unref(next);
+	if (rc == 0)
+		trial_changed(request->web);
 	return rc;
 }
 

@@ -298,6 +298,8 @@ static json_t *operation_new(const struct route *route, enum kind kind)
 	add_query(route, parameters);
 	if ((route->flags & ROUTE_CHANGES))
 		json_array_append_new(parameters, reference("parameters", "ifMatch", kind));
+	if (route_takes_trial(route))
+		json_array_append_new(parameters, reference("parameters", "confirm_within_s", kind));
 	if ((route->flags & ROUTE_STREAM))
 		json_array_append_new(parameters, reference("parameters", "lastEventId", kind));
 	if (route->request)

@@ -77,7 +77,8 @@ struct route {
 };
 
 enum {
-	ROUTE_REVISION = 1 << 0,  /* the answer carries the revision, as ETag */
+	ROUTE_REVISION =
+		1 << 0, /* the answer carries the revision, as ETag; with ROUTE_CHANGES: may be on trial */
 	ROUTE_CHANGES = 1 << 1,   /* takes If-Match, may meet conflicts and the kernel's refusal */
 	ROUTE_THROTTLED = 1 << 2, /* a try at a secret */
 	ROUTE_STREAM = 1 << 3,    /* answers with events, without end */
@@ -103,10 +104,11 @@ struct request {
 	struct stream *stream; /* the answer, for ROUTE_STREAM */
 	enum method method;
 	char path[PATH_MAX_BYTES];
-	enum kind kind;  /* of {collection} */
-	uint32_t id;     /* {id} */
-	uint64_t number; /* {number} */
-	struct ip peer;  /* AF_UNSPEC: over the Unix socket, which is root */
+	enum kind kind;            /* of {collection} */
+	uint32_t id;               /* {id} */
+	uint64_t number;           /* {number} */
+	struct ip peer;            /* AF_UNSPEC: over the Unix socket, which is root */
+	unsigned confirm_within_s; /* a change on trial; else 0 */
 	struct buf body;
 	uint64_t body_length; /* as received; the part beyond the limit is not kept */
 	json_t *json;         /* the decoded body */
@@ -138,7 +140,9 @@ struct web {
 	struct timer *timer;
 	int unix_fd;
 	struct watch *unix_watch;
-	struct request *pending; /* suspended ones */
+	struct request *pending;    /* suspended ones */
+	uintptr_t connection_count; /* that there ever were: each one's number is kept with it, see trial.c */
+	uintptr_t old_connection;   /* the last one before the last change on trial */
 	struct events *events;
 };
 
@@ -232,6 +236,16 @@ json_t *uplinks_status(const struct engine *engine);
 int request_commit(struct request *request, struct config *next, const struct object *focus,
 		   const char *reason, struct err *err);
 
+/* --- trial.c --- */
+
+/* Whether the route makes changes that may be on trial. */
+bool route_takes_trial(const struct route *route);
+/* To be called after each change. */
+void trial_changed(struct web *web);
+/* Whether the connection is older than the last change on trial. */
+bool trial_outdates(const struct request *request);
+json_t *trial_status(const struct request *request);
+
 /* --- page.c --- */
 
 /* Finds the file that request->path asks for, and whether the client can have it. */
@@ -251,6 +265,7 @@ handler_fn setup_get, setup_post, session_get, session_post, session_delete;
 handler_fn status_get, links_get, events_get, openapi_get;
 handler_fn object_list, object_get, object_post, object_put, object_patch, object_delete;
 handler_fn uplink_health_get, uplink_test_post;
+handler_fn confirm_post;
 handler_fn revision_list, revision_get, revision_diff, revision_restore;
 handler_fn settings_get, settings_patch, config_get, config_put_all, config_plan;
 

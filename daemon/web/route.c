@@ -67,6 +67,9 @@ const struct route routes[] = {
 	  .response = "RevisionRestored", .status = 200, .flags = ROUTE_CHANGES | ROUTE_REVISION,
 	  .summary = "Bring a former configuration back, as a new revision" },
 
+	{ METHOD_POST, "/confirm", WHO_ADMIN, confirm_post, .name = "confirm", .response = "Confirmed",
+	  .status = 200, .flags = ROUTE_CHANGES, .summary = "Keep what is on trial" },
+
 	{ METHOD_GET, "/openapi.json", WHO_VISITOR, openapi_get, .name = "getOpenapi", .response = "OpenApi",
 	  .status = 200, .summary = "This document" },
 

@@ -49,6 +49,19 @@ static json_t *hostname(void)
 	return json_string(name);
 }
 
+static json_t *features(void)
+{
+	static const char *const names[] = {
+		"forwards",      "hairpin",  "source-nat", "redirects", "uplink-replies",
+		"uplink-health", "failover", "policies",   "history",   "trial",
+	};
+	json_t *json = json_array();
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		json_array_append_new(json, json_string(names[i]));
+	return json;
+}
+
 int status_get(struct request *request, struct err *err)
 {
 	const struct engine *engine = request->web->engine;
@@ -56,13 +69,11 @@ int status_get(struct request *request, struct err *err)
 
 	(void)err;
 	request->answer.json = json_pack(
-		"{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:[s, s, s, s, s, s, s, s]}", "version",
-		PORTICO_VERSION, "revision", (json_int_t)engine_revision(engine), "uptime_s",
+		"{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "version", PORTICO_VERSION, "revision",
+		(json_int_t)engine_revision(engine), "trial", trial_status(request), "uptime_s",
 		(json_int_t)(uptime_ms / 1000), "hostname", hostname(), "kernel",
 		engine_kernel_status(engine), "firewall", engine_firewall_status(engine), "uplinks",
-		uplinks_status(engine), "forwards", status_forwards(engine), "features", "forwards",
-		"hairpin", "source-nat", "redirects", "uplink-replies", "uplink-health", "failover",
-		"policies");
+		uplinks_status(engine), "forwards", status_forwards(engine), "features", features());
 	return 0;
 }
 

@@ -118,6 +118,16 @@ def test_events_come_in_order_to_all(router, streams, isp):
         assert numbers == list(range(before + 1, before + 21))
 
 
+def test_a_trial(router, streams, isp):
+    stream, hello = follow(streams, router.api)
+    assert hello["trial"] is None
+    router.sock.post("/forwards?confirm_within_s=600", FORWARD).expect(201)
+    begun = stream.wait("trial")["data"]
+    assert begun["outcome"] is None and begun["trial"]["confirmed_revision"] == hello["revision"]
+    router.sock.post("/confirm").expect(200)
+    assert stream.wait("trial")["data"] == {"trial": None, "outcome": "confirmed"}
+
+
 def test_a_link_goes_down_and_comes_back(module_lab, router, streams, isp):
     host = module_lab.router
     router.sock.post("/forwards", FORWARD).expect(201)
@@ -477,9 +487,12 @@ def test_the_command(module_lab, router, command, isp):
     with module_lab.backend.serve(7777):
         module_lab.isp.ask("192.0.2.1", 7777)
     follower.line('connections: "web" 1')
-    router.sock.patch("/forwards/1", {"enabled": False}).expect(200)
+    router.sock.patch("/forwards/1?confirm_within_s=600", {"enabled": False}).expect(200)
     follower.line('forward "web" changed')
+    follower.line("comes back in 600 s unless it is confirmed")
     follower.line('forward "web" is not live: disabled')
+    router.sock.post("/confirm").expect(200)
+    follower.line("trial: confirmed")
     assert follower.end(signal.SIGINT) == (-signal.SIGINT, "")
 
 
@@ -516,4 +529,4 @@ def test_the_command_is_refused(router, command):
 def test_every_kind_of_event_was_checked(contract):
     """By the tests above, when all of them have run."""
     if len(contract.seen_events) > 4:
-        assert contract.seen_events == {"hello", "revision", "uplink", "forward", "counters", "kernel"}
+        assert contract.seen_events == {"hello", "revision", "trial", "uplink", "forward", "counters", "kernel"}

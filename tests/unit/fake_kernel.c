@@ -77,6 +77,8 @@ static int apply(struct kernel *kernel, const struct plan *plan, struct apply_re
 	const struct step *first_nft = NULL;
 
 	*ret_result = (struct apply_result){ 0 };
+	if (this->touched)
+		this->touched(this->touched_arg);
 	this->applies++;
 	this->steps = plan->count;
 	this->elems = 0;

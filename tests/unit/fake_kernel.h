@@ -20,6 +20,8 @@ struct fake_kernel {
 	const char *links; /* JSON of links_from_json() */
 	struct fw4 fw4;
 	struct listeners listeners;
+	void (*touched)(void *arg); /* if there is one: called before each apply() */
+	void *touched_arg;
 	unsigned applies;     /* calls of apply() */
 	unsigned steps;       /* steps of the last one */
 	unsigned elems;       /* elements in them */

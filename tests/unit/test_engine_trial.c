@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Changes on trial: kept if confirmed, else taken back, whatever happens in between. */
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine/events.h"
+#include "fake_kernel.h"
+
+enum { PATIENCE_MS = 20000 };
+
+static const char links[] = "[{\"name\": \"eth0\", \"index\": 2, \"addresses\": [\"192.0.2.1/24\"],"
+			    " \"gateway4\": \"192.0.2.254\"},"
+			    " {\"name\": \"br-lan\", \"index\": 4, \"addresses\": [\"192.168.0.1/24\"]}]";
+
+struct fixture {
+	char directory[32], db[64];
+	struct loop *loop;
+	struct store *store;
+	struct engine *engine;
+	struct fake_kernel kernel;
+	struct err err;
+	unsigned revisions; /* events of each kind, and the outcome of the last trial */
+	unsigned trials;
+	const char *outcome;
+};
+
+static void on_event(void *arg, const struct engine_event *event)
+{
+	struct fixture *f = arg;
+
+	f->revisions += event->kind == ENGINE_REVISION;
+	if (event->kind != ENGINE_TRIAL)
+		return;
+	f->trials++;
+	f->outcome = event->outcome;
+}
+
+static void start(struct fixture *f)
+{
+	struct engine_options options = { .kernel = fake_kernel_open, .kernel_arg = &f->kernel };
+
+	err_clear(&f->err);
+	assert_int_equal(loop_new(&f->loop), 0);
+	assert_int_equal(store_open(f->db, &f->store, &f->err), 0);
+	assert_int_equal(engine_new(f->loop, f->store, &options, &f->engine, &f->err), 0);
+	assert_int_equal(engine_listen(f->engine, on_event, f), 0);
+}
+
+static void stop(struct fixture *f)
+{
+	engine_free(f->engine);
+	store_close(f->store);
+	loop_free(f->loop);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	strcpy(f->directory, "/tmp/portico-trial-XXXXXX");
+	assert_non_null(mkdtemp(f->directory));
+	snprintf(f->db, sizeof(f->db), "%s/portico.db", f->directory);
+	f->kernel.links = links;
+	signal(SIGXFSZ, SIG_IGN);
+	start(f);
+	*state = f;
+	return 0;
+}
+
+static int remove_entry(const char *name, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(name);
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	stop(f);
+	assert_int_equal(nftw(f->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+	free(f);
+	return 0;
+}
+
+static void stop_loop(void *arg)
+{
+	loop_stop(arg, 0);
+}
+
+static void turn(struct fixture *f, uint64_t ms)
+{
+	struct timer *timer;
+
+	assert_int_equal(timer_new(f->loop, stop_loop, f->loop, &timer), 0);
+	timer_start(timer, ms);
+	loop_run(f->loop);
+	timer_free(timer);
+}
+
+static void wait_until(struct fixture *f, bool (*condition)(struct fixture *f), const char *what)
+{
+	uint64_t end_ms = loop_now_ms() + PATIENCE_MS;
+
+	while (!condition(f)) {
+		if (loop_now_ms() > end_ms)
+			fail_msg("not in time: %s", what);
+		turn(f, 10);
+	}
+}
+
+/* --- doing and looking --- */
+
+static int change(struct fixture *f, const char *name, unsigned confirm_within_s)
+{
+	struct change_request request = { .author = "test",
+					  .reason = "test",
+					  .confirm_within_s = confirm_within_s };
+	struct config *next = config_copy(engine_config(f->engine));
+	json_t *json = json_pack("{s:s}", "name", name);
+	struct object *object;
+
+	err_clear(&f->err);
+	assert_int_equal(object_from_json(KIND_NETWORK, json, "", false, &object, &f->err), 0);
+	object->id = 1;
+	assert_int_equal(config_put(next, object, &f->err), 0);
+	int r = engine_commit(f->engine, next, &request, &f->err);
+
+	json_decref(json);
+	config_unref(next);
+	return r;
+}
+
+/* The name of the only network. */
+static const char *name_now(struct fixture *f)
+{
+	const struct object *network = config_find(engine_config(f->engine), KIND_NETWORK, 1);
+
+	return network ? network->name : "";
+}
+
+static bool in_sync(struct fixture *f)
+{
+	json_t *status = engine_kernel_status(f->engine);
+	bool result = json_is_true(json_object_get(status, "in_sync"));
+
+	json_decref(status);
+	return result;
+}
+
+static bool is_over(struct fixture *f)
+{
+	return !engine_on_trial(f->engine);
+}
+
+static double remaining_s(struct fixture *f)
+{
+	json_t *status = engine_trial_status(f->engine);
+	double left = json_number_value(json_object_get(status, "remaining_s"));
+
+	json_decref(status);
+	return left;
+}
+
+/* Why the return cannot be recorded; "" if it can. Valid until the next call. */
+static const char *failure(struct fixture *f)
+{
+	static char text[ERR_DETAIL_MAX];
+	json_t *status = engine_trial_status(f->engine);
+	const char *words = json_string_value(json_object_get(status, "failure"));
+
+	snprintf(text, sizeof(text), "%s", words ? words : "");
+	json_decref(status);
+	return text;
+}
+
+static bool has_failed(struct fixture *f)
+{
+	return failure(f)[0] != '\0';
+}
+
+static void newest_is(struct fixture *f, uint64_t number, const char *author, const char *reason)
+{
+	json_t *items, *newest;
+
+	assert_int_equal(engine_revision(f->engine), number);
+	assert_int_equal(store_list_revisions(f->store, INT64_MAX, 1, &items, &f->err), 0);
+	newest = json_array_get(items, 0);
+	assert_int_equal(json_integer_value(json_object_get(newest, "number")), number);
+	assert_string_equal(json_string_value(json_object_get(newest, "author")), author);
+	assert_string_equal(json_string_value(json_object_get(newest, "reason")), reason);
+	json_decref(items);
+}
+
+/* A disk without space: no file can grow beyond what every file has. */
+static void fill_disk(bool full)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = full ? 1024 : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* --- in time, or not --- */
+
+static void what_is_confirmed_stays(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(change(f, "before", 0), 0);
+	assert_true(engine_confirm(f->engine, "test", &f->err) < 0);
+	assert_int_equal(f->err.kind, ERR_CONFLICT);
+	assert_int_equal(change(f, "after", 1), 0);
+	assert_true(engine_on_trial(f->engine));
+	assert_true(remaining_s(f) > 0 && remaining_s(f) <= 1);
+	assert_null(f->outcome);
+	assert_int_equal(engine_confirm(f->engine, "test", &f->err), 0);
+	assert_string_equal(f->outcome, "confirmed");
+	assert_false(engine_on_trial(f->engine));
+	turn(f, 1100); /* nothing comes after the end */
+	assert_string_equal(name_now(f), "after");
+	stop(f);
+	start(f);
+	assert_string_equal(name_now(f), "after");
+	assert_int_equal(engine_revision(f->engine), 2);
+}
+
+static void what_is_not_confirmed_is_taken_back(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(change(f, "before", 0), 0);
+	assert_int_equal(change(f, "after", 1), 0);
+	f->kernel.events.changed(f->kernel.events.arg,
+				 KERNEL_TABLE); /* what is seen meanwhile is mended then */
+	unsigned revisions = f->revisions;
+
+	wait_until(f, is_over, "the end of the trial");
+	assert_string_equal(name_now(f), "before");
+	newest_is(f, 3, "expiry", "not confirmed in time: back to revision 1");
+	assert_true(in_sync(f));
+	assert_string_equal(f->outcome, "expired");
+	assert_int_equal(f->revisions, revisions + 1);
+	assert_true(engine_confirm(f->engine, "test", &f->err) < 0);
+	stop(f);
+	start(f);
+	assert_string_equal(name_now(f), "before");
+	assert_int_equal(engine_revision(f->engine), 3);
+}
+
+static void the_kernel_is_brought_back_too(void **state)
+{
+	struct fixture *f = *state;
+	struct change_request request = { .author = "test", .reason = "test", .confirm_within_s = 1 };
+	struct config *next = config_copy(engine_config(f->engine));
+	json_t *json = json_pack("{s:s, s:s}", "name", "isp1", "device", "eth0");
+	struct object *object;
+	unsigned applies;
+
+	assert_int_equal(object_from_json(KIND_UPLINK, json, "", false, &object, &f->err), 0);
+	assert_int_equal(config_put(next, object, &f->err), 0);
+	assert_int_equal(engine_commit(f->engine, next, &request, &f->err), 0);
+	json_decref(json);
+	config_unref(next);
+	applies = f->kernel.applies;
+	wait_until(f, is_over, "the end of the trial");
+	assert_int_equal(f->kernel.applies, applies + 1);
+	assert_true(f->kernel.steps > 1);
+	assert_true(in_sync(f));
+	assert_int_equal(engine_config(f->engine)->lists[KIND_UPLINK].count, 0);
+}
+
+static void several_changes_are_one_trial(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(change(f, "confirmed", 0), 0);
+	assert_int_equal(change(f, "a", 60), 0);
+	assert_int_equal(change(f, "b", 0), 0);
+	assert_true(remaining_s(f) > 50);
+	assert_int_equal(change(f, "c", 3600), 0);
+	assert_true(remaining_s(f) > 3500);
+	/* The same again changes nothing but the time. */
+	assert_int_equal(change(f, "c", 1), 0);
+	assert_int_equal(engine_revision(f->engine), 4);
+	assert_true(remaining_s(f) <= 1);
+	wait_until(f, is_over, "the end of the trial");
+	assert_string_equal(name_now(f), "confirmed");
+	newest_is(f, 5, "expiry", "not confirmed in time: back to revision 1");
+}
+
+static void a_trial_may_begin_with_the_first_revision(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(change(f, "a", 1), 0);
+	wait_until(f, is_over, "the end of the trial");
+	assert_string_equal(name_now(f), "");
+	newest_is(f, 2, "expiry", "not confirmed in time: back to revision 0");
+}
+
+static void nothing_changed_is_no_trial(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(change(f, "a", 0), 0);
+	assert_int_equal(change(f, "a", 60), 0);
+	assert_false(engine_on_trial(f->engine));
+	f->kernel.refuse_nft = true;
+	f->kernel.refuse_routes = true;
+	f->kernel.unreadable_state = true;
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+	assert_true(change(f, "b", 60) < 0);
+	assert_false(engine_on_trial(f->engine));
+	stop(f);
+	f->kernel.unreadable_state = false;
+	start(f);
+	assert_string_equal(name_now(f), "a");
+	assert_int_equal(engine_revision(f->engine), 1);
+}
+
+static void as_before_is_the_end_of_it(void **state)
+{
+	struct change_request request = { .author = "test", .reason = "restore of 1" };
+	struct fixture *f = *state;
+	struct config *former;
+
+	assert_int_equal(change(f, "a", 0), 0);
+	assert_int_equal(change(f, "b", 60), 0);
+	assert_int_equal(change(f, "c", 0), 0);
+	assert_int_equal(engine_former(f->engine, 1, &former, &f->err), 0);
+	assert_int_equal(engine_commit(f->engine, former, &request, &f->err), 0);
+	config_unref(former);
+	assert_false(engine_on_trial(f->engine));
+	assert_string_equal(f->outcome, "undone");
+	stop(f);
+	start(f);
+	newest_is(f, 4, "test", "restore of 1");
+	/* By hand it is the same. */
+	assert_int_equal(change(f, "b", 60), 0);
+	assert_int_equal(change(f, "a", 60), 0);
+	assert_false(engine_on_trial(f->engine));
+}
+
+/* None of a trial's revisions is forgotten, however few are to be kept, and there is an end to their number. */
+static void a_long_trial(void **state)
+{
+	struct change_request request = { .author = "test", .reason = "test" };
+	struct fixture *f = *state;
+	struct config *next = config_copy(engine_config(f->engine));
+	json_t *json = json_pack("{s:i}", "history_length", 10);
+	struct object *settings;
+	char name[16];
+
+	assert_int_equal(object_from_json(KIND_SETTINGS, json, "", false, &settings, &f->err), 0);
+	assert_int_equal(config_put(next, settings, &f->err), 0);
+	assert_int_equal(engine_commit(f->engine, next, &request, &f->err), 0);
+	json_decref(json);
+	config_unref(next);
+	assert_int_equal(change(f, "confirmed", 0), 0);
+	for (unsigned i = 0; i < TRIAL_REVISIONS_MAX; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		assert_int_equal(change(f, name, i ? 0 : 600), 0);
+	}
+	assert_true(change(f, "one more", 0) < 0);
+	assert_int_equal(f->err.kind, ERR_CONFLICT);
+	assert_non_null(strstr(f->err.detail, "1000 revisions"));
+	stop(f);
+	start(f);
+	assert_string_equal(name_now(f), "confirmed");
+	assert_int_equal(change(f, "and on", 0), 0);
+	/* Now they go. */
+	assert_true(engine_former(f->engine, TRIAL_REVISIONS_MAX - 10, &next, &f->err) < 0);
+}
+
+/* --- the end of a process --- */
+
+/* Looks, at the first touch of the kernel, at what the store has. */
+static void look_at_store(void *arg)
+{
+	struct fixture *f = arg;
+	uint64_t confirmed;
+
+	assert_false(store_trial(f->store, &confirmed));
+}
+
+static void another_start_takes_it_back_first(void **state)
+{
+	struct fixture *f = *state;
+	unsigned applies;
+
+	assert_int_equal(change(f, "before", 0), 0);
+	assert_int_equal(change(f, "a", 600), 0);
+	assert_int_equal(change(f, "b", 0), 0);
+	stop(f);
+	f->kernel.touched = look_at_store;
+	f->kernel.touched_arg = f;
+	applies = f->kernel.applies;
+	start(f);
+	assert_true(f->kernel.applies > applies);
+	assert_string_equal(name_now(f), "before");
+	newest_is(f, 4, "expiry", "porticod ended before it was confirmed: back to revision 1");
+	assert_false(engine_on_trial(f->engine));
+	stop(f);
+	start(f);
+	assert_int_equal(engine_revision(f->engine), 4);
+}
+
+/* --- what goes wrong --- */
+
+static void a_refusal_of_the_kernel_is_tried_again(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(change(f, "before", 0), 0);
+	assert_int_equal(change(f, "after", 1), 0);
+	f->kernel.unreadable_state = true;
+	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
+	wait_until(f, is_over, "the end of the trial");
+	assert_string_equal(name_now(f), "before");
+	newest_is(f, 3, "expiry", "not confirmed in time: back to revision 1");
+	assert_false(in_sync(f));
+	f->kernel.unreadable_state = false;
+	wait_until(f, in_sync, "the kernel in sync");
+}
+
+static void a_full_disk_keeps_nobody_out(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(change(f, "before", 0), 0);
+	assert_int_equal(change(f, "after", 1), 0);
+	fill_disk(true);
+	wait_until(f, has_failed, "the return that cannot be recorded");
+	/* In force all the same, and nobody builds upon it. */
+	assert_string_equal(name_now(f), "before");
+	assert_true(in_sync(f));
+	assert_non_null(strstr(failure(f), "disk I/O error"));
+	assert_true(change(f, "more", 0) < 0);
+	assert_int_equal(f->err.kind, ERR_UNAVAILABLE);
+	assert_true(f->err.retry_after_s > 0);
+	assert_non_null(strstr(f->err.detail, "revision 1 is back"));
+	assert_true(engine_confirm(f->engine, "test", &f->err) < 0);
+	assert_int_equal(f->err.kind, ERR_UNAVAILABLE);
+	assert_null(f->outcome);
+
+	fill_disk(false);
+	wait_until(f, is_over, "the return recorded");
+	assert_string_equal(f->outcome, "expired");
+	newest_is(f, 3, "expiry", "not confirmed in time: back to revision 1");
+	assert_int_equal(change(f, "more", 0), 0);
+}
+
+static void an_end_before_it_could_be_recorded(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(change(f, "before", 0), 0);
+	assert_int_equal(change(f, "after", 1), 0);
+	fill_disk(true);
+	wait_until(f, has_failed, "the return that cannot be recorded");
+	stop(f);
+	fill_disk(false);
+	start(f);
+	assert_string_equal(name_now(f), "before");
+	newest_is(f, 3, "expiry", "porticod ended before it was confirmed: back to revision 1");
+}
+
+static void a_confirmation_that_cannot_be_written(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(change(f, "before", 0), 0);
+	assert_int_equal(change(f, "after", 60), 0);
+	turn(f, STORE_SETTLE_MS + 200); /* the next write begins a new log */
+	fill_disk(true);
+	assert_true(engine_confirm(f->engine, "test", &f->err) < 0);
+	assert_int_equal(f->err.kind, ERR_UNAVAILABLE);
+	fill_disk(false);
+	assert_true(engine_on_trial(f->engine));
+	assert_int_equal(engine_confirm(f->engine, "test", &f->err), 0);
+	stop(f);
+	start(f);
+	assert_string_equal(name_now(f), "after");
+}
+
+#define TRIAL_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TRIAL_TEST(what_is_confirmed_stays),
+		TRIAL_TEST(what_is_not_confirmed_is_taken_back),
+		TRIAL_TEST(the_kernel_is_brought_back_too),
+		TRIAL_TEST(several_changes_are_one_trial),
+		TRIAL_TEST(a_trial_may_begin_with_the_first_revision),
+		TRIAL_TEST(nothing_changed_is_no_trial),
+		TRIAL_TEST(as_before_is_the_end_of_it),
+		TRIAL_TEST(a_long_trial),
+		TRIAL_TEST(another_start_takes_it_back_first),
+		TRIAL_TEST(a_refusal_of_the_kernel_is_tried_again),
+		TRIAL_TEST(a_full_disk_keeps_nobody_out),
+		TRIAL_TEST(an_end_before_it_could_be_recorded),
+		TRIAL_TEST(a_confirmation_that_cannot_be_written),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
