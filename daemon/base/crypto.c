@@ -173,6 +173,30 @@ bool password_verify(const char *password, const char *hash)
 	return same;
 }
 
+void random_hex(char *text, size_t length)
+{
+	unsigned char byte;
+
+	for (size_t i = 0; i < length; i++) {
+		random_bytes(&byte, 1);
+		text = put_hex(text, &byte, 1);
+	}
+	secret_wipe(&byte, 1);
+}
+
+void secret_hash(const char *secret, char ret_hash[SECRET_HASH_MAX])
+{
+	unsigned char hash[HASH_SIZE];
+
+	if (mbedtls_md(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), (const unsigned char *)secret,
+		       strlen(secret), hash) != 0) {
+		log_error("SHA-256 cannot be computed");
+		abort();
+	}
+	put_hex(ret_hash, hash, sizeof(hash));
+	_Static_assert(2 * HASH_SIZE + 1 == SECRET_HASH_MAX, "the text form fits");
+}
+
 bool secret_equal(const void *a, const void *b, size_t length)
 {
 	return mbedtls_ct_memcmp(a, b, length) == 0;

@@ -36,6 +36,16 @@ int password_hash(const char *password, char ret_hash[PASSWORD_HASH_MAX]);
 /* Compares in constant time. A malformed hash is false. As slow as password_hash(). */
 bool password_verify(const char *password, const char *hash);
 
+/* Random bytes as 2 * `length` hexadecimal digits and a terminating zero. */
+void random_hex(char *text, size_t length);
+
+/*
+ * SHA-256 in hexadecimal. For secrets that are random and long: nobody finds them by trying, so it may be fast, and needs
+ * no salt.
+ */
+enum { SECRET_HASH_MAX = 65 };
+void secret_hash(const char *secret, char ret_hash[SECRET_HASH_MAX]);
+
 /* memcmp() == 0 in constant time. */
 bool secret_equal(const void *a, const void *b, size_t length);
 

@@ -18,11 +18,14 @@
  * time: what a commit writes to flash is the commit alone.
  */
 
-/* What two files must have in common to be the same: version, revision and secrets. */
-static const char fingerprint_sql[] = "SELECT (SELECT user_version FROM pragma_user_version) || ' ' ||"
-				      " coalesce((SELECT max(number) FROM revision), 0) || ' ' ||"
-				      " coalesce((SELECT group_concat(name || '=' || value, ' ')"
-				      "           FROM (SELECT name, value FROM secret ORDER BY name)), '')";
+/* What two files must have in common to be the same: version, revision, secrets and tokens. */
+static const char fingerprint_sql[] =
+	"SELECT (SELECT user_version FROM pragma_user_version) || ' ' ||"
+	" coalesce((SELECT max(number) FROM revision), 0) || ' ' ||"
+	" coalesce((SELECT group_concat(name || '=' || value, ' ')"
+	"           FROM (SELECT name, value FROM secret ORDER BY name)), '') || ' ' ||"
+	" coalesce((SELECT group_concat(id || name || role || hash, ' ')"
+	"           FROM (SELECT * FROM token ORDER BY id)), '')";
 
 static char *fingerprint(sqlite3 *db)
 {

@@ -107,4 +107,26 @@ int store_load_sysctls(struct store *store, const char *place, store_sysctl_fn *
 /* The same from a file that nobody has opened, which is left as it is: for --flush. */
 int store_read_sysctls(const char *path, const char *place, store_sysctl_fn *fn, void *arg, struct err *err);
 
+/* --- tokens --- */
+
+enum {
+	TOKENS_MAX = 64, /* each request with one is held against all */
+	TOKEN_HASH_MAX = 65,
+};
+
+struct token {
+	uint32_t id;
+	char name[NAME_MAX_BYTES + 1]; /* unique */
+	bool admin;                    /* else a viewer */
+	char hash[TOKEN_HASH_MAX];     /* of the secret, which nobody keeps */
+	int64_t made_at;               /* seconds since the epoch */
+};
+
+/* By id. */
+int store_load_tokens(struct store *store, struct token ret_tokens[TOKENS_MAX], unsigned *ret_count,
+		      struct err *err);
+/* These are durable on return. */
+int store_add_token(struct store *store, const struct token *token, struct err *err);
+int store_remove_token(struct store *store, uint32_t id, struct err *err);
+
 #endif

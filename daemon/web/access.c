@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
+
 static bool is_write(enum method method)
 {
 	return method != METHOD_GET;
@@ -44,13 +46,61 @@ static bool csrf_matches(const struct request *request, const struct session *se
 	       secret_equal(csrf, session->csrf, SESSION_TOKEN_MAX - 1);
 }
 
+static void set_author(struct request *request, const char *kind, const char *name)
+{
+	snprintf(request->author, sizeof(request->author), "%s%s", kind, name);
+}
+
+/* The secret behind "Bearer " (RFC 6750); NULL if it is something else. */
+static const char *bearer(const char *authorization)
+{
+	if (strncasecmp(authorization, "Bearer ", strlen("Bearer ")) != 0)
+		return NULL;
+	authorization += strlen("Bearer ");
+	return authorization + strspn(authorization, " ");
+}
+
+static int check_token(struct request *request, const char *authorization, struct err *err)
+{
+	const char *secret = bearer(authorization);
+	struct auth *auth = &request->web->auth;
+	const struct token *token;
+	char address[IP_TEXT_MAX];
+	unsigned wait_s;
+
+	if (!secret)
+		return err_set(err, ERR_UNAUTHENTICATED,
+			       "the header Authorization must be \"Bearer\" and a token");
+	if (!auth_may_try(auth, &request->peer, loop_now_ms(), &wait_s)) {
+		err->retry_after_s = wait_s;
+		return err_set(err, ERR_THROTTLED, "too many failed tries; try again in %u seconds", wait_s);
+	}
+	token = tokens_find(request->web, secret);
+	if (!token) {
+		auth_try(auth, &request->peer, loop_now_ms(), &wait_s);
+		log_warning("wrong token from %s", ip_format(&request->peer, address));
+		return err_set(err, ERR_UNAUTHENTICATED, "there is no such token");
+	}
+	auth_know(auth, &request->peer);
+	request->token_id = token->id;
+	request->viewer = !token->admin;
+	set_author(request, "token ", token->name);
+	if (request->viewer && is_write(request->route->method))
+		return err_set(err, ERR_FORBIDDEN, "the token \"%s\" is a viewer's: it may only read",
+			       token->name);
+	return 0;
+}
+
 static int check_peer(struct request *request, struct err *err)
 {
+	const char *authorization = request_header(request, "Authorization");
 	const struct route *route = request->route;
 	const struct session *session;
 
-	if (request_is_local(request))
+	if (request_is_local(request)) {
+		set_author(request, "root", "");
 		return 0;
+	}
 	if (is_write(route->method) && is_cross_site(request))
 		return err_set(err, ERR_FORBIDDEN, "the request comes from another site");
 	if (route->who == WHO_ANYONE)
@@ -60,7 +110,10 @@ static int check_peer(struct request *request, struct err *err)
 			       "setup is not finished: set a password first (POST %s/setup)", API_PREFIX);
 	if (route->who == WHO_VISITOR)
 		return 0;
+	if (authorization)
+		return check_token(request, authorization, err);
 	session = access_session(request);
+	set_author(request, ADMIN_NAME, "");
 	if (!session)
 		return err_set(err, ERR_UNAUTHENTICATED, "log in first (POST %s/session)", API_PREFIX);
 	if (is_write(route->method) && !csrf_matches(request, session))
@@ -159,7 +212,7 @@ int access_number(struct request *request, const char *name, uint64_t min, uint6
 
 const char *access_author(const struct request *request)
 {
-	return request_is_local(request) ? "root" : ADMIN_NAME;
+	return request->author;
 }
 
 /* If-Match (RFC 9110): "*" or a list of quoted revisions, one of which must be the present one. */

@@ -24,16 +24,7 @@ void auth_done(struct auth *auth)
 
 static void random_token(char text[SESSION_TOKEN_MAX])
 {
-	static const char digits[] = "0123456789abcdef";
-	unsigned char bytes[(SESSION_TOKEN_MAX - 1) / 2];
-
-	random_bytes(bytes, sizeof(bytes));
-	for (unsigned i = 0; i < sizeof(bytes); i++) {
-		text[2 * i] = digits[bytes[i] >> 4];
-		text[2 * i + 1] = digits[bytes[i] & 15];
-	}
-	text[SESSION_TOKEN_MAX - 1] = '\0';
-	secret_wipe(bytes, sizeof(bytes));
+	random_hex(text, (SESSION_TOKEN_MAX - 1) / 2);
 }
 
 static bool session_alive(const struct session *session, uint64_t now_ms)
@@ -154,7 +145,7 @@ static void count_failure(struct tries *tries, unsigned free_tries, uint64_t now
 	tries->blocked_until_ms = now_ms + wait_s * 1000;
 }
 
-bool auth_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s)
+bool auth_may_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s)
 {
 	struct tries *tries;
 	uint64_t wait_ms;
@@ -169,11 +160,29 @@ bool auth_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsi
 		*ret_wait_s = (unsigned)((wait_ms + 999) / 1000);
 		return false;
 	}
+	return true;
+}
+
+bool auth_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s)
+{
+	struct tries *tries;
+
+	if (!auth_may_try(auth, address, now_ms, ret_wait_s))
+		return false;
+	if (address->family == AF_UNSPEC)
+		return true;
+	tries = tries_of(auth, address);
 	forget_if_old(tries, now_ms);
 	forget_if_old(&auth->all, now_ms);
 	count_failure(tries, THROTTLE_FREE_TRIES, now_ms);
 	count_failure(&auth->all, THROTTLE_FREE_TRIES_ALL, now_ms);
 	return true;
+}
+
+void auth_know(struct auth *auth, const struct ip *address)
+{
+	if (address->family != AF_UNSPEC)
+		tries_of(auth, address)->known = true;
 }
 
 void auth_succeeded(struct auth *auth, const struct ip *address)

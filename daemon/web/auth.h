@@ -71,6 +71,12 @@ void auth_close_session(struct session *session);
  * success takes it back. False: too many, with the seconds to wait.
  */
 bool auth_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s);
+/*
+ * The same where the answer is there at once: whether there may be a try. A wrong one is then counted by auth_try(); a
+ * right one takes nothing back, for who has a token must not make guessing passwords easier, but the address is known.
+ */
+bool auth_may_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s);
+void auth_know(struct auth *auth, const struct ip *address);
 /* The try was right: the address starts afresh, and is known. */
 void auth_succeeded(struct auth *auth, const struct ip *address);
 

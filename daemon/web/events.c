@@ -35,7 +35,9 @@ struct stream {
 	struct events *events;
 	struct MHD_Connection *connection;
 	struct watch *watch; /* of its descriptor: a suspended connection's end is not seen by MHD */
-	char token[SESSION_TOKEN_MAX]; /* of its session; "": root over the Unix socket */
+	/* Of its session, or the id of the token that it came with; neither: root over the Unix socket. */
+	char token[SESSION_TOKEN_MAX];
+	uint32_t token_id;
 	enum stage stage;
 	uint64_t seen;
 	uint32_t cursor; /* STAGE_FORWARDS: the last one that went out */
@@ -240,7 +242,8 @@ void events_check_sessions(struct events *events)
 	uint64_t now_ms = loop_now_ms();
 
 	for (struct stream *stream = events->streams; stream; stream = stream->next) {
-		if (stream->token[0] && !auth_find_session(auth, stream->token, now_ms))
+		if ((stream->token[0] && !auth_find_session(auth, stream->token, now_ms)) ||
+		    (stream->token_id && !tokens_have(events->web, stream->token_id)))
 			end(stream);
 	}
 }
@@ -277,12 +280,12 @@ static bool read_seen(const struct request *request, uint64_t *ret_seen)
 	return true;
 }
 
-static unsigned count_of_user(const struct events *events, const char *token)
+static unsigned count_of_user(const struct events *events, const char *token, uint32_t token_id)
 {
 	unsigned count = 0;
 
 	for (const struct stream *stream = events->streams; stream; stream = stream->next)
-		count += strcmp(stream->token, token) == 0;
+		count += strcmp(stream->token, token) == 0 && stream->token_id == token_id;
 	return count;
 }
 
@@ -348,6 +351,7 @@ static int stream_new(struct request *request, const char *token, struct stream 
 		return rc;
 	}
 	snprintf(stream->token, sizeof(stream->token), "%s", token);
+	stream->token_id = request->token_id;
 	if (read_seen(request, &stream->seen) && ring_knows(&events->ring, stream->seen))
 		stream->stage = STAGE_FOLLOW;
 	buf_init(&stream->out, PIECE_MAX);
@@ -359,12 +363,14 @@ static int stream_new(struct request *request, const char *token, struct stream 
 int events_get(struct request *request, struct err *err)
 {
 	struct events *events = request->web->events;
-	const struct session *session = request_is_local(request) ? NULL : access_session(request);
+	bool needs_session = !request_is_local(request) && !request->token_id;
+	const struct session *session = needs_session ? access_session(request) : NULL;
 	const char *token = session ? session->token : "";
 
-	if (!session && !request_is_local(request))
+	if (needs_session && !session)
 		return err_set(err, ERR_UNAUTHENTICATED, "the session has ended");
-	if (events->stream_count >= STREAMS_MAX || count_of_user(events, token) >= STREAMS_OF_USER_MAX) {
+	if (events->stream_count >= STREAMS_MAX ||
+	    count_of_user(events, token, request->token_id) >= STREAMS_OF_USER_MAX) {
 		err->retry_after_s = RETRY_AFTER_S;
 		return err_set(err, ERR_UNAVAILABLE, "too many streams: at most %d, and %d of one user",
 			       STREAMS_MAX, STREAMS_OF_USER_MAX);

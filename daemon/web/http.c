@@ -136,7 +136,7 @@ static int request_classify(struct request *request, const char *path, const cha
 	if (length >= sizeof(request->path))
 		return err_set(err, ERR_NOT_FOUND, "there is nothing at this path");
 	memcpy(request->path, path, length + 1);
-	if (strncmp(path, API_PREFIX "/", strlen(API_PREFIX) + 1) == 0) {
+	if (strncmp(path, API_PREFIX "/", strlen(API_PREFIX) + 1) == 0 || route_is_outside(path)) {
 		request->route = route_find(request, err);
 		return request->route ? access_check(request, err) : -ENOENT;
 	}
@@ -167,6 +167,7 @@ static void request_free(struct request *request)
 	stream_free(request->stream);
 	json_decref(request->json);
 	json_decref(request->answer.json);
+	free(request->answer.text);
 	if (request->data)
 		secret_wipe(request->data, request->data_size);
 	free(request->data);
@@ -217,14 +218,14 @@ static void add_answer_headers(const struct request *request, struct MHD_Respons
 		MHD_add_response_header(response, "Retry-After", text);
 	}
 	if (request->failed && request->err.kind == ERR_UNAUTHENTICATED)
-		MHD_add_response_header(response, "WWW-Authenticate", "Session");
+		MHD_add_response_header(response, "WWW-Authenticate",
+					request_header(request, "Authorization") ? "Bearer" : "Session");
 }
 
-static struct MHD_Response *json_response(struct request *request, const json_t *json,
-					  const char *content_type)
+/* Takes over the text; NULL: there is no memory. */
+static struct MHD_Response *text_response(struct request *request, char *text, const char *content_type)
 {
 	struct MHD_Response *response;
-	char *text = json ? json_dumps(json, JSON_FORMAT | JSON_ENCODE_ANY) : strdup("");
 
 	if (!text)
 		return NULL;
@@ -232,9 +233,32 @@ static struct MHD_Response *json_response(struct request *request, const json_t 
 	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		free(text);
-	else if (json)
+	else if (content_type)
 		MHD_add_response_header(response, "Content-Type", content_type);
 	return response;
+}
+
+static struct MHD_Response *json_response(struct request *request, const json_t *json,
+					  const char *content_type)
+{
+	char *text = json ? json_dumps(json, JSON_FORMAT | JSON_ENCODE_ANY) : strdup("");
+
+	return text_response(request, text, json ? content_type : NULL);
+}
+
+static struct MHD_Response *make_response(struct request *request)
+{
+	struct answer *answer = &request->answer;
+	char *text = answer->text;
+
+	if (request->failed)
+		return json_response(request, answer->json, "application/problem+json");
+	if (request->stream)
+		return stream_response(request->stream);
+	if (!text)
+		return json_response(request, answer->json, "application/json");
+	answer->text = NULL;
+	return text_response(request, text, METRICS_TYPE);
 }
 
 /* MHD_NO ends the connection: out of memory. */
@@ -254,11 +278,7 @@ static enum MHD_Result request_send(struct request *request)
 	} else if (answer->status == 0) {
 		answer->status = request->route->status;
 	}
-	if (request->stream && !request->failed)
-		response = stream_response(request->stream);
-	else
-		response = json_response(request, answer->json,
-					 request->failed ? "application/problem+json" : "application/json");
+	response = make_response(request);
 	if (!response)
 		return MHD_NO;
 	add_answer_headers(request, response);
@@ -273,7 +293,7 @@ static void request_conclude(struct request *request, int rc)
 	if (rc == REQUEST_PENDING)
 		return;
 	if (rc == 0 && request->route && request->route->response && !request->answer.json &&
-	    !request->stream)
+	    !request->answer.text && !request->stream)
 		rc = -ENOMEM; /* the JSON could not be made */
 	request->failed = rc < 0;
 	if (request->failed && request->err.kind == ERR_NONE)
@@ -502,12 +522,14 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **n
 			  enum MHD_ConnectionNotificationCode what)
 {
 	struct web *web = arg;
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): the number is all that is kept of it. */
+	void *next = (void *)(web->connection_count + 1);
 
 	(void)connection;
-	if (what == MHD_CONNECTION_NOTIFY_STARTED)
-		*number =
-			(void *)++web
-				->connection_count; /* NOLINT(performance-no-int-to-ptr): it is the number */
+	if (what != MHD_CONNECTION_NOTIFY_STARTED)
+		return;
+	web->connection_count++;
+	*number = next;
 }
 
 /* --- start and end --- */
@@ -558,6 +580,8 @@ int web_new(struct loop *loop, struct engine *engine, struct store *store, struc
 	};
 	rc = load_password(web);
 	if (rc == 0)
+		rc = tokens_load(web, err);
+	if (rc == 0)
 		rc = worker_new(loop, &web->worker);
 	if (rc == 0)
 		rc = timer_new(loop, on_timer, web, &web->timer);
@@ -594,6 +618,7 @@ void web_free(struct web *web)
 	events_free(web->events);
 	timer_free(web->timer);
 	auth_done(&web->auth);
+	tokens_free(web);
 	json_decref(web->openapi);
 	free(web);
 }

@@ -144,15 +144,16 @@ int setup_post(struct request *request, struct err *err)
 
 static json_t *session_json(const struct session *session)
 {
-	return json_pack("{s:s, s:s}", "username", ADMIN_NAME, "csrf", session->csrf);
+	return json_pack("{s:s, s:s, s:s}", "username", ADMIN_NAME, "role", "admin", "csrf", session->csrf);
 }
 
 int session_get(struct request *request, struct err *err)
 {
 	const struct session *session;
 
-	if (request_is_local(request)) {
-		request->answer.json = json_pack("{s:s, s:n}", "username", "root", "csrf");
+	if (request_is_local(request) || request->token_id) {
+		request->answer.json = json_pack("{s:s, s:s, s:n}", "username", access_author(request),
+						 "role", request->viewer ? "viewer" : "admin", "csrf");
 		return 0;
 	}
 	session = access_session(request);

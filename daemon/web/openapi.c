@@ -188,7 +188,9 @@ static void add_header(json_t *response, const char *name)
 
 static json_t *success_response(const struct route *route, enum kind kind)
 {
-	const char *type = route->flags & ROUTE_STREAM ? "text/event-stream" : "application/json";
+	const char *type = route->flags & ROUTE_STREAM  ? "text/event-stream" :
+			   route->flags & ROUTE_OUTSIDE ? METRICS_TYPE :
+							  "application/json";
 	bool session = strcmp(route->path, "/session") == 0;
 	json_t *response = json_pack("{s:s}", "description", route->status == 204 ? "Done" : "As asked");
 
@@ -223,12 +225,12 @@ static bool may_fail_with(const struct route *route, unsigned status)
 	case 409:
 		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED | ROUTE_CONFLICTS);
 	case 503:
-		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED | ROUTE_STREAM);
+		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED | ROUTE_STREAM | ROUTE_SECRET);
 	case 412:
 	case 502:
 		return (route->flags & ROUTE_CHANGES);
 	case 429:
-		return (route->flags & ROUTE_THROTTLED);
+		return route->who == WHO_ADMIN || (route->flags & ROUTE_THROTTLED);
 	}
 	return false;
 }
@@ -265,8 +267,8 @@ static json_t *operation_security(const struct route *route)
 	if (route->who != WHO_ADMIN)
 		return json_array();
 	if (route->method == METHOD_GET)
-		return json_pack("[{s:[]}]", "session");
-	return json_pack("[{s:[], s:[]}]", "session", "csrf");
+		return json_pack("[{s:[]}, {s:[]}]", "session", "token");
+	return json_pack("[{s:[], s:[]}, {s:[]}]", "session", "csrf", "token");
 }
 
 static void add_query(const struct route *route, json_t *parameters)
@@ -302,6 +304,8 @@ static json_t *operation_new(const struct route *route, enum kind kind)
 		json_array_append_new(parameters, reference("parameters", "confirm_within_s", kind));
 	if ((route->flags & ROUTE_STREAM))
 		json_array_append_new(parameters, reference("parameters", "lastEventId", kind));
+	if (route->flags & ROUTE_OUTSIDE)
+		json_object_set_new(operation, "servers", json_pack("[{s:s}]", "url", "/"));
 	if (route->request)
 		json_object_set_new(operation, "requestBody", operation_body(route, kind));
 	return operation;

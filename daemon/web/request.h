@@ -21,12 +21,14 @@
 
 #define API_PREFIX     "/api/v1"
 #define SESSION_COOKIE "__Host-portico"
+#define METRICS_TYPE   "text/plain; version=0.0.4; charset=utf-8"
 
 enum {
 	BODY_MAX = 1 << 20,
 	BODY_CONFIG_MAX = 16 << 20,   /* 20,000 forwards are some 8 MiB */
 	BODY_STRANGER_MAX = 64 << 10, /* of those who need no login: what they send takes memory, too */
 	PATH_MAX_BYTES = 256,
+	AUTHOR_MAX = NAME_MAX_BYTES + 8,
 	NUMBER_DIGITS_MAX = 15, /* of revisions: JavaScript counts them exactly */
 };
 
@@ -53,7 +55,7 @@ enum method { METHOD_GET, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, 
 enum who {
 	WHO_ANYONE,  /* also before setup is finished */
 	WHO_VISITOR, /* no login, but a finished setup */
-	WHO_ADMIN,   /* a session, or root over the Unix socket */
+	WHO_ADMIN,   /* a session, a token, or root over the Unix socket; who has a viewer's token may GET */
 };
 
 /*
@@ -83,6 +85,8 @@ enum {
 	ROUTE_THROTTLED = 1 << 2, /* a try at a secret */
 	ROUTE_STREAM = 1 << 3,    /* answers with events, without end */
 	ROUTE_CONFLICTS = 1 << 4, /* may meet others that are at it */
+	ROUTE_OUTSIDE = 1 << 5,   /* not below API_PREFIX; answers with text */
+	ROUTE_SECRET = 1 << 6,    /* writes beside the configuration: the disk may refuse it */
 };
 
 extern const struct route routes[];
@@ -91,6 +95,7 @@ extern const unsigned route_count;
 struct answer {
 	unsigned status; /* 0: the route's; with an error: that of its kind */
 	json_t *json;
+	char *text; /* instead of JSON */
 	char location[64];
 	char cookie[192];
 	char allow[40];
@@ -109,6 +114,9 @@ struct request {
 	uint64_t number;           /* {number} */
 	struct ip peer;            /* AF_UNSPEC: over the Unix socket, which is root */
 	unsigned confirm_within_s; /* a change on trial; else 0 */
+	uint32_t token_id;         /* of who comes with one; else 0 */
+	bool viewer;
+	char author[AUTHOR_MAX]; /* "admin", "root", "token NAME"; "" until it is known */
 	struct buf body;
 	uint64_t body_length; /* as received; the part beyond the limit is not kept */
 	json_t *json;         /* the decoded body */
@@ -132,6 +140,7 @@ struct web {
 	struct store *store;
 	struct worker *worker;
 	struct auth auth;
+	struct tokens *tokens; /* tokens.c's own */
 	uint64_t started_ms;
 	json_t *openapi; /* made when first asked for */
 
@@ -175,6 +184,8 @@ void request_finish(struct request *request, int rc);
 
 /* The route for method and path; else NULL, with the answer's status (404, 405 with Allow) and `err` set. */
 const struct route *route_find(struct request *request, struct err *err);
+/* Whether the path is one of those with ROUTE_OUTSIDE. */
+bool route_is_outside(const char *path);
 /* Replaces the marks described at struct route. */
 void route_expand(const char *text, enum kind kind, struct buf *buf);
 const char *method_name(enum method method);
@@ -236,6 +247,14 @@ json_t *uplinks_status(const struct engine *engine);
 int request_commit(struct request *request, struct config *next, const struct object *focus,
 		   const char *reason, struct err *err);
 
+/* --- tokens.c --- */
+
+int tokens_load(struct web *web, struct err *err);
+void tokens_free(struct web *web);
+/* The token with that secret, which counts as use of it; NULL if there is none. Valid until the loop turns. */
+const struct token *tokens_find(struct web *web, const char *secret);
+bool tokens_have(const struct web *web, uint32_t id);
+
 /* --- trial.c --- */
 
 /* Whether the route makes changes that may be on trial. */
@@ -265,6 +284,7 @@ handler_fn setup_get, setup_post, session_get, session_post, session_delete;
 handler_fn status_get, links_get, events_get, openapi_get;
 handler_fn object_list, object_get, object_post, object_put, object_patch, object_delete;
 handler_fn uplink_health_get, uplink_test_post;
+handler_fn token_list, token_post, token_delete, metrics_get;
 handler_fn confirm_post;
 handler_fn revision_list, revision_get, revision_diff, revision_restore;
 handler_fn settings_get, settings_patch, config_get, config_put_all, config_plan;

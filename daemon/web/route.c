@@ -67,6 +67,17 @@ const struct route routes[] = {
 	  .response = "RevisionRestored", .status = 200, .flags = ROUTE_CHANGES | ROUTE_REVISION,
 	  .summary = "Bring a former configuration back, as a new revision" },
 
+	{ METHOD_GET, "/tokens", WHO_ADMIN, token_list, .name = "listTokens", .response = "TokenList",
+	  .status = 200, .summary = "The tokens of programs, without their secrets" },
+	{ METHOD_POST, "/tokens", WHO_ADMIN, token_post, .name = "addToken", .request = "TokenInput",
+	  .response = "TokenMade", .status = 201, .flags = ROUTE_CONFLICTS | ROUTE_SECRET,
+	  .summary = "Make a token; its secret is told now, and never again" },
+	{ METHOD_DELETE, "/tokens/{id}", WHO_ADMIN, token_delete, .name = "removeToken", .response = "Token",
+	  .status = 200, .flags = ROUTE_SECRET, .summary = "Remove a token, which is refused from now on" },
+
+	{ METHOD_GET, "/metrics", WHO_ADMIN, metrics_get, .name = "getMetrics", .response = "Metrics",
+	  .status = 200, .flags = ROUTE_OUTSIDE, .summary = "For Prometheus" },
+
 	{ METHOD_POST, "/confirm", WHO_ADMIN, confirm_post, .name = "confirm", .response = "Confirmed",
 	  .status = 200, .flags = ROUTE_CHANGES, .summary = "Keep what is on trial" },
 
@@ -176,14 +187,25 @@ static bool match_path(const char *wanted, const char *got, struct request *requ
 	return *wanted == '\0' && *got == '\0';
 }
 
+bool route_is_outside(const char *path)
+{
+	for (unsigned i = 0; i < route_count; i++) {
+		if ((routes[i].flags & ROUTE_OUTSIDE) && strcmp(routes[i].path, path) == 0)
+			return true;
+	}
+	return false;
+}
+
 const struct route *route_find(struct request *request, struct err *err)
 {
-	const char *path = request->path + strlen(API_PREFIX);
+	bool outside = route_is_outside(request->path);
+	const char *path = request->path + (outside ? 0 : strlen(API_PREFIX));
 	struct buf allow;
 
 	buf_init(&allow, sizeof(request->answer.allow) - 1);
 	for (unsigned i = 0; i < route_count; i++) {
-		if (!match_path(routes[i].path, path, request))
+		if (outside != !!(routes[i].flags & ROUTE_OUTSIDE) ||
+		    !match_path(routes[i].path, path, request))
 			continue;
 		if (request->method == routes[i].method) {
 			buf_done(&allow);

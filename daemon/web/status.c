@@ -52,8 +52,8 @@ static json_t *hostname(void)
 static json_t *features(void)
 {
 	static const char *const names[] = {
-		"forwards",      "hairpin",  "source-nat", "redirects", "uplink-replies",
-		"uplink-health", "failover", "policies",   "history",   "trial",
+		"forwards", "hairpin",  "source-nat", "redirects", "uplink-replies", "uplink-health",
+		"failover", "policies", "history",    "trial",     "tokens",         "metrics",
 	};
 	json_t *json = json_array();
 

@@ -43,7 +43,9 @@ class Contract:
 
     def template(self, path):
         path = path.partition("?")[0]
-        for template in self.document["paths"]:
+        for template, item in self.document["paths"].items():
+            if any("servers" in operation for operation in item.values()):  # it is elsewhere
+                continue
             pattern = template.replace("{id}", "[1-9][0-9]{0,9}").replace("{number}", "(0|[1-9][0-9]{0,14})")
             if re.fullmatch(pattern, path):
                 return template

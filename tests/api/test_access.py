@@ -154,7 +154,7 @@ def test_writes_from_another_site_are_refused(router, stranger):
 
 
 def test_the_unix_socket_needs_no_login(router):
-    assert router.sock.get("/session").expect(200) == {"username": "root", "csrf": None}
+    assert router.sock.get("/session").expect(200) == {"username": "root", "role": "admin", "csrf": None}
     assert router.sock.patch("/settings", {}).status == 200
     assert router.sock.delete("/session").status == 204
     assert router.sock.get("/status").status == 200

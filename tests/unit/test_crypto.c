@@ -163,13 +163,30 @@ static void secrets_compare_and_go(void **state)
 	assert_memory_equal(a, b, sizeof(a));
 }
 
+/* The answers of FIPS 180-2, appendix B. */
+static void secrets_are_hashed(void **state)
+{
+	char hash[SECRET_HASH_MAX], a[33], b[33];
+
+	(void)state;
+	secret_hash("abc", hash);
+	assert_string_equal(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	secret_hash("", hash);
+	assert_string_equal(hash, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	random_hex(a, 16);
+	random_hex(b, 16);
+	assert_int_equal(strspn(a, "0123456789abcdef"), 32);
+	assert_int_equal(strlen(a), 32);
+	assert_string_not_equal(a, b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_bytes_fill_all),  cmocka_unit_test(random_text_is_easy_to_read),
 		cmocka_unit_test(verifies_known_answers), cmocka_unit_test(round_trip_with_a_new_salt),
 		cmocka_unit_test(lengths_are_limited),    cmocka_unit_test(malformed_hashes_match_nothing),
-		cmocka_unit_test(secrets_compare_and_go),
+		cmocka_unit_test(secrets_compare_and_go), cmocka_unit_test(secrets_are_hashed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

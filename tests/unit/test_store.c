@@ -693,6 +693,39 @@ static void test_secrets(void **state)
 	store_close(store);
 }
 
+static void test_tokens(void **state)
+{
+	struct token a = { .id = 3, .name = "ansible", .admin = true, .made_at = 1234 },
+		     b = { .id = 4, .name = "viewer" }, read[TOKENS_MAX];
+	struct store *store = open_store();
+	unsigned count = 9;
+
+	(void)state;
+	memset(a.hash, 'a', TOKEN_HASH_MAX - 1);
+	memset(b.hash, 'b', TOKEN_HASH_MAX - 1);
+	assert_int_equal(store_load_tokens(store, read, &count, &err), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(store_add_token(store, &a, &err), 0);
+	assert_true(store_add_token(store, &a, &err) < 0);
+	assert_int_equal(store_add_token(store, &b, &err), 0);
+	store_close(store);
+	start_and_stop();
+	assert_int_equal(ask(good, "SELECT count(*) FROM token"), 2);
+	store = open_store();
+	assert_int_equal(store_load_tokens(store, read, &count, &err), 0);
+	assert_int_equal(count, 2);
+	assert_memory_equal(&read[0], &a, sizeof(a));
+	assert_memory_equal(&read[1], &b, sizeof(b));
+	assert_int_equal(store_remove_token(store, 3, &err), 0);
+	assert_int_equal(store_load_tokens(store, read, &count, &err), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(read[0].id, 4);
+	store_close(store);
+	/* The copy follows tokens, too: one that was removed must not come back with it. */
+	start_and_stop();
+	assert_int_equal(ask(good, "SELECT count(*) FROM token"), 1);
+}
+
 /* One row is made wrong past all checks; reading it names table, row and column. */
 static void wrong_row(const char *update, const char *words)
 {
@@ -1270,29 +1303,18 @@ static void test_ten_thousand(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORE_TEST(test_new),
-		STORE_TEST(test_connection),
-		STORE_TEST(test_columns),
-		STORE_TEST(test_round_trip),
-		STORE_TEST(test_changes),
-		STORE_TEST(test_undo),
-		STORE_TEST(test_killed),
-		STORE_TEST(test_history),
-		STORE_TEST(test_secrets),
-		STORE_TEST(test_wrong_rows),
-		STORE_TEST(test_strange_files),
-		STORE_TEST(test_damaged),
-		STORE_TEST(test_any_page),
-		STORE_TEST(test_good_copy),
-		STORE_TEST(test_migrations),
-		STORE_TEST(test_version_1),
-		STORE_TEST(test_permissions),
-		STORE_TEST(test_full_disk),
-		STORE_TEST(test_one_owner),
-		STORE_TEST(test_ten_thousand),
-		STORE_TEST(test_killed_unsettled),
-		STORE_TEST(test_settled),
-		STORE_TEST(test_taken_over),
+		STORE_TEST(test_new),          STORE_TEST(test_connection),
+		STORE_TEST(test_columns),      STORE_TEST(test_round_trip),
+		STORE_TEST(test_changes),      STORE_TEST(test_undo),
+		STORE_TEST(test_killed),       STORE_TEST(test_history),
+		STORE_TEST(test_secrets),      STORE_TEST(test_tokens),
+		STORE_TEST(test_wrong_rows),   STORE_TEST(test_strange_files),
+		STORE_TEST(test_damaged),      STORE_TEST(test_any_page),
+		STORE_TEST(test_good_copy),    STORE_TEST(test_migrations),
+		STORE_TEST(test_version_1),    STORE_TEST(test_permissions),
+		STORE_TEST(test_full_disk),    STORE_TEST(test_one_owner),
+		STORE_TEST(test_ten_thousand), STORE_TEST(test_killed_unsettled),
+		STORE_TEST(test_settled),      STORE_TEST(test_taken_over),
 		STORE_TEST(test_cost),
 	};
 

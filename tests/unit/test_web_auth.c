@@ -245,6 +245,29 @@ static void root_over_the_socket_is_never_slowed_down(void **state)
 		assert_true(auth_try(&auth, &none, START_MS, &wait_s));
 }
 
+/* Of tokens: a right one does not count, and makes guessing passwords no easier. */
+static void looking_is_no_try(void **state)
+{
+	struct ip ip = address_of("192.0.2.1");
+	unsigned wait_s;
+
+	(void)state;
+	for (unsigned i = 0; i < THROTTLE_FREE_TRIES - 1; i++)
+		assert_true(try_at("192.0.2.1", START_MS, &wait_s));
+	for (unsigned i = 0; i < 100; i++) {
+		assert_true(auth_may_try(&auth, &ip, START_MS, &wait_s));
+		auth_know(&auth, &ip);
+	}
+	assert_true(try_at("192.0.2.1", START_MS, &wait_s));
+	assert_false(auth_may_try(&auth, &ip, START_MS, &wait_s));
+	assert_int_equal(wait_s, THROTTLE_FIRST_WAIT_S);
+	auth_know(&auth, &ip);
+	assert_false(auth_may_try(&auth, &ip, START_MS, &wait_s));
+	/* But what strangers do is not held against it. */
+	auth.all.blocked_until_ms = START_MS + 2 * MINUTE_MS;
+	assert_true(auth_may_try(&auth, &ip, START_MS + MINUTE_MS, &wait_s));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +282,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(addresses_are_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(everybody_together_is_slowed_down_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(strangers_do_not_lock_the_owner_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(looking_is_no_try, setup, teardown),
 		cmocka_unit_test_setup_teardown(table_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(root_over_the_socket_is_never_slowed_down, setup, teardown),
 	};
