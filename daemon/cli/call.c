@@ -25,11 +25,16 @@ static void print_plain(const char *text)
 		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, stderr);
 }
 
-/* "/sources/1" is what --source set, "/name" the NAME; paths of /config stay as they are. */
+/* "/sources/1" is what --source set, "/name" the NAME, "?limit" --limit; paths of /config stay as they are. */
 static void print_field(const struct cli_kind *kind, const char *path)
 {
 	size_t length = path[0] == '/' ? strcspn(path + 1, "/") : 0;
 
+	if (path[0] == '?') {
+		fputs("--", stderr);
+		print_plain(strcmp(path, "?confirm_within_s") == 0 ? "confirm-within" : path + 1);
+		return;
+	}
 	if (kind && strcmp(path, "/name") == 0) {
 		fputs("NAME", stderr);
 		return;
@@ -85,10 +90,19 @@ static void print_problem(const struct cli_kind *kind, const struct reply *reply
 int call(const struct command *command, const struct cli_kind *kind, const char *method, const char *path,
 	 const json_t *body, json_t **ret_json)
 {
+	bool trial = command->confirm_within && strcmp(method, "GET") != 0;
 	struct reply reply;
+	struct buf whole;
+	int rc;
 
 	*ret_json = NULL;
-	if (client_call(command->socket_path, method, path, body, &reply) < 0)
+	buf_init(&whole, 512);
+	buf_puts(&whole, path);
+	if (trial)
+		buf_printf(&whole, "?confirm_within_s=%s", command->confirm_within);
+	rc = client_call(command->socket_path, method, buf_text(&whole), body, &reply);
+	buf_done(&whole);
+	if (rc < 0)
 		return EXIT_FAILED;
 	if (reply.status < 200 || reply.status > 299) {
 		print_problem(kind, &reply);

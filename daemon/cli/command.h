@@ -13,7 +13,8 @@ struct command {
 	const char *socket_path;
 	bool json; /* print the API's JSON */
 	bool help;
-	int count; /* arguments behind the command's name */
+	const char *confirm_within; /* digits: changes are made on trial; NULL: for good */
+	int count;                  /* arguments behind the command's name */
 	char **arguments;
 };
 
@@ -45,6 +46,31 @@ typedef int action_fn(const struct command *command, const struct cli_kind *kind
 
 /* uplink.c */
 action_fn health_action, test_action, out_action, in_action;
+
+/* Text in another encoding than UTF-8, which has no place in JSON, ends the program. */
+json_t *text_json(const char *text, size_t length);
+/* The item of that name or id; a name wins over the same text as an id. NULL: there is none. */
+const json_t *find_item(const json_t *items, const char *text);
+
+/* --- changes.c: items of "changes", as /revisions, /config/plan and others have them --- */
+
+/* `forward "web" changed`. */
+void add_change(const json_t *change, struct buf *text);
+/* A line for each field that differs, with both values; of what was added or removed, for each that says something. */
+void print_change_fields(const json_t *change);
+/* Both, for all of them. */
+void print_changes(const json_t *changes);
+
+/* --- history.c --- */
+
+/* A usage error: --confirm-within was given to a command that makes no such change. */
+int refuse_trial(const char *name);
+/* After a change with --confirm-within: says for how long it is on trial. */
+void print_trial(const struct command *command);
+
+int history_command(const struct command *command);
+int confirm_command(const struct command *command);
+int token_command(const struct command *command);
 
 int kind_command(const struct command *command, const struct cli_kind *kind);
 int status_command(const struct command *command);

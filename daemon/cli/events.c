@@ -251,6 +251,8 @@ int events_command(const struct command *command)
 		     "were missed.");
 		return EXIT_OK;
 	}
+	if (command->confirm_within)
+		return refuse_trial("events");
 	if (command->count > 0)
 		return usage_error("%s: portico events takes no more", command->arguments[0]);
 	following.forwards = json_object();

@@ -15,6 +15,9 @@ static const struct {
 } commands[] = {
 	{ "status", status_command, "how things are; the same as `portico` alone" },
 	{ "config", config_command, "the whole configuration: show, plan, apply" },
+	{ "history", history_command, "what was changed; compare and restore" },
+	{ "confirm", confirm_command, "keep what is on trial" },
+	{ "token", token_command, "secrets for programs that use the API" },
 	{ "events", events_command, "what happens, as it happens, until Ctrl-C" },
 	{ "setup-code", setup_code_command, "the code that the first run of the page asks for" },
 };
@@ -34,18 +37,29 @@ static int print_help(void)
 	     "`portico forward add web --port 80 --to 192.168.0.2` is the whole job.\n"
 	     "`portico COMMAND --help` tells more. Exit status: 0, 1 failure, 2 usage.\n"
 	     "\n"
-	     "  --socket FILE  where porticod listens (/run/portico/portico.sock)\n"
-	     "  --json         print the API's JSON\n"
+	     "  --socket FILE             where porticod listens (/run/portico/portico.sock)\n"
+	     "  --json                    print the API's JSON\n"
+	     "  --confirm-within SECONDS  make the change on trial: it is undone unless\n"
+	     "                            `portico confirm` follows so soon\n"
 	     "  --version, --help");
 	return EXIT_OK;
+}
+
+/* Digits: it becomes a part of the path. */
+static int set_confirm_within(struct command *command, const char *text)
+{
+	if (!text || !*text || strlen(text) > 9 || text[strspn(text, "0123456789")])
+		return usage_error("--confirm-within needs an argument: SECONDS");
+	command->confirm_within = text;
+	return -1;
 }
 
 /* Takes out the options that every command has; what is left moves up. An exit status, or -1 to go on. */
 static int read_common_options(struct command *command)
 {
-	int kept = 0;
+	int kept = 0, rc = -1;
 
-	for (int i = 0; i < command->count; i++) {
+	for (int i = 0; i < command->count && rc < 0; i++) {
 		char *text = command->arguments[i];
 
 		if (strcmp(text, "--json") == 0) {
@@ -55,6 +69,10 @@ static int read_common_options(struct command *command)
 		} else if (strcmp(text, "--version") == 0) {
 			puts("portico " PORTICO_VERSION);
 			return EXIT_OK;
+		} else if (strncmp(text, "--confirm-within=", 17) == 0) {
+			rc = set_confirm_within(command, text + 17);
+		} else if (strcmp(text, "--confirm-within") == 0) {
+			rc = set_confirm_within(command, ++i < command->count ? command->arguments[i] : NULL);
 		} else if (strncmp(text, "--socket=", 9) == 0) {
 			command->socket_path = text + 9;
 		} else if (strcmp(text, "--socket") == 0) {
@@ -66,7 +84,7 @@ static int read_common_options(struct command *command)
 		}
 	}
 	command->count = kept;
-	return -1;
+	return rc;
 }
 
 static int run(struct command *command)

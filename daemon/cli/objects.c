@@ -20,8 +20,7 @@ static const struct cli_option *find_option(const struct cli_kind *kind, const c
 	return NULL;
 }
 
-/* What is text in another encoding than UTF-8 has no place in JSON. */
-static json_t *text_json(const char *text, size_t length)
+json_t *text_json(const char *text, size_t length)
 {
 	json_t *json = json_stringn(text, length);
 
@@ -198,8 +197,7 @@ static const json_t *find_by(const json_t *items, const char *field, const json_
 	return NULL;
 }
 
-/* A name wins over the same text as an id. */
-static const json_t *find_item(const json_t *items, const char *text)
+const json_t *find_item(const json_t *items, const char *text)
 {
 	json_t *name = text_json(text, strlen(text)), *id = number_json(text);
 	const json_t *item = find_by(items, "name", name);
@@ -252,6 +250,7 @@ static int print_written(const struct command *command, const struct cli_kind *k
 	else
 		printf("%s %s.\n", kind->command, done);
 	json_decref(object);
+	print_trial(command);
 	return EXIT_OK;
 }
 
@@ -383,20 +382,21 @@ static const struct action {
 	bool named;        /* takes a NAME first */
 	bool options;      /* takes options behind it */
 	bool single;       /* also for settings */
+	bool reads;        /* and changes nothing */
 	const char *needs; /* only for kinds with this option */
 	const char *help;
 } actions[] = {
-	{ "list", list_action, .help = "all of them" },
-	{ "show", show_action, .named = true, .single = true, .help = "everything about one" },
+	{ "list", list_action, .reads = true, .help = "all of them" },
+	{ "show", show_action, .named = true, .single = true, .reads = true, .help = "everything about one" },
 	{ "add", add_action, .named = true, .options = true, .help = "a new one" },
 	{ "set", set_action, .named = true, .options = true, .single = true,
 	  .help = "change what the options say" },
 	{ "enable", enable_action, .named = true, .needs = "enabled", .help = "bring into effect" },
 	{ "disable", disable_action, .named = true, .needs = "enabled", .help = "keep, but without effect" },
 	{ "remove", remove_action, .named = true, .help = "for good" },
-	{ "health", health_action, .named = true, .needs = "check",
+	{ "health", health_action, .named = true, .reads = true, .needs = "check",
 	  .help = "what was measured, ups and downs" },
-	{ "test", test_action, .named = true, .needs = "check",
+	{ "test", test_action, .named = true, .reads = true, .needs = "check",
 	  .help = "probe it now; status 1: not passed" },
 	{ "out", out_action, .named = true, .needs = "check", .help = "out of service: nothing new by it" },
 	{ "in", in_action, .named = true, .needs = "check", .help = "back in service" },
@@ -457,6 +457,8 @@ int kind_command(const struct command *command, const struct cli_kind *kind)
 		if (!action->options && count > named)
 			return usage_error("%s: portico %s %s takes no more", arguments[named], kind->command,
 					   name);
+		if (action->reads && command->confirm_within)
+			return refuse_trial(kind->command);
 		return action->run(command, kind, count, arguments);
 	}
 	return usage_error("%s: no such action; `portico %s --help` tells them", name, kind->command);

@@ -8,6 +8,8 @@
 
 static int no_arguments(const struct command *command, const char *name)
 {
+	if (command->confirm_within)
+		return refuse_trial(name);
 	if (command->count == 0)
 		return EXIT_OK;
 	return usage_error("%s: portico %s takes no more", command->arguments[0], name);
@@ -46,6 +48,22 @@ static void print_kernel(const json_t *kernel)
 		printf("          %s: %s\n", member_text(failure, "step"), member_text(failure, "message"));
 }
 
+static void print_status_trial(const json_t *trial)
+{
+	if (!json_is_object(trial))
+		return;
+	printf("trial     revision %" JSON_INTEGER_FORMAT, member_number(trial, "revision"));
+	if (member_text(trial, "failure")[0])
+		printf(" was not confirmed in time; that revision %" JSON_INTEGER_FORMAT
+		       " is back cannot be recorded yet:\n          %s\n",
+		       member_number(trial, "confirmed_revision"), member_text(trial, "failure"));
+	else
+		printf(": `portico confirm` keeps it; else revision %" JSON_INTEGER_FORMAT
+		       " comes back in %.0f s\n",
+		       member_number(trial, "confirmed_revision"),
+		       json_number_value(json_object_get(trial, "remaining_s")));
+}
+
 static void print_status(const json_t *status)
 {
 	const json_t *forwards = json_object_get(status, "forwards"),
@@ -57,6 +75,7 @@ static void print_status(const json_t *status)
 	       member_number(status, "revision"));
 	print_duration(member_number(status, "uptime_s"));
 	putchar('\n');
+	print_status_trial(json_object_get(status, "trial"));
 	print_kernel(json_object_get(status, "kernel"));
 	printf("firewall  %s\n",
 	       strcmp(member_text(firewall, "mode"), "own") == 0 ? "own" : "beside another one");
@@ -176,6 +195,7 @@ static void print_plan(const json_t *plan)
 		       removed ? "remove" :
 				 "change",
 		       member_text(item, "kind"), member_text(item, "name"));
+		print_change_fields(item);
 	}
 	json_array_foreach((json_t *)kernel, i, item) printf("  %s\n", json_string_value(item));
 }
@@ -218,6 +238,7 @@ static int apply_config(const struct command *command, const char *file)
 	else
 		puts("configuration applied.");
 	json_decref(config);
+	print_trial(command);
 	return EXIT_OK;
 }
 
@@ -234,6 +255,8 @@ int config_command(const struct command *command)
 	if (command->count > (show ? 1 : 2))
 		return usage_error("%s: portico config %s takes no more", command->arguments[show ? 1 : 2],
 				   action);
+	if (command->confirm_within && strcmp(action, "apply") != 0)
+		return refuse_trial("config");
 	if (show)
 		return show_config(command);
 	if (!file)
