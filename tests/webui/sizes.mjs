@@ -23,7 +23,7 @@ const some = [
 	{ name: "office", external_ports: "3389,5900-5909", internal_ports: "3389,5901-5910", internal_address: "192.168.0.5",
 		schedule: closedNow(), uplinks: ["isp2"] },
 ];
-const views = ["Forwards", "Uplinks", "Networks", "Redirects", "Source NAT", "Settings"];
+const views = ["Forwards", "Uplinks", "Networks", "Redirects", "Source NAT", "History", "Settings"];
 
 await story(async () => {
 	for (const forward of some)

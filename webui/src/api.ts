@@ -23,6 +23,7 @@ export interface Answer<T> {
 interface Options {
 	body?: unknown;
 	ifMatch?: string | null;
+	timeoutMs?: number;
 }
 
 const base = "/api/v1";
@@ -43,7 +44,7 @@ export async function request<T>(method: string, path: string, options: Options 
 		headers["If-Match"] = options.ifMatch;
 
 	const abort = new AbortController();
-	const timer = setTimeout(() => abort.abort(), timeoutMs);
+	const timer = setTimeout(() => abort.abort(), options.timeoutMs ?? timeoutMs);
 	let response: Response;
 	let text: string;
 	try {

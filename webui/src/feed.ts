@@ -4,7 +4,8 @@
 
 import { Problem, get } from "./api";
 import { dropItem, editItems, getState, putItem, set, setItems } from "./state";
-import type { Counters, Kind, Kinds, Kernel, Link, Measured, Status, UplinkStatus } from "./types";
+import { learn, type Outcome } from "./trial";
+import type { Counters, Kind, Kinds, Kernel, Link, Measured, Status, Trial, UplinkStatus } from "./types";
 
 const pollMs = 2000;
 const heartbeatMs = 30_000;  // a connection may die without a word: an event stream would stay silent
@@ -97,7 +98,10 @@ function loadStatus(): Promise<void> {
 	return inTurn("status", async () => {
 		const status = await get<Status>("/status");
 		const now = Date.now();
-		return () => set({ status, statusAt: now, now, offline: false });
+		return () => {
+			set({ status, statusAt: now, now, offline: false });
+			learn(status.trial, status.revision);
+		};
 	});
 }
 
@@ -216,7 +220,7 @@ function statusAgain(): void {
 
 // --- events ---
 
-interface Hello { version: string; revision: number; kernel: Kernel; uplinks: UplinkStatus[] }
+interface Hello { version: string; revision: number; trial: Trial | null; kernel: Kernel; uplinks: UplinkStatus[] }
 interface Change { kind: string; id: number; what: "added" | "changed" | "removed" }
 interface Revision { number: number; changes: Change[]; more: number }
 interface ForwardEvent { id?: number; live: boolean; reason: string | null }
@@ -228,10 +232,11 @@ const kindOf: Record<string, Kind> = {
 
 const on = {
 	// Everything may have changed since we heard last.
-	hello({ version, revision, kernel, uplinks }: Hello): void {
+	hello({ version, revision, trial, kernel, uplinks }: Hello): void {
 		const { status } = getState();
 		if (status)
 			set({ status: { ...status, version, revision, kernel, uplinks }, statusAt: Date.now() });
+		learn(trial, revision);
 		void loadAll();
 	},
 
@@ -254,6 +259,10 @@ const on = {
 			else
 				again(mine, id);
 		}
+	},
+
+	trial({ trial, outcome }: { trial: Trial | null; outcome: Outcome | null }): void {
+		learn(trial, getState().status?.revision ?? 0, outcome);
 	},
 
 	uplink(uplink: UplinkStatus): void {

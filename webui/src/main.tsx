@@ -5,12 +5,13 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon, Mark } from "./components/Icons";
 import { Notices } from "./components/Notices";
 import { Strip } from "./components/Strip";
-import { href, useRoute, views, type Route } from "./router";
+import { TrialBar } from "./components/Trial";
+import { href, isKind, useRoute, views, type Route } from "./router";
 import { getState, logOut, start, subscribe, watch, type State } from "./store";
 import { formatNumber, t } from "./texts";
-import type { Kind } from "./types";
 import { Login, Setup } from "./views/Entrance";
 import { Forwards } from "./views/Forwards";
+import { History } from "./views/History";
 import { Networks } from "./views/Networks";
 import { Policies } from "./views/Policies";
 import { Redirects } from "./views/Redirects";
@@ -40,7 +41,7 @@ function Shell({ state }: { state: State }) {
 	const firstView = useRef(route.view);
 
 	useLayoutEffect(() => {
-		watch(route.view === "settings" ? [] : [route.view]);
+		watch(isKind(route.view) ? [route.view] : []);
 		setMenu(false);
 		if (firstView.current !== route.view) {
 			scrollTo(0, 0);
@@ -88,6 +89,7 @@ function Shell({ state }: { state: State }) {
 				</div>
 			</header>
 			<div class="body">
+				<TrialBar state={state} />
 				<Strip state={state} />
 				<main id="content" ref={content} tabIndex={-1}><View state={state} route={route} /></main>
 			</div>
@@ -97,7 +99,7 @@ function Shell({ state }: { state: State }) {
 }
 
 function Count({ state, view }: { state: State; view: Route["view"] }) {
-	const items = view === "settings" ? null : state.collections[view as Kind];
+	const items = isKind(view) ? state.collections[view] : null;
 	return items?.length ? <span class="count">{formatNumber(items.length)}</span> : null;
 }
 
@@ -115,6 +117,8 @@ function View({ state, route }: { state: State; route: Route }) {
 		return <Redirects state={state} route={route} />;
 	case "source-nats":
 		return <SourceNats state={state} route={route} />;
+	case "history":
+		return <History state={state} route={route} />;
 	case "settings":
 		return <Settings state={state} />;
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the page knows, in one immutable object. feed.ts keeps it up to date, store.ts acts on it.
 
-import type { Collections, Kind, Kinds, Link, Status } from "./types";
+import type { Collections, Kind, Kinds, Link, Status, Trial } from "./types";
 
 export type Phase = "loading" | "setup" | "login" | "ready";
 
@@ -22,6 +22,10 @@ export interface State {
 	links: Link[] | null;
 	notices: Notice[];
 	now: number;
+	trial: Trial | null;
+	trialAt: number; // when that was received
+	reached: number; // the newest revision on trial with which the router was reached anew
+	lost: boolean;   // that was tried, and the router did not answer
 }
 
 let state: State = {
@@ -34,6 +38,10 @@ let state: State = {
 	links: null,
 	notices: [],
 	now: Date.now(),
+	trial: null,
+	trialAt: 0,
+	reached: 0,
+	lost: false,
 };
 
 const listeners = new Set<() => void>();

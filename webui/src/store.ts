@@ -5,6 +5,7 @@ import { Problem, get, request, sentence, setCsrf } from "./api";
 import { begin, catchUp, dropped, end, loadLinks, watch, written } from "./feed";
 import { empty, getState, putItem, set, subscribe, type Notice, type State } from "./state";
 import { t } from "./texts";
+import { beginTrials, endTrials, made, onTrial } from "./trial";
 import type { Kind, Kinds, Named, Settings } from "./types";
 
 export { getState, loadLinks, subscribe, watch, type Notice, type State };
@@ -32,11 +33,16 @@ export async function start(): Promise<void> {
 function enter(csrf: string): void {
 	setCsrf(csrf);
 	set({ phase: "ready", offline: false, sessionEnded: false });
+	beginTrials(
+		(outcome) => notify(outcome === "expired" ? "warn" : "good", t(`trial.${outcome}`), { stays: outcome === "expired" }),
+		report,
+	);
 	begin(failed, (found) => notify("warn", t("notice.mended", { found: found.join("; ") })));
 }
 
 function leave(sessionEnded: boolean): void {
 	end();
+	endTrials();
 	setCsrf("");
 	set({ phase: "login", sessionEnded, status: null, collections: empty(), links: null, notices: [] });
 }
@@ -96,7 +102,8 @@ export async function change<K extends Kind>(
 
 async function write<K extends Kind>(kind: K, method: string, path: string, options: object): Promise<Kinds[K]> {
 	try {
-		const { body } = await request<Kinds[K]>(method, path, options);
+		const { body, etag } = await request<Kinds[K]>(method, onTrial(path), options);
+		made(etag);
 		if (method !== "DELETE")
 			written(kind, body);
 		return body;
@@ -141,7 +148,7 @@ export async function remove<K extends Kind>(kind: K, object: Kinds[K]): Promise
 }
 
 export async function saveSettings(body: Partial<Settings>, ifMatch: string | null): Promise<void> {
-	await request<Settings>("PATCH", "/settings", { body, ifMatch });
+	made((await request<Settings>("PATCH", onTrial("/settings"), { body, ifMatch })).etag);
 	notify("good", t("notice.settings"));
 }
 

@@ -161,15 +161,45 @@ export interface Kernel {
 	failures: { step: string; message: string }[];
 }
 
+export interface Trial {
+	remaining_s: number;
+	revision: number;
+	confirmed_revision: number;
+	failure: string | null; // why the return cannot be written down
+	reached?: boolean;      // of an answer: it came over a connection made after the change
+}
+
 export interface Status {
 	version: string;
 	revision: number;
+	trial: Trial | null;
 	hostname: string;
 	kernel: Kernel;
 	firewall: { mode: "own" | "beside"; fw4: boolean; include: boolean | null };
 	uplinks: UplinkStatus[];
 	forwards: { total: number; live: number };
 	features: string[];
+}
+
+export interface Change {
+	kind: string;
+	id: number;
+	name: string | null;
+	what: "added" | "changed" | "removed";
+	fields: string[]; // those that differ, as paths: "health/window"
+	before: Record<string, unknown> | null;
+	after: Record<string, unknown> | null;
+}
+
+interface RevisionHead { number: number; at: string | null; author: string; reason: string }
+export type RevisionItem = RevisionHead & { changes: Pick<Change, "kind" | "id" | "name" | "what">[]; more: number };
+export type Revision = RevisionHead & { changes: Change[] };
+
+export interface Token {
+	id: number;
+	name: string;
+	role: "admin" | "viewer";
+	used_at: string | null;
 }
 
 // The collections, by their path in the API.

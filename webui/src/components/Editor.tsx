@@ -128,7 +128,7 @@ export function Editor<K extends Kind>({ editing, id, state, onClose }: Props<K>
 				)
 				: values && (
 					<Form fields={fields} values={values} onChange={setValues} onSubmit={() => save(etag)}
-						submitLabel={t("action.save")} onCancel={onClose} takeFocus
+						submitLabel={t("action.save")} onCancel={onClose} takeFocus trial
 						before={id === "new" && editing.presets && (
 							<div class="presets" role="group" aria-label={editing.presetsLabel}>
 								<span>{editing.presetsLabel}</span>

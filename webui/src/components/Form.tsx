@@ -7,6 +7,7 @@ import { Problem } from "../api";
 import { wordsOf } from "../store";
 import { t, tn } from "../texts";
 import { Field, type FieldSpec, type Value, type Values } from "./Field";
+import { TrialSwitch } from "./Trial";
 
 interface Props {
 	fields: FieldSpec[];
@@ -17,6 +18,7 @@ interface Props {
 	onCancel?: () => void;
 	before?: ComponentChildren; // above the fields
 	takeFocus?: boolean;        // to the first entry, when the form appears
+	trial?: boolean;            // what is submitted changes the configuration, and may be on trial
 }
 
 interface Complaints {
@@ -26,7 +28,7 @@ interface Complaints {
 
 const none: Complaints = { fields: {}, general: [] };
 
-export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel, before, takeFocus }: Props) {
+export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel, before, takeFocus, trial }: Props) {
 	const form = useRef<HTMLFormElement>(null);
 	const [busy, setBusy] = useState(false);
 	const [complaints, setComplaints] = useState(none);
@@ -113,6 +115,7 @@ export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel
 					{busy ? t("action.saving") : submitLabel}
 				</button>
 				{onCancel && <button type="button" class="button" onClick={onCancel}>{t("action.cancel")}</button>}
+				{trial && <TrialSwitch />}
 			</div>
 		</form>
 	);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // After a forward is added: the address to give away, or why it does not work yet.
 
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { sentence } from "../api";
-import { Icon } from "../components/Icons";
+import { Share } from "../components/Share";
 import { isPrivate } from "../entries";
 import { go } from "../router";
 import { t, tr } from "../texts";
@@ -23,7 +23,7 @@ export function ForwardDone({ forward, onAgain }: { forward: Forward; onAgain: (
 				{addresses.length > 0 ? (
 					<>
 						<p>{t(addresses.length > 1 ? "forwards.done.share.many" : "forwards.done.share")}</p>
-						{addresses.map((address) => <Share key={address} address={address} />)}
+						{addresses.map((address) => <Share key={address} text={address} />)}
 					</>
 				) : (
 					<p class="form-trouble">
@@ -40,24 +40,6 @@ export function ForwardDone({ forward, onAgain }: { forward: Forward; onAgain: (
 				<button type="button" class="button button-primary" onClick={() => go("forwards")}>{t("action.done")}</button>
 				<button type="button" class="button" onClick={onAgain}>{t("forwards.done.another")}</button>
 			</div>
-		</div>
-	);
-}
-
-function Share({ address }: { address: string }) {
-	const [copied, setCopied] = useState(false);
-	const copy = async () => {
-		try {
-			await navigator.clipboard.writeText(address);
-			setCopied(true);
-		} catch {
-			setCopied(false); // the address stays there to be selected
-		}
-	};
-	return (
-		<div class="share">
-			<output class="mono">{address}</output>
-			<button type="button" class="button" onClick={copy}><Icon name="copy" />{t(copied ? "action.copied" : "action.copy")}</button>
 		</div>
 	);
 }

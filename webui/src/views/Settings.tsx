@@ -8,6 +8,7 @@ import { toNumber } from "../entries";
 import { fetchSettings, report, saveSettings, type State } from "../store";
 import { t } from "../texts";
 import type { Settings as SettingsObject } from "../types";
+import { Tokens } from "./Tokens";
 
 export function Settings({ state }: { state: State }) {
 	const [values, setValues] = useState<Values | null>(null);
@@ -50,9 +51,10 @@ export function Settings({ state }: { state: State }) {
 			</header>
 			{values === null ? <p class="list-none">{t("state.loading")}</p> : (
 				<div class="panel">
-					<Form fields={fields(state)} values={values} onChange={setValues} onSubmit={save} submitLabel={t("action.save")} />
+					<Form fields={fields(state)} values={values} onChange={setValues} onSubmit={save} submitLabel={t("action.save")} trial />
 				</div>
 			)}
+			<Tokens now={state.now} />
 		</>
 	);
 }
