@@ -120,15 +120,18 @@ static void take_back(struct engine *engine, const char *why)
 static void on_timer(void *arg)
 {
 	struct engine *engine = arg;
+	struct config *before;
 
 	if (is_owed(&engine->trial)) {
 		record_return(engine);
 		return;
 	}
+	before = config_ref(engine->config); /* what the kernel still has was made of it */
 	take_back(engine, "not confirmed in time");
 	engine_new_config(engine);
 	record_return(engine);
-	mend_now(engine); /* what the kernel refuses of it is tried again, and shown, as ever */
+	mend_now(engine); /* what the kernel refuses is tried again, and shown, as ever */
+	config_unref(before);
 }
 
 int trial_start(struct engine *engine, struct err *err)

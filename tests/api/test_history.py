@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Revisions: what was changed, compared, and brought back."""
+import sqlite3
+
 import pytest
 
 from kinds import KINDS, UPLINK, revision
@@ -146,6 +148,32 @@ def test_restore_survives_a_restart(fresh):
     assert fresh.sock.get("/revisions/0/diff?to=1").expect(200)["changes"][0]["what"] == "added"
     fresh.sock.post("/revisions/0/restore").expect(200)
     assert fresh.sock.get("/config").expect(200)["networks"] == []
+
+
+def test_what_is_not_valid_any_more(fresh):
+    """As after an upgrade to a version with stricter rules: told in words, and nothing is changed."""
+    fresh.finish_setup()
+    fresh.sock.put("/config", {"forwards": [forward(1), {**forward(2), "comment": "x"}]}).expect(200)
+    fresh.sock.patch("/forwards/2", {"comment": "y"}).expect(200)
+    fresh.stop()
+    for old, new, words in (("20002", "20001", 'already taken by forward "f1"'),
+                            ("hairpin", "hairpin_of_old", 'forward "f2": /hairpin_of_old')):
+        with sqlite3.connect(fresh.db) as db:
+            text, = db.execute("SELECT changes FROM revision WHERE number = 2").fetchone()
+            changed = text.replace(old, new, 1)
+            assert changed != text
+            db.execute("UPDATE revision SET changes = ? WHERE number = 2", (changed,))
+        db.close()
+        fresh.start()
+        refused = fresh.sock.post("/revisions/1/restore").expect(409)["detail"]
+        assert "the configuration of revision 1 is not valid any more" in refused and words in refused
+        assert revision(fresh.sock) == 2 and fresh.sock.get("/forwards/2").expect(200)["comment"] == "y"
+        fresh.stop()
+        with sqlite3.connect(fresh.db) as db:
+            db.execute("UPDATE revision SET changes = ? WHERE number = 2", (text,))
+        db.close()
+    fresh.start()
+    fresh.sock.post("/revisions/1/restore").expect(200)
 
 
 def test_history_has_an_end(fresh):
