@@ -81,6 +81,48 @@ bool ip_is_host(const struct ip *ip)
 	return !is_v4_mapped(ip);
 }
 
+socklen_t ip_to_sockaddr(const struct ip *ip, uint16_t port, struct sockaddr_storage *ret_address)
+{
+	memset(ret_address, 0, sizeof(*ret_address));
+	if (ip->family == AF_INET6) {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret_address;
+
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		memcpy(&in6->sin6_addr, ip->bytes, sizeof(in6->sin6_addr));
+		return sizeof(*in6);
+	}
+	struct sockaddr_in *in = (struct sockaddr_in *)ret_address;
+
+	in->sin_family = AF_INET;
+	in->sin_port = htons(port);
+	memcpy(&in->sin_addr, ip->bytes, sizeof(in->sin_addr));
+	return sizeof(*in);
+}
+
+struct ip ip_from_sockaddr(const struct sockaddr *address, uint16_t *ret_port)
+{
+	struct ip ip = { 0 };
+	uint16_t port = 0;
+
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+
+		ip.family = AF_INET;
+		memcpy(ip.bytes, &in->sin_addr, sizeof(in->sin_addr));
+		port = in->sin_port;
+	} else if (address->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+
+		ip.family = AF_INET6;
+		memcpy(ip.bytes, &in6->sin6_addr, sizeof(in6->sin6_addr));
+		port = in6->sin6_port;
+	}
+	if (ret_port)
+		*ret_port = ntohs(port);
+	return ip;
+}
+
 struct prefix prefix_of(const struct ip *ip, uint8_t length)
 {
 	unsigned size = ip_size(ip->family);

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 enum {
 	IP_TEXT_MAX = INET6_ADDRSTRLEN,
@@ -42,6 +43,11 @@ bool ip_is_multicast(const struct ip *ip);
 bool ip_is_link_local(const struct ip *ip); /* 169.254.0.0/16, fe80::/10 */
 /* A host could have it: none of the above but link-local allowed, not 0.0.0.0/8, 240.0.0.0/4 or broadcast. */
 bool ip_is_host(const struct ip *ip);
+
+/* The address and port (host order) as socket calls take them; returns the length. Not for AF_UNSPEC. */
+socklen_t ip_to_sockaddr(const struct ip *ip, uint16_t port, struct sockaddr_storage *ret_address);
+/* The reverse; ret_port may be NULL. AF_UNSPEC and port 0 for what is neither IPv4 nor IPv6. */
+struct ip ip_from_sockaddr(const struct sockaddr *address, uint16_t *ret_port);
 
 /*
  * Parses "192.168.0.0/24", or an address alone as a prefix of full length.

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -51,16 +50,9 @@ static void add_device_addresses(struct identity_names *names)
 	for (const struct ifaddrs *one = list; one; one = one->ifa_next) {
 		struct ip ip = { 0 };
 
-		if (!one->ifa_addr)
-			continue;
-		ip.family = (uint8_t)one->ifa_addr->sa_family;
-		if (ip.family == AF_INET)
-			memcpy(ip.bytes, &((struct sockaddr_in *)one->ifa_addr)->sin_addr, 4);
-		else if (ip.family == AF_INET6)
-			memcpy(ip.bytes, &((struct sockaddr_in6 *)one->ifa_addr)->sin6_addr, 16);
-		else
-			continue;
-		if (!ip_is_link_local(&ip))
+		if (one->ifa_addr)
+			ip = ip_from_sockaddr(one->ifa_addr, NULL);
+		if (ip.family != AF_UNSPEC && !ip_is_link_local(&ip))
 			identity_names_add(names, &ip);
 	}
 	freeifaddrs(list);

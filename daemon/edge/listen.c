@@ -86,25 +86,6 @@ const char *endpoint_format(const struct endpoint *endpoint, char text[ENDPOINT_
 	return text;
 }
 
-static socklen_t to_sockaddr(const struct endpoint *endpoint, struct sockaddr_storage *ret_addr)
-{
-	memset(ret_addr, 0, sizeof(*ret_addr));
-	if (endpoint->address.family == AF_INET6) {
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret_addr;
-
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(endpoint->port);
-		memcpy(&in6->sin6_addr, endpoint->address.bytes, sizeof(in6->sin6_addr));
-		return sizeof(*in6);
-	}
-	struct sockaddr_in *in = (struct sockaddr_in *)ret_addr;
-
-	in->sin_family = AF_INET;
-	in->sin_port = htons(endpoint->port);
-	memcpy(&in->sin_addr, endpoint->address.bytes, sizeof(in->sin_addr));
-	return sizeof(*in);
-}
-
 static int set(int fd, int level, int option, int value)
 {
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
@@ -124,7 +105,7 @@ static void tune(int fd)
 static int bind_it(int fd, const struct endpoint *endpoint)
 {
 	struct sockaddr_storage addr;
-	socklen_t length = to_sockaddr(endpoint, &addr);
+	socklen_t length = ip_to_sockaddr(&endpoint->address, endpoint->port, &addr);
 	char text[ENDPOINT_TEXT_MAX];
 
 	if (!bind(fd, (struct sockaddr *)&addr, length))
@@ -140,16 +121,12 @@ static int bind_it(int fd, const struct endpoint *endpoint)
 
 static int learn_port(int fd, struct endpoint *endpoint)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} addr = { 0 };
+	struct sockaddr_storage addr = { 0 };
 	socklen_t length = sizeof(addr);
 
-	if (getsockname(fd, &addr.any, &length) < 0)
+	if (getsockname(fd, (struct sockaddr *)&addr, &length) < 0)
 		return -errno;
-	endpoint->port = ntohs(addr.any.sa_family == AF_INET6 ? addr.in6.sin6_port : addr.in.sin_port);
+	(void)ip_from_sockaddr((struct sockaddr *)&addr, &endpoint->port);
 	return 0;
 }
 

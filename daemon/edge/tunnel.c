@@ -109,12 +109,10 @@ static struct sockaddr_storage unmap(const struct sockaddr_storage *peer)
 struct ip tunnel_client(const struct sockaddr_storage *peer)
 {
 	struct sockaddr_storage plain = unmap(peer);
-	struct ip ip = { .family = (uint8_t)plain.ss_family };
+	struct ip ip = ip_from_sockaddr((struct sockaddr *)&plain, NULL);
 
-	if (ip.family == AF_INET)
-		memcpy(ip.bytes, &((struct sockaddr_in *)&plain)->sin_addr, 4);
-	else
-		memcpy(ip.bytes, &((struct sockaddr_in6 *)&plain)->sin6_addr, 8);
+	if (ip.family == AF_INET6)
+		memset(ip.bytes + 8, 0, 8);
 	return ip;
 }
 

@@ -299,6 +299,30 @@ static void prefixes_order_by_address_then_length(void **state)
 	assert_true(prefix_compare(&b, &c) < 0);
 }
 
+static void sockaddrs_hold_address_and_port(void **state)
+{
+	static const char *const texts[] = { "192.0.2.7", "2001:db8::7" };
+	const struct sockaddr local = { .sa_family = AF_UNIX };
+	struct sockaddr_storage address;
+	uint16_t port = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct ip in = ip(texts[i]), out;
+
+		assert_int_equal(ip_to_sockaddr(&in, 8443, &address),
+				 i ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+		assert_int_equal(address.ss_family, in.family);
+		out = ip_from_sockaddr((struct sockaddr *)&address, &port);
+		assert_int_equal(ip_compare(&in, &out), 0);
+		assert_int_equal(port, 8443);
+		out = ip_from_sockaddr((struct sockaddr *)&address, NULL);
+		assert_int_equal(ip_compare(&in, &out), 0);
+	}
+	assert_int_equal(ip_from_sockaddr(&local, &port).family, AF_UNSPEC);
+	assert_int_equal(port, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +336,7 @@ int main(void)
 		cmocka_unit_test(containment_at_the_edges),
 		cmocka_unit_test(prefix_of_takes_any_length),
 		cmocka_unit_test(prefixes_order_by_address_then_length),
+		cmocka_unit_test(sockaddrs_hold_address_and_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
