@@ -7,7 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* The network's state, and raw sockets for pings. */
+/* Rules and routes are what CAP_NET_ADMIN is for, probes what CAP_NET_RAW is for. */
 static const cap_value_t network[] = { CAP_NET_ADMIN, CAP_NET_RAW };
 
 enum { NETWORK_COUNT = sizeof(network) / sizeof(network[0]) };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """porticod as a program: its options and exit statuses, and its database in bad times."""
 import http.client
+import pathlib
 import re
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from kinds import KINDS
 from lab.porticod import environment
 
+CAP_NET_ADMIN, CAP_NET_RAW = 12, 13     # linux/capability.h
 FORWARD = KINDS["/forwards"][2]
 
 
@@ -53,6 +55,27 @@ def test_usage(porticod):
                              (["--listen", "127.0.0.1"], "port is missing")):
         assert words in porticod(*arguments, status=2)
         assert words in porticod("--check", *arguments, status=2)
+
+
+def family(pid):
+    """The process and all below it."""
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [pid] + [one for child in children for one in family(int(child))]
+
+
+def test_capabilities(fresh):
+    """Of root's, the daemon keeps what rules and probes take; those that strangers speak to keep nothing."""
+    kept = {"porticod": 1 << CAP_NET_ADMIN | 1 << CAP_NET_RAW}
+    seen = set()
+    for pid in family(fresh.process.pid):
+        text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        facts = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+        seen.add(facts["Name"])
+        for kind in ("CapPrm", "CapEff", "CapBnd"):
+            assert int(facts[kind], 16) == kept.get(facts["Name"], 0), f"{facts['Name']}: {kind} {facts[kind]}"
+        assert int(facts["CapInh"], 16) == int(facts["CapAmb"], 16) == 0
+        assert facts["NoNewPrivs"] == "1"
+    assert "porticod" in seen and len(seen) > 1
 
 
 def test_check(porticod, stopped, tmp_path):
