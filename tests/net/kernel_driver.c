@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * kernel/ by hand: commands on stdin, one a line, answers on stdout, each ended
- * by a line with a single dot. test_kernel.py runs it in a network namespace.
+ * kernel/ by hand: commands as commands.h says. test_kernel.py runs it in a network namespace.
  *
  *   want full|changed|empty|refused|many   choose the desired state
  *   print                                  desired state, as kstate_print() has it
@@ -20,9 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
+#include "commands.h"
 #include "kernel/kernel.h"
 
 enum { MANY = 20000 };
@@ -582,31 +580,6 @@ static void run(char *line)
 		print_fw4();
 	else
 		puts("unknown command");
-	puts(".");
-	fflush(stdout);
-}
-
-static void on_stdin(void *arg, uint32_t events)
-{
-	static char input[256];
-	static size_t length;
-	ssize_t n = read(STDIN_FILENO, input + length, sizeof(input) - 1 - length);
-	char *end;
-
-	(void)arg;
-	(void)events;
-	if (n <= 0) {
-		loop_stop(loop, 0);
-		return;
-	}
-	length += (size_t)n;
-	input[length] = '\0';
-	while ((end = strchr(input, '\n'))) {
-		*end = '\0';
-		run(input);
-		length -= (size_t)(end + 1 - input);
-		memmove(input, end + 1, length + 1);
-	}
 }
 
 static void on_changed(void *arg, unsigned what)
@@ -618,10 +591,13 @@ static void on_changed(void *arg, unsigned what)
 int main(void)
 {
 	struct kernel_events events = { .changed = on_changed };
-	struct watch *watch;
+	struct commands commands = { .run = run };
 	struct err err = { 0 };
 
-	if (loop_new(&loop) < 0 || watch_new(loop, STDIN_FILENO, EPOLLIN, on_stdin, NULL, &watch) < 0)
+	if (loop_new(&loop) < 0)
+		return 1;
+	commands.loop = loop;
+	if (commands_watch(&commands) < 0)
 		return 1;
 	if (kernel_open(loop, &events, &kernel, &err) < 0) {
 		fprintf(stderr, "%s\n", err.detail);
@@ -632,7 +608,7 @@ int main(void)
 
 	kernel->ops->free(kernel);
 	kstate_done(&desired);
-	watch_free(watch);
+	watch_free(commands.watch);
 	loop_free(loop);
 	return status;
 }

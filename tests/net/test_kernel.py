@@ -10,10 +10,10 @@ import os
 import pathlib
 import re
 import shlex
-import subprocess
 
 import pytest
 
+from lab.driver import Driver
 from lab.lab import Lab, Node, Topology, command, wait_for
 from lab.porticod import build_dir
 
@@ -30,24 +30,7 @@ def network():
     )
 
 
-class Driver:
-    def __init__(self, host, program):
-        self.process = host.spawn([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        answer = []
-        while True:
-            got = self.process.stdout.readline()
-            assert got, f"the driver ended at {line!r}"
-            if got == ".\n":
-                return answer
-            answer.append(got.rstrip("\n"))
-
-    def text(self, line):
-        return "\n".join(self.ask(line)) + "\n"
-
+class KernelDriver(Driver):
     def want(self, what):
         """Applies a desired state; all of it must be there afterwards."""
         self.ask(f"want {what}")
@@ -62,10 +45,6 @@ class Driver:
             return seen >= set(names)
         wait_for(came, what=f"{names} among {seen}")
         return seen
-
-    def close(self):
-        self.process.stdin.close()
-        assert self.process.wait(10) == 0
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +74,7 @@ def lab(program):
 
 @pytest.fixture
 def driver(lab, program):
-    made = Driver(lab.router, program)
+    made = KernelDriver(lab.router, program)
     made.ask("changed")
     yield made
     made.close()
