@@ -1,81 +1,110 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "kernel/probe_wire.h"
 
-#include <endian.h>
+#include <linux/icmp.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
 #include <string.h>
 
-enum { ECHO_REQUEST = 8, ECHO_REPLY = 0, ECHO6_REQUEST = 128, ECHO6_REPLY = 129 };
-enum { DNS_HEADER = 12, DNS_QUESTION = 5 };
+/* --- ICMP echo: type, code, checksum, id, sequence, and the cookie as data --- */
 
-static void put16(uint8_t *at, uint16_t value)
+enum { ECHO_CHECKSUM = 2, ECHO_ID = 4, ECHO_SEQUENCE = 6, ECHO_COOKIE = 8, ECHO_SIZE = 16 };
+
+static void put16(uint8_t *to, uint16_t value)
 {
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
+	to[0] = (uint8_t)(value >> 8);
+	to[1] = (uint8_t)value;
 }
 
-static uint16_t get16(const uint8_t *at)
+static uint16_t get16(const uint8_t *from)
 {
-	return (uint16_t)(at[0] << 8 | at[1]);
+	return (uint16_t)(from[0] << 8 | from[1]);
 }
 
-/* RFC 1071, of an even number of bytes. */
-static uint16_t checksum(const uint8_t *data, size_t length)
+/* RFC 1071, of an even number of bytes. 0 if the checksum is in them, and right. */
+static uint16_t checksum(const uint8_t *bytes, size_t length)
 {
 	uint32_t sum = 0;
 
-	for (size_t i = 0; i < length; i += 2)
-		sum += get16(data + i);
+	for (size_t i = 0; i + 1 < length; i += 2)
+		sum += get16(bytes + i);
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t)~sum;
 }
 
-void echo_build(const struct echo *echo, bool v6, uint8_t ret_message[ECHO_SIZE])
+size_t probe_echo_write(uint8_t family, const struct probe_stamp *stamp,
+			uint8_t ret_question[PROBE_QUESTION_MAX])
 {
-	uint64_t cookie = htobe64(echo->cookie);
-
-	memset(ret_message, 0, ECHO_SIZE);
-	ret_message[0] = v6 ? ECHO6_REQUEST : ECHO_REQUEST;
-	put16(ret_message + 4, echo->id);
-	put16(ret_message + 6, echo->sequence);
-	memcpy(ret_message + 8, &cookie, sizeof(cookie));
-	if (!v6)
-		put16(ret_message + 2, checksum(ret_message, ECHO_SIZE));
+	memset(ret_question, 0, ECHO_SIZE);
+	ret_question[0] = family == AF_INET ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
+	put16(ret_question + ECHO_ID, stamp->id);
+	put16(ret_question + ECHO_SEQUENCE, stamp->sequence);
+	memcpy(ret_question + ECHO_COOKIE, &stamp->cookie, sizeof(stamp->cookie));
+	if (family == AF_INET)
+		put16(ret_question + ECHO_CHECKSUM, checksum(ret_question, ECHO_SIZE));
+	return ECHO_SIZE;
 }
 
-bool echo_parse(const uint8_t *data, size_t length, bool v6, struct echo *ret_echo)
+bool probe_echo_read(uint8_t family, const uint8_t *packet, size_t length, struct probe_stamp *ret_stamp)
 {
-	size_t header = v6 || length == 0 ? 0 : (data[0] & 0x0fu) * 4u;
-	uint64_t cookie;
+	size_t header = 0;
 
-	if ((!v6 && header < 20) || length < header + ECHO_SIZE)
+	if (family == AF_INET) {
+		if (length < 20 || packet[0] >> 4 != 4)
+			return false;
+		header = (packet[0] & 0x0fu) * 4;
+		if (header < 20)
+			return false;
+	}
+	/* It holds what the request held, to the byte (RFC 792). */
+	if (length != header + ECHO_SIZE)
 		return false;
-	data += header;
-	if (data[0] != (v6 ? ECHO6_REPLY : ECHO_REPLY) || data[1] != 0)
+	packet += header;
+	if (packet[0] != (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) || packet[1] != 0)
 		return false;
-	memcpy(&cookie, data + 8, sizeof(cookie));
-	*ret_echo = (struct echo){ get16(data + 4), get16(data + 6), be64toh(cookie) };
+	/* A raw socket gets packets of IPv4 before anybody has looked at it; of IPv6, only right ones. */
+	if (family == AF_INET && checksum(packet, ECHO_SIZE) != 0)
+		return false;
+	*ret_stamp = (struct probe_stamp){ .id = get16(packet + ECHO_ID),
+					   .sequence = get16(packet + ECHO_SEQUENCE) };
+	memcpy(&ret_stamp->cookie, packet + ECHO_COOKIE, sizeof(ret_stamp->cookie));
 	return true;
 }
 
-/* The name of the root, type NS, class IN. */
-static const uint8_t question[DNS_QUESTION] = { 0, 0, 2, 0, 1 };
+/* --- DNS: a header of twelve bytes, then the question --- */
 
-void dns_build(uint16_t id, uint8_t ret_message[DNS_QUERY_SIZE])
+enum {
+	DNS_FLAGS = 2,
+	DNS_QUESTIONS = 4,
+	DNS_HEADER_SIZE = 12,
+	DNS_RESPONSE = 0x80, /* QR, in the first byte of the flags */
+	DNS_OPCODE = 0x78,   /* there, too: 0 is a query */
+	DNS_RECURSION = 0x01,
+};
+
+/* Name servers of the root: any resolver knows them, any server has a word about it. Name ".", type NS, class IN. */
+static const uint8_t dns_question[] = { 0, 0, 2, 0, 1 };
+
+enum { DNS_SIZE = DNS_HEADER_SIZE + sizeof(dns_question) };
+
+size_t probe_dns_write(const struct probe_stamp *stamp, uint8_t ret_question[PROBE_QUESTION_MAX])
 {
-	memset(ret_message, 0, DNS_HEADER);
-	put16(ret_message, id);
-	ret_message[2] = 0x01; /* RD */
-	put16(ret_message + 4, 1);
-	memcpy(ret_message + DNS_HEADER, question, DNS_QUESTION);
+	memset(ret_question, 0, DNS_HEADER_SIZE);
+	put16(ret_question, stamp->id);
+	ret_question[DNS_FLAGS] = DNS_RECURSION;
+	put16(ret_question + DNS_QUESTIONS, 1);
+	memcpy(ret_question + DNS_HEADER_SIZE, dns_question, sizeof(dns_question));
+	return DNS_SIZE;
 }
 
-bool dns_parse(const uint8_t *data, size_t length, uint16_t *ret_id)
+/* A refusal is an answer as well: the way there and back is what is asked for. */
+bool probe_dns_read(const uint8_t *message, size_t length, struct probe_stamp *ret_stamp)
 {
-	/* A response to a standard query, with the question that was asked. */
-	if (length < DNS_QUERY_SIZE || (data[2] & 0xf8) != 0x80 || get16(data + 4) != 1 ||
-	    memcmp(data + DNS_HEADER, question, DNS_QUESTION) != 0)
+	if (length < DNS_SIZE || (message[DNS_FLAGS] & (DNS_RESPONSE | DNS_OPCODE)) != DNS_RESPONSE ||
+	    get16(message + DNS_QUESTIONS) != 1 ||
+	    memcmp(message + DNS_HEADER_SIZE, dns_question, sizeof(dns_question)) != 0)
 		return false;
-	*ret_id = get16(data);
+	*ret_stamp = (struct probe_stamp){ .id = get16(message) };
 	return true;
 }

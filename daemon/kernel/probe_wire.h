@@ -2,32 +2,34 @@
 #ifndef PORTICO_KERNEL_PROBE_WIRE_H
 #define PORTICO_KERNEL_PROBE_WIRE_H
 
-/* What probes look like. Nothing that comes in is trusted. */
+/*
+ * What probes ask and what answers them, as bytes: ICMP echo (RFC 792, RFC 4443) and DNS (RFC 1035). Nothing is
+ * sent from here, and what is read may be anything.
+ */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-	ECHO_SIZE = 8 + 8,        /* header and cookie */
-	DNS_QUERY_SIZE = 12 + 5,  /* header and one question */
-	PROBE_READ_MAX = 60 + 64, /* the longest IPv4 header, and more than is looked at behind it */
+	PROBE_QUESTION_MAX = 17, /* an echo request has 16 bytes, a query 17 */
+	PROBE_ANSWER_MAX = 128,  /* more is not looked at: an IPv4 header has up to 60 */
 };
 
-/* Tells an answer from what others make up: none of it can be guessed. */
-struct echo {
-	uint16_t id, sequence;
-	uint64_t cookie;
+/* What an answer repeats. */
+struct probe_stamp {
+	uint16_t id;       /* of the prober in an echo request, of the query in DNS */
+	uint16_t sequence; /* 0 in DNS */
+	uint64_t cookie;   /* the data of an echo request; 0 in DNS, which has no place for it */
 };
 
-/* An echo request of ICMP (RFC 792, type 8, with its checksum), or of ICMPv6 (RFC 4443, type 128, without). */
-void echo_build(const struct echo *echo, bool v6, uint8_t ret_message[ECHO_SIZE]);
-/* An echo reply; for IPv4 with the IP header before it, as raw sockets give it. */
-bool echo_parse(const uint8_t *data, size_t length, bool v6, struct echo *ret_echo);
+/* Write a question and return its length. The checksum of ICMPv6 is left to the kernel (RFC 3542, 3.1). */
+size_t probe_echo_write(uint8_t family, const struct probe_stamp *stamp,
+			uint8_t ret_question[PROBE_QUESTION_MAX]);
+size_t probe_dns_write(const struct probe_stamp *stamp, uint8_t ret_question[PROBE_QUESTION_MAX]);
 
-/* Who serves the root: NS of ".", with recursion desired (RFC 1035, 4.1). */
-void dns_build(uint16_t id, uint8_t ret_message[DNS_QUERY_SIZE]);
-/* A response to that question, whatever it says. */
-bool dns_parse(const uint8_t *data, size_t length, uint16_t *ret_id);
+/* Read what came by a raw socket (in IPv4 with its IP header) or by UDP. False: it is no answer. */
+bool probe_echo_read(uint8_t family, const uint8_t *packet, size_t length, struct probe_stamp *ret_stamp);
+bool probe_dns_read(const uint8_t *message, size_t length, struct probe_stamp *ret_stamp);
 
 #endif
