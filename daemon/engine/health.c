@@ -17,7 +17,7 @@
 #include "model/judge.h"
 
 enum {
-	TARGET_BITS = 4, /* of a probe's token; the rest is the number of its round */
+	TARGET_BITS = 32 - JUDGE_NUMBER_BITS, /* of a probe's token; the rest is the number of its round */
 	TEST_TIMEOUT_MS = 1000,
 };
 
@@ -121,11 +121,7 @@ static void on_answer(void *arg, uint32_t token, uint32_t latency_us)
 {
 	struct monitor *monitor = arg;
 
-	/* Rounds are numbered with what the token leaves of 32 bits. */
-	uint32_t round = monitor->judge.round_count - ((monitor->judge.round_count - (token >> TARGET_BITS)) &
-						       (UINT32_MAX >> TARGET_BITS));
-
-	judge_answer(&monitor->judge, round, token & ((1u << TARGET_BITS) - 1), latency_us, loop_now_ms());
+	judge_answer(&monitor->judge, token >> TARGET_BITS, token & ((1u << TARGET_BITS) - 1), latency_us, loop_now_ms());
 	if (take_fitness(monitor->engine, monitor))
 		mend_news(monitor->engine, ENGINE_FITNESS);
 	schedule(monitor->engine);
@@ -312,7 +308,7 @@ void engine_health_numbers(const struct engine *engine, uint32_t uplink_id,
 	*ret_numbers = (struct health_numbers){ .in_use = live && ways_use(&engine->ways, live) };
 	if (!monitor)
 		return;
-	judge_measure(&monitor->judge, loop_now_ms(), &numbers);
+	judge_measure(&monitor->judge, &numbers);
 	ret_numbers->probed = monitor->prober;
 	ret_numbers->measured = monitor->prober && numbers.rounds;
 	ret_numbers->latency_ms = numbers.latency_us ? numbers.latency_us / 1000.0 : -1;
@@ -357,7 +353,7 @@ unsigned engine_health_targets(const struct engine *engine, uint32_t uplink_id,
 	for (unsigned i = 0; i < count; i++) {
 		struct judge_target target;
 
-		judge_measure_target(&monitor->judge, i, loop_now_ms(), &target);
+		judge_measure_target(&monitor->judge, i, &target);
 		ret_targets[i] = (struct health_target){
 			.latency_ms = target.latency_us ? target.latency_us / 1000.0 : -1,
 			.loss_percent = target.sent ? (target.sent - target.answered) * 100.0 / target.sent :

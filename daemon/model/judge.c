@@ -4,243 +4,245 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HURRY = 4 }; /* while an answer is missing, rounds follow each other so many times as fast */
+enum {
+	/* With more open ones there would not be a whole window of decided ones among those kept. */
+	OPEN_MAX = JUDGE_ROUNDS_MAX - HEALTH_WINDOW_MAX,
+	/* The longest hold is reached; more flaps would shift its bits out. */
+	FLAPS_MAX = 9,
+	/* Beyond, even an uplink that is always late is as good as silent. */
+	PATIENCE_MAX_MS = 10000,
+};
 
-/* --- rounds --- */
+_Static_assert((JUDGE_ROUNDS_MAX & (JUDGE_ROUNDS_MAX - 1)) == 0, "numbers that wrap around keep their place");
+_Static_assert(JUDGE_HOLD_FIRST_MS << (FLAPS_MAX - 1) >= JUDGE_HOLD_LAST_MS, "the hold grows to its maximum");
+_Static_assert(HEALTH_TARGETS_MAX <= 16 && HEALTH_TARGETS_MAX <= 1 << (32 - JUDGE_NUMBER_BITS),
+	       "targets fit into the bits of a round's answers, and beside its number");
 
-static struct judge_round *round_at(struct judge *judge, uint32_t number)
+static uint64_t earlier(uint64_t a, uint64_t b)
 {
-	return &judge->rounds[number % JUDGE_ROUNDS_MAX];
+	return a < b ? a : b;
 }
 
-static const struct judge_round *seen(const struct judge *judge, uint32_t number)
+static uint64_t later(uint64_t a, uint64_t b)
 {
-	return &judge->rounds[number % JUDGE_ROUNDS_MAX];
+	return a > b ? a : b;
 }
 
-/* How many rounds there are to go back to; numbers wrap around. */
-static uint32_t kept(const struct judge *judge, uint32_t first)
+/* --- the rounds, by age: 0 is the newest --- */
+
+static unsigned place(const struct judge *judge, unsigned age)
 {
-	uint32_t count = judge->round_count - first;
-
-	return count < JUDGE_ROUNDS_MAX ? count : JUDGE_ROUNDS_MAX - 1;
-}
-
-static bool is_answered(const struct judge_round *round)
-{
-	return round->latency_us;
-}
-
-/* Answered, or its time is over; the others are not held against anybody. */
-static bool is_decided(const struct judge_round *round)
-{
-	return is_answered(round) || round->expired;
-}
-
-/* Rounds in a row, the newest first, that are not answered, be it that they still may be. */
-static unsigned missing(const struct judge *judge)
-{
-	unsigned count = 0;
-
-	for (uint32_t i = 1; i <= kept(judge, judge->first_round); i++) {
-		if (is_answered(seen(judge, judge->round_count - i)))
-			break;
-		count++;
-	}
-	return count;
-}
-
-/*
- * Nothing has come for so long that something should have, even if every answer is late: as long as late ones keep coming,
- * those that are missing may be on their way.
- */
-static uint64_t quiet_ms(const struct judge *judge)
-{
-	return judge->heard_ms + judge->timeout_ms + judge->interval_ms;
-}
-
-/* The newest ones without an answer are not lost as long as it may only be late. */
-static uint32_t first_to_count(const struct judge *judge, uint64_t now_ms)
-{
-	return now_ms < quiet_ms(judge) ? missing(judge) + 1 : 1;
-}
-
-/* How many of the newest decided rounds in a row were answered, or were not. */
-static unsigned run_of(const struct judge *judge, bool answered, uint64_t now_ms)
-{
-	unsigned run = 0;
-
-	for (uint32_t i = first_to_count(judge, now_ms); i <= kept(judge, judge->first_round); i++) {
-		const struct judge_round *round = seen(judge, judge->round_count - i);
-
-		if (!is_decided(round))
-			continue;
-		if (is_answered(round) != answered)
-			break;
-		run++;
-	}
-	return run;
-}
-
-static unsigned count_bits(uint16_t bits)
-{
-	return (unsigned)__builtin_popcount(bits);
-}
-
-/* --- numbers --- */
-
-void judge_measure(const struct judge *judge, uint64_t now_ms, struct judge_numbers *ret_numbers)
-{
-	uint32_t first = first_to_count(judge, now_ms);
-	struct judge_numbers numbers = { 0 };
-	uint64_t sum_us = 0, differences_us = 0;
-	unsigned answered = 0;
-	uint32_t last_us = 0;
-
-	for (uint32_t i = first; i <= kept(judge, judge->first_round) && numbers.rounds < judge->window;
-	     i++) {
-		const struct judge_round *round = seen(judge, judge->round_count - i);
-
-		if (!is_decided(round))
-			continue;
-		numbers.rounds++;
-		if (!is_answered(round)) {
-			numbers.lost++;
-			continue;
-		}
-		numbers.late += round->expired;
-		sum_us += round->latency_us;
-		if (answered++)
-			differences_us += last_us > round->latency_us ? last_us - round->latency_us :
-									round->latency_us - last_us;
-		last_us = round->latency_us;
-	}
-	if (answered)
-		numbers.latency_us = (uint32_t)(sum_us / answered);
-	if (answered > 1)
-		numbers.jitter_us = (uint32_t)(differences_us / (answered - 1));
-	*ret_numbers = numbers;
-}
-
-void judge_measure_target(const struct judge *judge, unsigned target, uint64_t now_ms,
-			  struct judge_target *ret_target)
-{
-	struct judge_target measured = { .latency_us = judge->latencies_us[target] };
-
-	for (uint32_t i = first_to_count(judge, now_ms);
-	     i <= kept(judge, judge->first_round) && measured.sent < judge->window; i++) {
-		const struct judge_round *round = seen(judge, judge->round_count - i);
-		bool its_own = round->answers >> target & 1;
-
-		if (!its_own && !round->expired && !is_answered(round))
-			continue;
-		measured.sent++;
-		measured.answered += its_own;
-	}
-	*ret_target = measured;
+	return (judge->round_count - 1 - age) % JUDGE_ROUNDS_MAX;
 }
 
 const struct judge_round *judge_past_round(const struct judge *judge, unsigned n)
 {
-	return n < judge->sent_count && n < JUDGE_ROUNDS_MAX - 1 ? seen(judge, judge->round_count - 1 - n) :
-								   NULL;
+	return n < judge->kept ? &judge->rounds[place(judge, n)] : NULL;
 }
 
-/* --- verdicts --- */
-
-static bool is_lossy(const struct judge *judge, const struct judge_numbers *numbers)
+static bool is_open(const struct judge_round *round)
 {
-	/* Of the whole window, so that there is something to say before it is full. */
-	return judge->max_loss_percent >= 0 &&
-	       numbers->lost * 100 > (unsigned)judge->max_loss_percent * judge->window;
+	return !round->latency_us && !round->expired;
 }
 
-static bool is_slow(const struct judge *judge, const struct judge_numbers *numbers)
+/* The newest decided round, of those that count, from this age on; *age becomes that of the next older. */
+static const struct judge_round *next_decided(const struct judge *judge, unsigned *age)
 {
-	return judge->max_latency_ms >= 0 && numbers->rounds - numbers->lost >= judge->down_after &&
-	       numbers->latency_us > (uint64_t)judge->max_latency_ms * 1000;
+	while (*age < judge->counted) {
+		const struct judge_round *round = &judge->rounds[place(judge, (*age)++)];
+
+		if (!is_open(round))
+			return round;
+	}
+	return NULL;
 }
 
-static bool was_up(const struct judge *judge)
+/* How many decided rounds in a row, from this age on, are unanswered. */
+static unsigned unanswered_run(const struct judge *judge, unsigned age)
 {
-	return judge->linked && judge->fitness == FITNESS_GOOD;
+	const struct judge_round *round;
+	unsigned length = 0;
+
+	while ((round = next_decided(judge, &age)) && !round->latency_us)
+		length++;
+	return length;
 }
 
-static uint64_t hold_ms(const struct judge *judge)
+/* How many decided rounds in a row are answered, from the newest on. An open one between them ends it. */
+static unsigned answered_run(const struct judge *judge)
 {
-	unsigned shift = judge->flaps ? judge->flaps - 1 : 0;
-	uint64_t hold = shift < 16 ? (uint64_t)JUDGE_HOLD_FIRST_MS << shift : JUDGE_HOLD_LAST_MS;
+	unsigned length = 0, age = 0;
 
+	while (age < judge->counted && is_open(&judge->rounds[place(judge, age)]))
+		age++;
+	for (; age < judge->counted && judge->rounds[place(judge, age)].latency_us; age++)
+		length++;
+	return length;
+}
+
+/*
+ * How long a round is open: the timeout. But where answers come later than that as a rule, one and a half
+ * times as long as they took: otherwise there would always be rounds that count as lost while their answers
+ * are on their way, and down_after of them in a row would make an uplink silent that answers everything.
+ */
+static uint32_t patience(const struct judge *judge)
+{
+	const struct judge_round *round;
+	uint32_t longest_us = 0;
+	unsigned late = 0, age = 0;
+
+	while (late < judge->down_after && (round = next_decided(judge, &age))) {
+		if (!round->latency_us)
+			continue;
+		if (!round->expired)
+			return judge->timeout_ms;
+		late++;
+		if (round->latency_us > longest_us)
+			longest_us = round->latency_us;
+	}
+	if (late < judge->down_after)
+		return judge->timeout_ms;
+	return (uint32_t)later(judge->timeout_ms, earlier(longest_us / 1000 * 3ull / 2, PATIENCE_MAX_MS));
+}
+
+static void expire(struct judge *judge, uint64_t now_ms)
+{
+	for (unsigned age = 0; age < judge->kept; age++) {
+		struct judge_round *round = &judge->rounds[place(judge, age)];
+
+		if (now_ms < round->sent_ms + judge->patience_ms && age < OPEN_MAX)
+			continue;
+		round->expired = round->expired || is_open(round);
+		round->over = true;
+	}
+}
+
+/* --- when they are due --- */
+
+/*
+ * While the newest round has no answer after a quarter of the interval, the next does not wait for all of it.
+ * So a silence is found out an interval, down_after - 1 quarters of one and the timeout after the last
+ * answered round was sent. No more than that many hurried ones follow one that was not: where every answer
+ * takes longer than a quarter, there would otherwise be four times as many as were asked for.
+ */
+static bool hurries(const struct judge *judge)
+{
+	unsigned unanswered = 0;
+
+	while (unanswered < judge->counted && !judge->rounds[place(judge, unanswered)].latency_us)
+		unanswered++;
+	return unanswered > 0 && unanswered < judge->down_after && judge->hurried + 1 < judge->down_after;
+}
+
+static uint64_t round_due_ms(const struct judge *judge)
+{
+	return hurries(judge) ? judge->soonest_round_ms : judge->next_round_ms;
+}
+
+/* After a while in which nobody looked, the next is an interval away like any other: nothing is caught up. */
+static uint32_t add_round(struct judge *judge, uint64_t now_ms)
+{
+	bool first = !judge->counted;
+
+	judge->hurried = now_ms < judge->next_round_ms ? judge->hurried + 1 : 0;
+	judge->next_round_ms = now_ms + (first ? judge->phase_ms : judge->interval_ms);
+	judge->soonest_round_ms = now_ms + judge->interval_ms / 4;
+	if (judge->kept < JUDGE_ROUNDS_MAX)
+		judge->kept++;
+	if (judge->counted < JUDGE_ROUNDS_MAX)
+		judge->counted++;
+	judge->rounds[judge->round_count % JUDGE_ROUNDS_MAX] = (struct judge_round){ .sent_ms = now_ms };
+	return judge->round_count++ & ((1u << JUDGE_NUMBER_BITS) - 1);
+}
+
+static void begin_rounds(struct judge *judge, uint64_t now_ms)
+{
+	judge->counted = 0;
+	judge->patience_ms = judge->timeout_ms;
+	judge->next_round_ms = later(now_ms, judge->soonest_round_ms);
+}
+
+/* --- the verdict --- */
+
+static uint32_t hold_ms(const struct judge *judge)
+{
 	if (!judge->flaps)
 		return 0;
-	return hold < JUDGE_HOLD_LAST_MS ? hold : JUDGE_HOLD_LAST_MS;
+	return (uint32_t)earlier(JUDGE_HOLD_FIRST_MS << (judge->flaps - 1), JUDGE_HOLD_LAST_MS);
 }
 
-/* It was up and is not any more. */
-static void note_failure(struct judge *judge, uint64_t now_ms)
+/* The first time that an uplink is up counts as calm, however short it was: nothing is known against it. */
+static void count_flap(struct judge *judge, uint64_t now_ms)
 {
-	uint64_t up_ms = now_ms - judge->up_since_ms, calm_ms = 4 * hold_ms(judge);
+	uint64_t calm_ms = later(JUDGE_CALM_MS, 4ull * hold_ms(judge));
 
-	if (calm_ms < JUDGE_CALM_MS)
-		calm_ms = JUDGE_CALM_MS;
-	if (!judge->failed || up_ms >= calm_ms)
+	if (!judge->fell || now_ms - judge->up_since_ms >= calm_ms)
 		judge->flaps = 0;
-	else if (judge->flaps < UINT16_MAX)
+	else if (judge->flaps < FLAPS_MAX)
 		judge->flaps++;
-	judge->failed = true;
+	judge->fell = true;
 }
 
-static void fail(struct judge *judge, enum fitness fitness, uint64_t now_ms)
+static void become(struct judge *judge, enum fitness fitness, uint64_t now_ms)
 {
-	if (was_up(judge))
-		note_failure(judge, now_ms);
+	if (judge->fitness == FITNESS_GOOD && fitness != FITNESS_GOOD)
+		count_flap(judge, now_ms);
+	if (judge->fitness != FITNESS_GOOD && fitness == FITNESS_GOOD)
+		judge->up_since_ms = now_ms;
 	judge->fitness = fitness;
+	judge->tested = true;
 }
 
-/* Nothing speaks against it any more, but perhaps its past. */
 static void recover(struct judge *judge, uint64_t now_ms)
 {
-	if (judge->fitness == FITNESS_GOOD)
-		return;
-	if (judge->fitness != FITNESS_HELD) {
-		judge->fitness = FITNESS_HELD;
-		judge->hold_until_ms = now_ms + hold_ms(judge);
-	}
-	if (now_ms < judge->hold_until_ms)
-		return;
-	judge->fitness = FITNESS_GOOD;
-	judge->up_since_ms = now_ms;
+	judge->hold_until_ms = now_ms + hold_ms(judge);
+	become(judge, judge->flaps ? FITNESS_HELD : FITNESS_GOOD, now_ms);
 }
 
-static void decide(struct judge *judge, uint64_t now_ms)
+/* FITNESS_GOOD: there is nothing against it. */
+static enum fitness objection(const struct judge *judge)
 {
-	bool known = judge->fitness == FITNESS_GOOD || judge->fitness == FITNESS_HELD;
 	struct judge_numbers numbers;
-	unsigned needed = known ? 0 : judge->tested ? judge->up_after : 1;
+	unsigned answered, enough = judge->down_after < judge->window ? judge->down_after : judge->window;
+
+	if (unanswered_run(judge, 0) >= judge->down_after)
+		return FITNESS_SILENT;
+	judge_measure(judge, &numbers);
+	answered = numbers.rounds - numbers.lost;
+	if (judge->fitness == FITNESS_UNTESTED && !answered)
+		return FITNESS_GOOD;
+	/* Of the whole window, so that the first probes of all do not weigh more than others. */
+	if (judge->max_loss_percent >= 0 &&
+	    numbers.lost * 100 > (unsigned)judge->max_loss_percent * judge->window)
+		return FITNESS_LOSSY;
+	if (judge->max_latency_ms >= 0 && answered >= enough &&
+	    numbers.latency_us > (uint32_t)judge->max_latency_ms * 1000)
+		return FITNESS_SLOW;
+	return FITNESS_GOOD;
+}
+
+static void reconsider(struct judge *judge, uint64_t now_ms)
+{
+	enum fitness against;
 
 	if (!judge->linked || !judge->probes)
 		return;
-	judge_measure(judge, now_ms, &numbers);
-	if (run_of(judge, false, now_ms) >= judge->down_after)
-		fail(judge, FITNESS_SILENT, now_ms);
-	else if (is_lossy(judge, &numbers))
-		fail(judge, FITNESS_LOSSY, now_ms);
-	else if (is_slow(judge, &numbers))
-		fail(judge, FITNESS_SLOW, now_ms);
-	else if (run_of(judge, true, now_ms) >= needed)
+	against = objection(judge);
+	if (against != FITNESS_GOOD)
+		become(judge, against, now_ms);
+	else if (judge->fitness != FITNESS_GOOD && judge->fitness != FITNESS_HELD &&
+		 answered_run(judge) >= (judge->tested ? judge->up_after : 1))
 		recover(judge, now_ms);
-	if (judge->fitness != FITNESS_UNTESTED)
-		judge->tested = true;
 }
 
-/* --- settings --- */
+/* --- what happens --- */
 
 void judge_init(struct judge *judge)
 {
-	*judge = (struct judge){ .fitness = FITNESS_UNTESTED };
+	*judge = (struct judge){ .fitness = FITNESS_UNTESTED, .max_loss_percent = -1, .max_latency_ms = -1 };
 }
 
-static unsigned needed_targets(const struct health *health)
+static unsigned need_of(const struct health *health)
 {
 	if (strcmp(health->need, "any") == 0)
 		return 1;
@@ -249,88 +251,57 @@ static unsigned needed_targets(const struct health *health)
 	return (unsigned)strtoul(health->need, NULL, 10);
 }
 
-static void begin_rounds(struct judge *judge, uint64_t now_ms)
+static void take_over(struct judge *judge, const struct health *health, uint32_t phase_ms)
 {
-	judge->first_round = judge->round_count;
-	judge->next_round_ms = judge->heard_ms = now_ms;
-	memset(judge->latencies_us, 0, sizeof(judge->latencies_us));
+	judge->target_count = health->targets.count;
+	judge->need = need_of(health);
+	judge->interval_ms = (uint32_t)health->interval_ms;
+	judge->timeout_ms = (uint32_t)health->timeout_ms;
+	judge->down_after = (uint32_t)health->down_after;
+	judge->up_after = (uint32_t)health->up_after;
+	judge->window = (uint32_t)health->window;
+	judge->max_loss_percent = (int)health->max_loss_percent;
+	judge->max_latency_ms = (int)health->max_latency_ms;
+	judge->phase_ms = (uint32_t)later(judge->interval_ms / 2, earlier(phase_ms, judge->interval_ms));
+	judge->patience_ms = patience(judge);
 }
 
 void judge_configure(struct judge *judge, const struct health *health, bool anew, uint32_t phase_ms,
 		     uint64_t now_ms)
 {
+	bool probed = judge->probes;
+
 	judge->probes = health;
-	if (!health) {
-		if (judge->linked && judge->fitness != FITNESS_HELD)
-			recover(judge, now_ms);
-		return;
+	if (health) {
+		take_over(judge, health, phase_ms);
+		/* The interval that was may have been an hour. */
+		judge->next_round_ms = earlier(judge->next_round_ms, now_ms + judge->interval_ms);
+		judge->soonest_round_ms = earlier(judge->soonest_round_ms, now_ms + judge->interval_ms / 4);
 	}
-	judge->target_count = health->targets.count;
-	judge->need = needed_targets(health);
-	judge->interval_ms = (uint32_t)health->interval_ms;
-	judge->timeout_ms = (uint32_t)health->timeout_ms;
-	judge->down_after = (unsigned)health->down_after;
-	judge->up_after = (unsigned)health->up_after;
-	judge->window = (unsigned)health->window;
-	judge->max_loss_percent = (int)health->max_loss_percent;
-	judge->max_latency_ms = (int)health->max_latency_ms;
-	judge->phase_ms = phase_ms;
-	if (anew)
+	if (anew || judge->probes != probed) {
+		judge->kept = 0;
+		memset(judge->target_latency_us, 0, sizeof(judge->target_latency_us));
 		begin_rounds(judge, now_ms);
-	else if (judge->next_round_ms > now_ms + judge->interval_ms)
-		judge->next_round_ms = now_ms + judge->interval_ms;
+	}
+	if (probed && !health && judge->linked)
+		become(judge, FITNESS_GOOD, now_ms);
+	reconsider(judge, now_ms);
 }
 
 void judge_link(struct judge *judge, bool linked, uint64_t now_ms)
 {
-	if (linked == judge->linked)
+	if (judge->linked == linked)
 		return;
-	if (!linked && was_up(judge))
-		note_failure(judge, now_ms);
 	judge->linked = linked;
-	judge->fitness = FITNESS_UNTESTED;
-	if (linked && judge->probes)
-		begin_rounds(judge, now_ms);
-	else if (linked)
+	if (!linked) {
+		expire(judge, UINT64_MAX);
+		judge->counted = 0;
+		become(judge, FITNESS_UNTESTED, now_ms);
+		return;
+	}
+	begin_rounds(judge, now_ms);
+	if (!judge->probes)
 		recover(judge, now_ms);
-}
-
-/* --- time --- */
-
-static bool is_due(const struct judge *judge, uint64_t now_ms)
-{
-	return judge->linked && judge->probes && now_ms >= judge->next_round_ms;
-}
-
-/* When the oldest round that may still be answered in time no longer may; UINT64_MAX: there is none. */
-static uint64_t expires_ms(const struct judge *judge)
-{
-	uint64_t first_ms = UINT64_MAX;
-
-	for (uint32_t i = 1; i <= kept(judge, judge->first_round); i++) {
-		const struct judge_round *round = seen(judge, judge->round_count - i);
-
-		if (is_decided(round))
-			continue;
-		if (round->sent_ms + judge->timeout_ms < first_ms)
-			first_ms = round->sent_ms + judge->timeout_ms;
-	}
-	return first_ms;
-}
-
-/* So many in a row have lapsed that only the hope for late answers keeps it from being silent. */
-static bool is_doubtful(const struct judge *judge)
-{
-	unsigned lapsed = 0;
-
-	for (uint32_t i = 1; i <= kept(judge, judge->first_round); i++) {
-		const struct judge_round *round = seen(judge, judge->round_count - i);
-
-		if (is_answered(round))
-			break;
-		lapsed += round->expired;
-	}
-	return judge->fitness != FITNESS_SILENT && lapsed >= judge->down_after;
 }
 
 uint64_t judge_wakes_ms(const struct judge *judge)
@@ -339,98 +310,99 @@ uint64_t judge_wakes_ms(const struct judge *judge)
 
 	if (!judge->linked)
 		return UINT64_MAX;
-	if (judge->probes) {
-		uint64_t expiry_ms = expires_ms(judge);
-
-		wakes_ms = expiry_ms < judge->next_round_ms ? expiry_ms : judge->next_round_ms;
-		if (is_doubtful(judge) && quiet_ms(judge) < wakes_ms)
-			wakes_ms = quiet_ms(judge);
-	}
-	if (judge->fitness == FITNESS_HELD && judge->hold_until_ms < wakes_ms)
+	if (judge->fitness == FITNESS_HELD)
 		wakes_ms = judge->hold_until_ms;
-	return wakes_ms;
-}
+	if (!judge->probes)
+		return wakes_ms;
+	for (unsigned age = 0; age < judge->kept; age++) {
+		const struct judge_round *round = &judge->rounds[place(judge, age)];
 
-static void expire(struct judge *judge, uint64_t now_ms)
-{
-	for (uint32_t i = 1; i <= kept(judge, judge->first_round); i++) {
-		struct judge_round *round = round_at(judge, judge->round_count - i);
-
-		if (!is_decided(round) && now_ms >= round->sent_ms + judge->timeout_ms)
-			round->expired = true;
+		if (is_open(round))
+			wakes_ms = earlier(wakes_ms, round->sent_ms + judge->patience_ms);
 	}
-}
-
-/*
- * A round may be due a quarter of the interval after the last one: it is looked at then whether the last is answered. If not,
- * another follows, until so many are missing as take the uplink down.
- */
-static bool is_hurried(const struct judge *judge)
-{
-	unsigned gone = missing(judge);
-
-	return gone > 0 && gone < judge->down_after;
-}
-
-/* When the round after this one is due, if it will be needed: the first is followed after the phase. */
-static void plan_next_round(struct judge *judge, uint64_t now_ms)
-{
-	uint32_t pause_ms = judge->interval_ms;
-
-	if (judge->round_count == judge->first_round && judge->phase_ms < judge->interval_ms)
-		pause_ms = judge->phase_ms > judge->interval_ms / 2 ? judge->phase_ms :
-								      judge->interval_ms / 2;
-	judge->regular_ms = now_ms + pause_ms;
-	judge->next_round_ms = now_ms + judge->interval_ms / HURRY;
-	judge->may_hurry = true;
-}
-
-static bool begin_round(struct judge *judge, uint64_t now_ms, uint32_t *ret_round)
-{
-	if (judge->may_hurry && now_ms < judge->regular_ms && !is_hurried(judge)) {
-		judge->may_hurry = false;
-		judge->next_round_ms = judge->regular_ms;
-		return false;
-	}
-	plan_next_round(judge, now_ms);
-	*round_at(judge, judge->round_count) = (struct judge_round){ .sent_ms = now_ms };
-	*ret_round = judge->round_count++;
-	if (judge->sent_count < JUDGE_ROUNDS_MAX)
-		judge->sent_count++;
-	if (judge->round_count - judge->first_round >= JUDGE_ROUNDS_MAX)
-		judge->first_round = judge->round_count - (JUDGE_ROUNDS_MAX - 1);
-	return true;
+	return earlier(wakes_ms, round_due_ms(judge));
 }
 
 bool judge_turn(struct judge *judge, uint64_t now_ms, uint32_t *ret_round)
 {
-	if (!judge->linked)
-		return false;
-	if (judge->probes) {
-		expire(judge, now_ms);
-		decide(judge, now_ms);
-	} else if (judge->fitness == FITNESS_HELD) {
-		recover(judge, now_ms);
-	}
-	return is_due(judge, now_ms) && begin_round(judge, now_ms, ret_round);
+	bool due = judge->linked && judge->probes && now_ms >= round_due_ms(judge);
+
+	if (due)
+		*ret_round = add_round(judge, now_ms);
+	expire(judge, now_ms);
+	reconsider(judge, now_ms);
+	if (judge->fitness == FITNESS_HELD && now_ms >= judge->hold_until_ms)
+		become(judge, FITNESS_GOOD, now_ms);
+	return due;
 }
 
 void judge_answer(struct judge *judge, uint32_t round, unsigned target, uint32_t latency_us, uint64_t now_ms)
 {
-	uint32_t age = judge->round_count - round;
-	struct judge_round *answered = round_at(judge, round);
+	unsigned age = (judge->round_count - 1 - round) & ((1u << JUDGE_NUMBER_BITS) - 1);
+	uint32_t latency = latency_us ? latency_us : 1; /* 0 has a meaning of its own */
+	struct judge_round *answered;
 
-	if (!judge->linked || !judge->probes || age == 0 || age > kept(judge, judge->first_round) ||
-	    target >= judge->target_count || answered->answers >> target & 1)
+	if (age >= judge->kept || target >= judge->target_count)
 		return;
-	/* The outage is over: what was lost in it says nothing about what is now. */
-	if (judge->fitness == FITNESS_SILENT && run_of(judge, true, now_ms) == 0)
-		judge->first_round = round;
+	answered = &judge->rounds[place(judge, age)];
 	answered->answers |= (uint16_t)(1u << target);
-	judge->latencies_us[target] = latency_us ? latency_us : 1;
-	if (count_bits(answered->answers) == judge->need) {
-		answered->latency_us = latency_us ? latency_us : 1;
-		judge->heard_ms = now_ms;
+	judge->target_latency_us[target] = latency;
+	if (answered->latency_us || (unsigned)__builtin_popcount(answered->answers) < judge->need)
+		return;
+	/* The end of a silence: what was lost in it is not held against an uplink that works again. */
+	if (judge->fitness == FITNESS_SILENT && unanswered_run(judge, age + 1) >= judge->down_after)
+		judge->counted = age + 1;
+	answered->latency_us = latency;
+	answered->expired = latency > judge->timeout_ms * 1000;
+	judge->patience_ms = patience(judge);
+	reconsider(judge, now_ms);
+}
+
+/* --- the numbers --- */
+
+void judge_measure(const struct judge *judge, struct judge_numbers *ret_numbers)
+{
+	struct judge_numbers numbers = { 0 };
+	const struct judge_round *round;
+	uint64_t sum_us = 0, differences_us = 0;
+	uint32_t newer_us = 0;
+	unsigned answered = 0, age = 0;
+
+	for (; numbers.rounds < judge->window && (round = next_decided(judge, &age)); numbers.rounds++) {
+		uint32_t us = round->latency_us;
+
+		if (!us) {
+			numbers.lost++;
+			continue;
+		}
+		if (newer_us)
+			differences_us += us > newer_us ? us - newer_us : newer_us - us;
+		numbers.late += round->expired;
+		sum_us += us;
+		newer_us = us;
+		answered++;
 	}
-	decide(judge, now_ms);
+	if (answered > 0)
+		numbers.latency_us = (uint32_t)(sum_us / answered);
+	if (answered > 1)
+		numbers.jitter_us = (uint32_t)(differences_us / (answered - 1));
+	*ret_numbers = numbers;
+}
+
+/* A round that is answered is missed by a target only when its time is over: others may have been quicker. */
+void judge_measure_target(const struct judge *judge, unsigned target, struct judge_target *ret_target)
+{
+	const struct judge_round *round;
+	unsigned rounds = 0, age = 0;
+
+	*ret_target = (struct judge_target){ 0 };
+	if (target >= judge->target_count)
+		return;
+	ret_target->latency_us = judge->target_latency_us[target];
+	for (; rounds < judge->window && (round = next_decided(judge, &age)); rounds++) {
+		bool answered = round->answers & 1u << target;
+
+		ret_target->answered += answered;
+		ret_target->sent += answered || round->over;
+	}
 }
