@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from lab.porticod import build_dir  # noqa: E402
 
-PARTS = ["newflow", "established", "change", "address", "crowd", "start"]
+PARTS = ["newflow", "established", "change", "address", "crowd", "start", "failover"]
 
 
 @dataclass

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 BENCH = pathlib.Path(__file__).resolve().parents[1] / "bench" / "bench.py"
-PARTS = {"newflow": [], "established": ["--quick"], "change": ["--quick"], "address": [], "crowd": [], "start": []}
+PARTS = {"newflow": [], "established": ["--quick"], "change": ["--quick"], "address": [], "crowd": [], "start": [], "failover": ["--quick"]}
 
 
 @pytest.mark.parametrize("part", PARTS)
