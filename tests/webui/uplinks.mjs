@@ -12,7 +12,7 @@ const blackhole = ["add table inet hole", "add chain inet hole f { type filter h
 const show = (page, view) => page.locator("nav").getByRole("link", { name: view }).click();
 const write = (page, name, text) => field(page, name).locator("input").fill(text);
 const pick = (page, name, choice) => field(page, name).getByLabel(choice, { exact: true }).check();
-const peer = async (port = 9021) => (await ask("client", server, port)).peer;
+const peer = async (port = 9010) => (await ask("client", server, port)).peer;
 
 async function save(page) {
 	await page.getByRole("button", { name: "Save" }).click();
@@ -20,8 +20,8 @@ async function save(page) {
 }
 
 await story(async () => {
-	await serve("internet", 9021);
-	await serve("internet", 9001);
+	await serve("internet", 9010);
+	await serve("internet", 9011);
 	const page = await open();
 	await logIn(page);
 	await show(page, "Uplinks");
@@ -122,26 +122,26 @@ async function policies(page) {
 		await save(page);
 		await row(page, name).waitFor();
 	};
-	await add("telephony", "9001", "isp1", "Nothing gets out");
+	await add("telephony", "9011", "isp1", "Nothing gets out");
 	for (let i = 0; i < 4; i++)
-		assert.equal(await peer(9001), "192.0.2.1");
+		assert.equal(await peer(9011), "192.0.2.1");
 	await add("all", "", "isp2, isp1", "Any other uplink");
 	for (let i = 0; i < 4; i++)
-		assert.deepEqual([await peer(9021), await peer(9001)], ["198.51.100.1", "192.0.2.1"]);
+		assert.deepEqual([await peer(9010), await peer(9011)], ["198.51.100.1", "192.0.2.1"]);
 	// The first that fits decides.
 	await page.getByRole("button", { name: "Move all up" }).click();
 	await until(async () => (await page.locator("tbody tr").first().getAttribute("data-name")) === "all", "the new order");
-	await until(async () => await peer(9001) === "198.51.100.1", "the first to decide");
+	await until(async () => await peer(9011) === "198.51.100.1", "the first to decide");
 	await page.getByRole("button", { name: "Move all down" }).click();
-	await until(async () => await peer(9001) === "192.0.2.1", "the former order");
+	await until(async () => await peer(9011) === "192.0.2.1", "the former order");
 	await run("router", "ip link set eth0 down");
 	await row(page, "telephony").locator(".cell-now", { hasText: "nothing gets out" }).waitFor();
 	await shot(page, "policies");
-	assert.notEqual((await ask("client", server, 9001)).outcome, "answer");
-	assert.equal(await peer(9021), "198.51.100.1");
+	assert.notEqual((await ask("client", server, 9011)).outcome, "answer");
+	assert.equal(await peer(9010), "198.51.100.1");
 	await run("router", "ip link set eth0 up");
 	await run("router", "ip route replace default via 192.0.2.254 dev eth0 metric 100");
-	await until(async () => await peer(9001) === "192.0.2.1", "the way back");
+	await until(async () => await peer(9011) === "192.0.2.1", "the way back");
 }
 
 async function everySize() {
