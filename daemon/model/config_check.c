@@ -369,6 +369,11 @@ static void warn_of_policy(const struct config *config, const struct policy *pol
 			 "there is no uplink named \"%s\" yet; until there is, it counts as down", name);
 		add_warning(list, path_index(path, "/uplinks", i), message);
 	}
+	if (policy->uplinks.count == 0 && policy->otherwise == OTHERWISE_ANY)
+		add_warning(
+			list, "/uplinks",
+			"without uplinks, what fits is shared out as ever; it only keeps later policies from "
+			"being asked");
 	if (!policy_concerns(policy, AF_INET) && !policy_concerns(policy, AF_INET6))
 		add_warning(
 			list, "/destinations",

@@ -46,50 +46,63 @@ static void add_warnings(json_t *json, json_t *warnings)
 	json_decref(warnings);
 }
 
-/* Adds what only the running system can tell. */
-static void warn_of_listeners(const struct engine *engine, const struct object *object, json_t *warnings)
+static void add_warning(json_t *warnings, const char *path, const char *message)
 {
-	struct listeners listeners;
-
-	if (object->kind != KIND_FORWARD || engine_read_listeners(engine, &listeners) < 0)
-		return;
-	engine_warn_of_listeners(engine, &listeners, (const struct forward *)object, warnings);
-	listeners_done(&listeners);
+	json_array_append_new(warnings, json_pack("{s:s, s:s}", "path", path, "message", message));
 }
 
-/* A gateway that no prefix of its device has: some providers have it so, or it is a slip of the pen. */
-static void warn_of_gateway(const struct engine *engine, const struct object *object, json_t *warnings)
+/* What its device, as it is now, does not have. */
+static void warn_of_uplink(const struct engine *engine, const struct uplink *uplink, json_t *warnings)
 {
-	const struct uplink *uplink = (const struct uplink *)object;
-	const struct uplink_live *live = ways_find(engine_ways(engine), object->id);
+	const struct uplink_live *live = ways_find(engine_ways(engine), uplink->object.id);
+	struct prefix prefixes[UPLINK_PREFIXES_MAX];
 
-	if (object->kind != KIND_UPLINK || uplink->gateway_kind != GATEWAY_ADDRESS || !live ||
-	    !live->linked || link_reaches(live->link, &uplink->gateway))
+	if (!live || !live->linked)
 		return;
-	json_array_append_new(
-		warnings,
-		json_pack(
-			"{s:s, s:o}", "path", "/gateway", "message",
-			json_sprintf(
-				"is outside of the subnets of %s; it is taken to be on the link all the same",
-				uplink->device)));
+	/* Some providers have it so, or it is a slip of the pen. */
+	if (uplink->gateway_kind == GATEWAY_ADDRESS && !link_reaches(live->link, &uplink->gateway))
+		add_warning(warnings, "/gateway",
+			    "is outside of the device's subnets; it is taken to be on the link all the same");
+	if (uplink->source_nat6 == SOURCE_NAT6_PREFIX && uplink_prefixes(live, prefixes) == 0)
+		add_warning(
+			warnings, "/source_nat6",
+			"no IPv6 prefix of this uplink is known, so nothing is translated; prefixes can name it");
+}
+
+/* What may be a mistake in the object; `listeners` are looked at for forwards only. */
+static json_t *warnings_of(const struct engine *engine, const struct listeners *listeners,
+			   const struct object *object)
+{
+	json_t *warnings = object_warnings(engine_config(engine), engine_environment(engine), object);
+
+	if (object->kind == KIND_FORWARD)
+		engine_warn_of_listeners(engine, listeners, (const struct forward *)object, warnings);
+	if (object->kind == KIND_UPLINK)
+		warn_of_uplink(engine, (const struct uplink *)object, warnings);
+	return warnings;
+}
+
+/* None, where they cannot be read. */
+static void read_listeners(const struct engine *engine, struct listeners *ret_listeners)
+{
+	if (engine_read_listeners(engine, ret_listeners) < 0)
+		*ret_listeners = (struct listeners){ 0 };
 }
 
 /* The answer to a write: the object as it is now, with warnings. */
 static int answer_written(struct request *request, enum kind kind, uint32_t id)
 {
 	struct engine *engine = request->web->engine;
-	const struct config *config = engine_config(engine);
-	const struct object *object = config_find(config, kind, id);
+	const struct object *object = config_find(engine_config(engine), kind, id);
+	struct listeners listeners = { 0 };
 
 	if (!object)
 		return -EIO;
 	request->answer.json = object_answer(engine, object);
-	json_t *warnings = object_warnings(config, engine_environment(engine), object);
-
-	warn_of_listeners(engine, object, warnings);
-	warn_of_gateway(engine, object, warnings);
-	add_warnings(request->answer.json, warnings);
+	if (kind == KIND_FORWARD)
+		read_listeners(engine, &listeners);
+	add_warnings(request->answer.json, warnings_of(engine, &listeners, object));
+	listeners_done(&listeners);
 	return 0;
 }
 
@@ -274,13 +287,10 @@ int settings_patch(struct request *request, struct err *err)
 static void add_object_warnings(const struct engine *engine, const struct listeners *listeners,
 				enum kind kind, unsigned index, json_t *all)
 {
-	const struct config *config = engine_config(engine);
-	const struct object *object = config->lists[kind].items[index];
-	json_t *warnings = object_warnings(config, engine_environment(engine), object), *warning;
+	const struct object *object = engine_config(engine)->lists[kind].items[index];
+	json_t *warnings = warnings_of(engine, listeners, object), *warning;
 	size_t i;
 
-	if (kind == KIND_FORWARD)
-		engine_warn_of_listeners(engine, listeners, (const struct forward *)object, warnings);
 	json_array_foreach(warnings, i, warning)
 	{
 		const char *path = json_string_value(json_object_get(warning, "path"));
@@ -299,8 +309,7 @@ static json_t *config_warnings(const struct engine *engine)
 	struct listeners listeners;
 	json_t *all = json_array();
 
-	if (engine_read_listeners(engine, &listeners) < 0)
-		listeners = (struct listeners){ 0 };
+	read_listeners(engine, &listeners);
 	for (enum kind kind = KIND_SETTINGS; kind < KIND_COUNT; kind++)
 		for (unsigned i = 0; i < engine_config(engine)->lists[kind].count; i++)
 			add_object_warnings(engine, &listeners, kind, i, all);

@@ -363,12 +363,13 @@ static void test_defaults_and_required(void **state)
 	object = make(KIND_UPLINK,
 		      "{'name': 'isp1', 'device': 'eth0', 'health': {'targets': ['192.0.2.1']}}");
 	json = object_to_json(object);
-	want = parse("{'id': 0, 'name': 'isp1', 'enabled': true, 'device': 'eth0', 'gateway': 'auto',"
-		     " 'source_nat': 'masquerade', 'source_nat6': 'none', 'prefixes': [], 'weight': 1,"
-		     " 'tier': 1, 'sticky': false, 'sticky_timeout_s': 600, 'out_of_service': false, 'health':"
-		     " {'method': 'icmp', 'targets': ['192.0.2.1'], 'need': 'any', 'interval_ms': 1000,"
-		     "  'timeout_ms': 1000, 'down_after': 2, 'up_after': 3, 'window': 20, 'max_loss_percent': null,"
-		     "  'max_latency_ms': null}}");
+	want = parse(
+		"{'id': 0, 'name': 'isp1', 'enabled': true, 'device': 'eth0', 'gateway': 'auto',"
+		" 'source_nat': 'masquerade', 'source_nat6': 'none', 'prefixes': [], 'weight': 1,"
+		" 'tier': 1, 'sticky': false, 'sticky_timeout_s': 600, 'out_of_service': false, 'health':"
+		" {'method': 'icmp', 'targets': ['192.0.2.1'], 'need': 'any', 'interval_ms': 1000,"
+		"  'timeout_ms': 1000, 'down_after': 2, 'up_after': 3, 'window': 20, 'max_loss_percent': null,"
+		"  'max_latency_ms': null}}");
 	assert_true(json_equal(json, want));
 	json_decref(json);
 	json_decref(want);
@@ -961,10 +962,120 @@ static void test_health(void **state)
 	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'max_loss_percent': 0}",
 		    "/health/max_loss_percent", "from 1 to 99, or null");
 
+	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'window': 4}", "/health/window",
+		    "from 5 to 100");
+	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'window': null}", "/health/window",
+		    "from 5 to 100");
+	wrong_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'interval_ms': 99}",
+		    "/health/interval_ms", "from 100 to 3600000");
+
 	struct object *object = with_value(KIND_UPLINK, "health", "{'targets': ['192.0.2.1'], 'need': 1}");
 
 	assert_string_equal(((struct uplink *)object)->health->need, "1");
+	assert_int_equal(((struct uplink *)object)->health->window, 20);
 	object_unref(object);
+}
+
+static void test_probe_targets(void **state)
+{
+	static const struct {
+		enum health_method method;
+		const char *text, *address;
+		uint16_t port;
+	} targets[] = {
+		{ HEALTH_ICMP, "198.51.100.1", "198.51.100.1", 0 },
+		{ HEALTH_ICMP, "2001:db8::1", "2001:db8::1", 0 },
+		{ HEALTH_DNS, "192.0.2.53", "192.0.2.53", 0 },
+		{ HEALTH_TCP, "198.51.100.1:443", "198.51.100.1", 443 },
+		{ HEALTH_TCP, "[2001:db8::1]:65535", "2001:db8::1", 65535 },
+		/* None of these. */
+		{ HEALTH_ICMP, "198.51.100.1:443", NULL, 0 },
+		{ HEALTH_ICMP, "one.example", NULL, 0 },
+		{ HEALTH_ICMP, "0.0.0.0", NULL, 0 },
+		{ HEALTH_ICMP, "224.0.0.1", NULL, 0 },
+		{ HEALTH_DNS, "", NULL, 0 },
+		{ HEALTH_TCP, "198.51.100.1", NULL, 0 },
+		{ HEALTH_TCP, "198.51.100.1:", NULL, 0 },
+		{ HEALTH_TCP, "198.51.100.1:0", NULL, 0 },
+		{ HEALTH_TCP, "198.51.100.1:80,81", NULL, 0 },
+		{ HEALTH_TCP, "[198.51.100.1]:80", NULL, 0 },
+		{ HEALTH_TCP, "2001:db8::1:80", NULL, 0 },
+		{ HEALTH_TCP, "[2001:db8::1]", NULL, 0 },
+		{ HEALTH_TCP, "[]:80", NULL, 0 },
+		{ HEALTH_TCP, ":80", NULL, 0 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		struct probe_target target;
+		struct ip address;
+
+		if (!targets[i].address) {
+			if (probe_target_parse(targets[i].method, targets[i].text, &target) != -EINVAL)
+				fail_msg("%s is taken", targets[i].text);
+			continue;
+		}
+		assert_int_equal(ip_parse(targets[i].address, &address), 0);
+		assert_int_equal(probe_target_parse(targets[i].method, targets[i].text, &target), 0);
+		assert_int_equal(ip_compare(&target.address, &address), 0);
+		assert_int_equal(target.port, targets[i].port);
+	}
+}
+
+static void test_uplinks(void **state)
+{
+	static const char *const prefixes[] = { "['192.0.2.0/24']", "['::/0']", "['2001:db8::/65']",
+						"['2001:db8::1']" };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		wrong_value(KIND_UPLINK, "prefixes", prefixes[i], "/prefixes/0",
+			    "must be an IPv6 prefix of 1 to 64 bits");
+	wrong_value(KIND_UPLINK, "prefixes", "['2001:db8:1::/48', '10.0.0.0/8']", "/prefixes/1",
+		    "must be an IPv6 prefix");
+	wrong_value(KIND_UPLINK, "prefixes", "['2001:db8::1/48']", "/prefixes/0", "did you mean");
+	right_value(KIND_UPLINK, "prefixes", "['2001:db8::/64', '2000::/3']",
+		    "['2001:db8::/64', '2000::/3']");
+	wrong_value(KIND_UPLINK, "source_nat6", "'2001:db8::1'", "/source_nat6",
+		    "must be \"none\", \"prefix\" or \"masquerade\"");
+	wrong_value(KIND_UPLINK, "sticky_timeout_s", "9", "/sticky_timeout_s", "from 10 to 604800");
+	wrong_value(KIND_UPLINK, "out_of_service", "'yes'", "/out_of_service", "true or false");
+	wrong_value(KIND_SETTINGS, "last_resort", "'isp1'", "/last_resort",
+		    "must be \"main\" or \"unreachable\"");
+}
+
+static void test_policies(void **state)
+{
+	(void)state;
+	wrong(KIND_POLICY, "{'position': 1}", "/name", "is required");
+	wrong_value(KIND_POLICY, "position", "0", "/position", "from 1 to 1000000");
+	wrong_value(KIND_POLICY, "position", "null", "/position", "from 1 to 1000000");
+	wrong_value(KIND_POLICY, "protocol", "'ip'", "/protocol", "\"esp\", or null");
+	wrong_value(KIND_POLICY, "protocol", "['tcp']", "/protocol", "\"tcp\"");
+	wrong_value(KIND_POLICY, "protocol", "'icmp'", "/ports", "must be null, because icmp has no ports");
+	wrong_value(KIND_POLICY, "protocol", "'gre'", "/ports", "must be null, because gre has no ports");
+	wrong_value(KIND_POLICY, "ports", "'90-80'", "/ports", "\"80-90\"");
+	wrong_value(KIND_POLICY, "uplinks", "['isp1', 'isp1']", "/uplinks/1", "twice");
+	wrong_value(KIND_POLICY, "uplinks", "null", "/uplinks", "list");
+	wrong_value(KIND_POLICY, "otherwise", "'isp1'", "/otherwise", "must be \"any\" or \"unreachable\"");
+	wrong_value(KIND_POLICY, "destinations", "['example.org']", "/destinations/0", "must be a prefix");
+	right_value(KIND_POLICY, "protocol", "'sctp'", "'sctp'");
+	right_value(KIND_POLICY, "protocol", "null", "null");
+	right_value(KIND_POLICY, "ports", "null", "null");
+	right_value(KIND_POLICY, "destinations", "['0.0.0.0/0', '::/0']", "['0.0.0.0/0', '::/0']");
+
+	json_t *least = parse("{'name': 'all'}");
+	struct object *object = decode(KIND_POLICY, least);
+	const struct policy *policy = (const struct policy *)object;
+
+	assert_true(policy->enabled);
+	assert_int_equal(policy->position, 1000);
+	assert_int_equal(policy->sources.count + policy->destinations.count + policy->ports.count, 0);
+	assert_int_equal(policy->protocol, 0);
+	assert_int_equal(policy->uplinks.count, 0);
+	assert_int_equal(policy->otherwise, OTHERWISE_ANY);
+	object_unref(object);
+	json_decref(least);
 }
 
 static void test_times(void **state)
@@ -1120,6 +1231,9 @@ int main(void)
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_health),
+		cmocka_unit_test(test_probe_targets),
+		cmocka_unit_test(test_uplinks),
+		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_json_schema),
 		cmocka_unit_test(test_out_of_memory),

@@ -366,6 +366,7 @@ static void test_rename(void **state)
 	(void)state;
 	put(old, KIND_FORWARD, forward("f", "81", ", 'uplinks': ['isp2', 'isp1', 'wan']"));
 	put(old, KIND_FORWARD, forward("g", "82", ", 'uplinks': ['isp2']"));
+	put(old, KIND_POLICY, parse("{'name': 'p', 'uplinks': ['isp2', 'isp1']}"));
 	new = config_copy(old);
 	put(new, KIND_UPLINK, parse("{'id': 1, 'name': 'wan', 'device': 'eth0'}"));
 	check_good(new, NULL);
@@ -379,14 +380,16 @@ static void test_rename(void **state)
 	assert_string_equal(f->uplinks.items[1], "wan");
 	assert_int_equal(before->uplinks.count, 3);
 	assert_string_equal(((struct source_nat *)new->lists[KIND_SOURCE_NAT].items[0])->uplink, "wan");
+	assert_string_equal(((struct policy *)new->lists[KIND_POLICY].items[0])->uplinks.items[1], "wan");
 	assert_string_equal(((struct source_nat *)old->lists[KIND_SOURCE_NAT].items[0])->uplink, "isp1");
 	/* What does not refer to it is the same object still. */
 	assert_ptr_equal(config_find_name(new, KIND_FORWARD, "g"), config_find_name(old, KIND_FORWARD, "g"));
 	assert_int_equal(config_diff(old, new, &changes), 0);
-	assert_int_equal(changes.count, 3);
+	assert_int_equal(changes.count, 4);
 	assert_int_equal(changes.items[0].kind, KIND_UPLINK);
 	assert_int_equal(changes.items[1].kind, KIND_FORWARD);
 	assert_int_equal(changes.items[2].kind, KIND_SOURCE_NAT);
+	assert_int_equal(changes.items[3].kind, KIND_POLICY);
 	changes_done(&changes);
 
 	put(new, KIND_NETWORK, parse("{'id': 1, 'name': 'home', 'devices': ['br-lan']}"));
@@ -651,11 +654,10 @@ static void test_pinholes(void **state)
 	config_unref(config);
 }
 
-/* The forward has this one warning, or with NULL none. */
-static void warns(struct config *config, const char *more, const char *path, const char *words)
+/* The object has this one warning, or with NULL none. */
+static void warns_of(struct config *config, enum kind kind, json_t *json, const char *path, const char *words)
 {
-	struct object *made = put(config, KIND_FORWARD,
-				  parse("{'id': 1, 'name': 'a', 'external_ports': '80', %s}", more));
+	struct object *made = put(config, kind, json);
 	json_t *warnings = object_warnings(config, &noon, made), *first = json_array_get(warnings, 0);
 	const char *message = json_string_value(json_object_get(first, "message"));
 
@@ -667,6 +669,12 @@ static void warns(struct config *config, const char *more, const char *path, con
 			fail_msg("%s, not %s", message, words);
 	}
 	json_decref(warnings);
+}
+
+static void warns(struct config *config, const char *more, const char *path, const char *words)
+{
+	warns_of(config, KIND_FORWARD, parse("{'id': 1, 'name': 'a', 'external_ports': '80', %s}", more),
+		 path, words);
 }
 
 static void test_warnings(void **state)
@@ -701,6 +709,50 @@ static void test_warnings(void **state)
 	      "no device");
 	put(config, KIND_NETWORK, parse("{'id': 1, 'name': 'lan', 'devices': []}"));
 	warns(config, "'internal_address': '::2/-64'", "/internal_address", "no network has a device");
+	config_unref(config);
+}
+
+static void test_warnings_of_uplinks(void **state)
+{
+	struct config *config = config_new();
+
+	(void)state;
+#define UPLINK(more) parse("{'id': 1, 'name': 'isp1', 'device': 'eth0'%s}", more)
+	warns_of(config, KIND_UPLINK, UPLINK(""), NULL, NULL);
+	warns_of(config, KIND_UPLINK, UPLINK(", 'health': {'targets': ['192.0.2.1']}"), NULL, NULL);
+	warns_of(config, KIND_UPLINK,
+		 UPLINK(", 'health': {'targets': ['192.0.2.1'], 'interval_ms': 100, 'timeout_ms': 1000}"),
+		 NULL, NULL);
+	warns_of(config, KIND_UPLINK,
+		 UPLINK(", 'health': {'targets': ['192.0.2.1'], 'interval_ms': 100, 'timeout_ms': 1001}"),
+		 "/health/timeout_ms", "ten intervals");
+#undef UPLINK
+	config_unref(config);
+}
+
+static void test_warnings_of_policies(void **state)
+{
+	struct config *config = sample();
+
+	(void)state;
+#define POLICY(more) parse("{'id': 1, 'name': 'p', %s}", more)
+	warns_of(config, KIND_POLICY, POLICY("'uplinks': ['isp2', 'isp1']"), NULL, NULL);
+	warns_of(config, KIND_POLICY, POLICY("'uplinks': ['isp2', 'isp9']"), "/uplinks/1",
+		 "no uplink named \"isp9\" yet");
+	warns_of(config, KIND_POLICY, POLICY("'otherwise': 'unreachable'"), NULL, NULL);
+	warns_of(config, KIND_POLICY, POLICY("'ports': '80'"), "/uplinks", "later policies");
+	warns_of(
+		config, KIND_POLICY,
+		POLICY("'uplinks': ['isp1'], 'sources': ['192.168.0.0/24'], 'destinations': ['2001:db8::/32']"),
+		"/destinations", "no connection fits");
+	warns_of(config, KIND_POLICY,
+		 POLICY("'uplinks': ['isp1'], 'sources': ['192.168.0.0/24', '2001:db8:5::/64'],"
+			" 'destinations': ['2001:db8::/32']"),
+		 NULL, NULL);
+	warns_of(config, KIND_POLICY,
+		 POLICY("'uplinks': ['isp1'], 'protocol': 'icmpv6', 'sources': ['192.168.0.0/24']"),
+		 "/destinations", "no connection fits");
+#undef POLICY
 	config_unref(config);
 }
 
@@ -880,6 +932,8 @@ int main(void)
 		cmocka_unit_test(test_claims_against_an_oracle),
 		cmocka_unit_test(test_pinholes),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_warnings_of_uplinks),
+		cmocka_unit_test(test_warnings_of_policies),
 		cmocka_unit_test(test_backend_sees),
 		cmocka_unit_test(test_total),
 		cmocka_unit_test(test_diff),
