@@ -146,7 +146,8 @@ struct web {
 
 	struct MHD_Daemon *mhd;
 	struct watch *watch;
-	struct timer *timer;
+	struct timer *timer;   /* when MHD wants to be run */
+	struct timer *resumed; /* at once: a request has been resumed */
 	int unix_fd;
 	struct watch *unix_watch;
 	struct request *pending;    /* suspended ones */
