@@ -25,11 +25,20 @@ static void print_plain(const char *text)
 		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, stderr);
 }
 
-/* "/sources/1" is what --source set, "/name" the NAME, "?limit" --limit; paths of /config stay as they are. */
+/* "/sources/1" is about the field "sources", "/health/window" about "health.window". */
+static bool is_about(const char *path, const char *field)
+{
+	if (*path++ != '/')
+		return false;
+	for (; *field; path++, field++)
+		if (*path != (*field == '.' ? '/' : *field))
+			return false;
+	return *path == '/' || *path == '\0';
+}
+
+/* By the option that set it, "/name" the NAME, "?limit" --limit; paths of /config stay as they are. */
 static void print_field(const struct cli_kind *kind, const char *path)
 {
-	size_t length = path[0] == '/' ? strcspn(path + 1, "/") : 0;
-
 	if (path[0] == '?') {
 		fputs("--", stderr);
 		print_plain(strcmp(path, "?confirm_within_s") == 0 ? "confirm-within" : path + 1);
@@ -42,7 +51,7 @@ static void print_field(const struct cli_kind *kind, const char *path)
 	for (unsigned i = 0; kind && i < kind->option_count; i++) {
 		const struct cli_option *option = &kind->options[i];
 
-		if (strlen(option->field) == length && memcmp(option->field, path + 1, length) == 0) {
+		if (is_about(path, option->field)) {
 			fprintf(stderr, "--%s", option->name);
 			return;
 		}

@@ -115,6 +115,7 @@ static void tell_uplink(struct following *following, const json_t *data, struct 
 		text_of(json_object_get(data, "addresses"), line);
 	else
 		buf_puts(line, member_text(data, "reason"));
+	buf_puts(line, json_is_true(json_object_get(data, "in_use")) ? ", in use" : ", not in use");
 }
 
 static void tell_forward(struct following *following, const json_t *data, struct buf *line)
@@ -248,7 +249,7 @@ int events_command(const struct command *command)
 		     "  --json    one line of JSON for each event: {\"event\", \"id\", \"data\"}\n"
 		     "\n"
 		     "The first event is a hello: how things are. Another one later means that some\n"
-		     "were missed.");
+		     "were missed. What is measured of uplinks, each second, is told with --json only.");
 		return EXIT_OK;
 	}
 	if (command->confirm_within)

@@ -116,8 +116,21 @@ static int set_switch(json_t *body, const struct cli_option *option, const char 
 	return EXIT_OK;
 }
 
+/* Without a check there is nothing that the other options of one could be about. */
+static bool contradicts(const json_t *body, const struct cli_option *option, const char *text)
+{
+	const json_t *health = json_object_get(body, "health");
+
+	if (option->convert == CONVERT_CHECK && strcmp(text, "none") == 0)
+		return json_is_object(health);
+	return json_is_null(health) && strncmp(option->field, "health.", strlen("health.")) == 0;
+}
+
 static int set_option(json_t *body, const struct cli_option *option, const char *text)
 {
+	if (contradicts(body, option, text))
+		return usage_error("--%s: --check none goes with no other option of a health check",
+				   option->name);
 	switch (option->convert) {
 	case CONVERT_TEXT:
 		set_field(body, option->field,

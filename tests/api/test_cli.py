@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from kinds import NETWORK, UPLINK, revision
+from lab.lab import wait_for
 
 
 @pytest.fixture
@@ -186,6 +187,105 @@ def test_uplinks(cli, router):
     assert router.sock.get("/uplinks").expect(200)["items"] == []
 
 
+def test_every_option_of_an_uplink(cli, router):
+    cli("uplink", "add", "all", "--device", "eth7", "--gateway", "192.0.2.254", "--source-nat", "192.0.2.1",
+        "--source-nat6", "masquerade", "--prefix", "2001:db8:1::/56,2001:db8:2::/56", "--weight", "3", "--tier", "2",
+        "--sticky", "on", "--sticky-timeout", "60", "--out-of-service", "on", "--check", "tcp",
+        "--target", "192.0.2.7:443", "--target", "[2001:db8::7]:443", "--need", "2", "--interval-ms", "500", "--timeout-ms",
+        "400", "--down-after", "4", "--up-after", "5", "--window", "50", "--max-loss", "20", "--max-latency", "100",
+        "--disabled")
+    uplink = router.sock.get("/uplinks/1").expect(200)
+    assert {k: uplink[k] for k in uplink if k not in ("id", "state")} == {
+        "name": "all", "enabled": False, "device": "eth7", "gateway": "192.0.2.254", "source_nat": "192.0.2.1",
+        "source_nat6": "masquerade", "prefixes": ["2001:db8:1::/56", "2001:db8:2::/56"], "weight": 3, "tier": 2,
+        "sticky": True, "sticky_timeout_s": 60, "out_of_service": True,
+        "health": {"method": "tcp", "targets": ["192.0.2.7:443", "[2001:db8::7]:443"], "need": "2", "interval_ms": 500,
+                   "timeout_ms": 400, "down_after": 4, "up_after": 5, "window": 50, "max_loss_percent": 20,
+                   "max_latency_ms": 100}}
+    cli("uplink", "set", "all", "--max-loss", "none", "--max-latency=none", "--window", "10", "--prefix", "")
+    changed = router.sock.get("/uplinks/1").expect(200)
+    assert changed["health"] == {**uplink["health"], "max_loss_percent": None, "max_latency_ms": None, "window": 10}
+    assert changed["prefixes"] == []
+    cli("uplink", "set", "all", "--check", "icmp", "--target", "192.0.2.254", "--need", "any")
+    assert router.sock.get("/uplinks/1").expect(200)["health"]["targets"] == ["192.0.2.254"]
+    cli("uplink", "set", "all", "--check", "none")
+    assert router.sock.get("/uplinks/1").expect(200)["health"] is None
+
+
+def test_faults_in_a_health_check_are_told_by_option(cli, uplink):
+    for arguments, option in ((("--check", "icmp"), "--target"), (("--window", "4", "--target", "192.0.2.7"), "--window"),
+                              (("--check", "carrier", "--target", "192.0.2.7"), "--check"),
+                              (("--check", "tcp", "--target", "192.0.2.7:80,192.0.2.8"), "--target"),
+                              (("--target", "192.0.2.7", "--max-loss", "much"), "--max-loss"),
+                              (("--prefix", "10.0.0.0/8",), "--prefix"), (("--source-nat6", "x"), "--source-nat6")):
+        assert f"portico: {option}: " in cli("uplink", "set", "isp1", *arguments, status=1).stderr, arguments
+    for arguments in (("--check", "none", "--target", "192.0.2.7"), ("--window", "9", "--check", "none")):
+        assert "--check none" in cli("uplink", "set", "isp1", *arguments, status=2).stderr
+
+
+def test_uplink_health(cli, router):
+    cli("uplink", "add", "isp1", "--device", "eth0", "--check", "icmp", "--target", "192.0.2.254,192.0.2.77",
+        "--interval-ms", "100", "--timeout-ms", "200", "--up-after", "1")
+    wait_for(lambda: router.sock.get("/uplinks/1").expect(200)["state"]["up"], what="the uplink to be up")
+    wait_for(lambda: router.sock.get("/uplinks/1/health").expect(200)["targets"][1]["loss_percent"], what="losses")
+    row, = rows(cli("uplink", "list").stdout)
+    assert (row["STATE"], row["IN USE"], row["TIER"]) == ("up", "yes", "1") and " ms, 0 % lost" in row["QUALITY"]
+    assert " ms, 0 % lost" in cli("status").stdout
+    targets, _, changes = cli("uplink", "health", "isp1").stdout.partition("\n\n")
+    first, second = rows(targets)
+    assert first["TARGET"] == "192.0.2.254" and first["LATENCY"].endswith(" ms") and first["LOSS"] == "0 %"
+    assert second["LATENCY"] == "-" and second["LOSS"] != "0 %"
+    assert rows(changes)[0]["STATE"] == "up"
+    assert json.loads(cli("--json", "uplink", "health", "1").stdout)["samples"]
+
+    text = cli("uplink", "test", "isp1").stdout
+    answers = rows(text.partition("\n\n")[0])
+    assert answers[0]["ANSWER"].endswith(" ms") and answers[1]["ANSWER"] == "no answer" and text.endswith("\npassed\n")
+    assert json.loads(cli("--json", "uplink", "test", "isp1").stdout)["passed"] is True
+    cli("uplink", "set", "isp1", "--need", "all")
+    for arguments in ((), ("--json",)):
+        done = router.cli(*arguments, "uplink", "test", "isp1", check=False)
+        assert done.returncode == 1 and not done.stderr
+        assert "\nnot passed\n" in done.stdout if not arguments else json.loads(done.stdout)["passed"] is False
+
+
+def test_out_of_service(cli, router, uplink):
+    assert cli("uplink", "out", "isp1").stdout == "uplink isp1 is out of service.\n"
+    assert router.sock.get("/uplinks/1").expect(200)["out_of_service"] is True
+    assert rows(cli("uplink", "list").stdout)[0]["IN USE"] == "no"
+    assert cli("uplink", "in", "1").stdout == "uplink isp1 is back in service.\n"
+    assert router.sock.get("/uplinks/1").expect(200)["out_of_service"] is False
+    for action in ("out", "in", "test", "health"):
+        assert '"isp9"' in cli("uplink", action, "isp9", status=1).stderr
+        cli("forward", action, "web", status=2)
+
+
+def test_policies(cli, router, uplink):
+    cli("policy", "add", "voice", "--position", "5", "--source", "192.168.1.0/24", "--destination",
+        "203.0.113.0/24,198.51.100.7", "--protocol", "udp", "--port", "5060,10000-20000", "--uplink", "isp1",
+        "--otherwise", "unreachable")
+    policy = router.sock.get("/policies/1").expect(200)
+    assert {k: policy[k] for k in policy if k not in ("id", "state")} == {
+        "name": "voice", "enabled": True, "position": 5, "sources": ["192.168.1.0/24"],
+        "destinations": ["203.0.113.0/24", "198.51.100.7"], "protocol": "udp", "ports": "5060,10000-20000",
+        "uplinks": ["isp1"], "otherwise": "unreachable"}
+    row, = rows(cli("policy", "list").stdout)
+    assert (row["POSITION"], row["UPLINKS"], row["OTHERWISE"], row["NOW"]) == ("5", "isp1", "unreachable", "isp1")
+    cli("uplink", "disable", "isp1")
+    assert rows(cli("policy").stdout)[0]["NOW"] == "none"
+    done = cli("policy", "set", "voice", "--uplink", "isp2,isp1", "--port", "any", "--protocol=any", "--source", "",
+               "--otherwise", "any")
+    assert done.stderr.startswith("warning: --uplink: ")
+    policy = router.sock.get("/policies/1").expect(200)
+    assert (policy["uplinks"], policy["ports"], policy["protocol"], policy["sources"]) == (["isp2", "isp1"], None, None, [])
+    assert "--port: " in cli("policy", "set", "voice", "--protocol", "gre", "--port", "1", status=1).stderr
+    assert "state.ipv4" in cli("policy", "show", "voice").stdout
+    cli("policy", "disable", "voice")
+    assert rows(cli("policy").stdout)[0]["NOW"] == "-"
+    cli("policy", "remove", "voice")
+    assert router.sock.get("/policies").expect(200)["items"] == []
+
+
 def test_networks(cli, router):
     cli("network", "add", "lan", "--device", "eth1", "--prefix", "10.8.0.0/24", "--hairpin", "off",
         "--hairpin-source", "external")
@@ -209,9 +309,10 @@ def test_redirects_and_source_nats(cli, router, uplink):
 
 def test_settings(cli, router):
     assert "history_length" in cli("settings").stdout
-    cli("settings", "set", "--language", "zh", "--admin-from-uplinks", "on")
+    cli("settings", "set", "--language", "zh", "--admin-from-uplinks", "on", "--last-resort", "unreachable")
     settings = router.sock.get("/settings").expect(200)
     assert settings["language"] == "zh" and settings["admin_from_uplinks"] is True
+    assert settings["last_resort"] == "unreachable"
     assert "--history-length: " in cli("settings", "set", "--history-length", "1", status=1).stderr
     assert "--history-length: " in cli("settings", "set", "--history-length", "many", status=1).stderr
 
@@ -275,7 +376,8 @@ def test_wrong_usage(cli):
 
 def test_help(cli):
     assert "portico forward add web --port 80 --to 192.168.0.2" in cli("--help").stdout
-    for command in ("status", "forward", "uplink", "network", "redirect", "source-nat", "settings", "config", "setup-code"):
+    for command in ("status", "forward", "uplink", "network", "redirect", "source-nat", "policy", "settings", "config",
+                    "events", "setup-code"):
         assert command in cli("--help").stdout
         text = cli(command, "--help").stdout
         assert command in text and max(map(len, text.splitlines())) <= 80
