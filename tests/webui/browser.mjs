@@ -123,6 +123,15 @@ export async function everythingNamed(page) {
 	assert.deepEqual(nameless, []);
 }
 
+// What a screen reader would call the element that has the focus.
+export async function focused(page) {
+	return page.evaluate(() => {
+		const e = document.activeElement;
+		const text = e.getAttribute("aria-label") ?? e.labels?.[0]?.textContent ?? e.textContent;
+		return text.replace(/ optional$/, "").trim();
+	});
+}
+
 // Tells a story, step by step; a failed one leaves a screenshot.
 export async function story(steps) {
 	try {

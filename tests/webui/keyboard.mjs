@@ -2,7 +2,7 @@
 // Everything with the keyboard alone.
 
 import assert from "node:assert/strict";
-import { ask, open, password, row, story, until } from "./browser.mjs";
+import { ask, focused, open, password, row, story, until } from "./browser.mjs";
 
 await story(async () => {
 	const page = await open();
@@ -67,15 +67,6 @@ await story(async () => {
 	await keys.press("Enter");
 	await row(page, "by keyboard").waitFor();
 });
-
-// What a screen reader would call the element that has the focus.
-async function focused(page) {
-	return page.evaluate(() => {
-		const e = document.activeElement;
-		const text = e.getAttribute("aria-label") ?? e.labels?.[0]?.textContent ?? e.textContent;
-		return text.replace(/ optional$/, "").trim();
-	});
-}
 
 async function tabTo(page, name) {
 	for (let i = 0; i < 60; i++) {

@@ -23,9 +23,22 @@ const some = [
 	{ name: "office", external_ports: "3389,5900-5909", internal_ports: "3389,5901-5910", internal_address: "192.168.0.5",
 		schedule: closedNow(), uplinks: ["isp2"] },
 ];
-const views = ["Forwards", "Uplinks", "Networks", "Redirects", "Source NAT", "History", "Settings"];
+const views = ["Forwards", "Uplinks", "Policies", "Networks", "Redirects", "Source NAT", "History", "Settings"];
+
+// One that answers and one that does not: every colour of a state is there to be looked at.
+const uplinks = [
+	{ name: "isp1", device: "eth0", health: { targets: ["192.0.2.254"], interval_ms: 500 } },
+	{ name: "isp2", device: "eth1", tier: 2, health: { targets: ["198.51.100.77", "198.51.100.78"], interval_ms: 500 } },
+	{ name: "lte", device: "wwan0", tier: 3 },
+];
+const policies = [
+	{ name: "telephony", protocol: "udp", ports: "5060,10000-20000", uplinks: ["isp2", "isp1"] },
+	{ name: "only by lte", sources: ["192.168.0.64/26", "192.168.0.200"], uplinks: ["lte"], otherwise: "unreachable" },
+];
 
 await story(async () => {
+	const config = (await api("GET", "/config")).body;
+	assert.equal((await api("PUT", "/config", { ...config, uplinks, policies })).status, 200);
 	for (const forward of some)
 		assert.equal((await api("POST", "/forwards", forward)).status, 201);
 	for (const port of [80, 443, 443, 25565, 25565, 8000])

@@ -3,7 +3,7 @@
 // service, policies; all of it seen in packets.
 
 import assert from "node:assert/strict";
-import { api, ask, close, everythingNamed, field, logIn, noSidewaysScroll, open, row, run, serve, shot, story, until }
+import { api, ask, close, everythingNamed, field, focused, logIn, noSidewaysScroll, open, row, run, serve, shot, story, until }
 	from "./browser.mjs";
 
 const server = "203.0.113.200";
@@ -37,6 +37,10 @@ await story(async () => {
 async function healthCheck(page) {
 	for (const name of ["isp1", "isp2"]) {
 		await row(page, name).getByRole("link", { name, exact: true }).click();
+		assert.equal(await field(page, "targets").count(), 0, "only with a check");
+		await pick(page, "check", "TCP");
+		await page.getByRole("button", { name: "Take 1.1.1.1:443" }).click();
+		assert.equal(await field(page, "targets").locator("input").inputValue(), "1.1.1.1:443, 8.8.8.8:443, 9.9.9.9:443");
 		await pick(page, "check", "Ping");
 		await write(page, "targets", name === "isp1" ? "nowhere" : server);
 		await page.getByText("More", { exact: true }).click();
@@ -66,15 +70,15 @@ async function failure(page) {
 	for (const rule of blackhole)
 		await run("isp1", `nft '${rule}'`);
 	await row(page, "isp1").locator(".badge-bad", { hasText: "Nobody answers" }).waitFor();
+	await row(page, "isp1").getByText(`asked: ${server}`).waitFor();
 	await row(page, "isp2").getByText("In use").waitFor();
 	await until(async () => await peer() === "198.51.100.1", "the client to leave by isp2");
 	await page.locator(".strip", { hasText: "isp1: Nobody answers" }).waitFor();
 	await until(async () => await row(page, "isp1").locator(".probe-lost").count() > 5, "red bars");
 	await shot(page, "uplinks");
 
-	await row(page, "isp1").getByRole("button", { name: "Health of isp1" }).click();
+	await row(page, "isp1").getByRole("button", { name: "Test isp1 now" }).click();
 	const sheet = page.getByRole("dialog");
-	await sheet.getByRole("button", { name: "Test now" }).click();
 	await sheet.getByText("It does not work.").waitFor();
 	await sheet.locator(".changes li").first().getByText("Nobody answers").waitFor();
 	await shot(page, "uplink-health");
@@ -82,6 +86,7 @@ async function failure(page) {
 	await sheet.locator(".changes li").first().getByText("Up").waitFor();
 	await sheet.getByRole("button", { name: "Test now" }).click();
 	await sheet.getByText("It works.").waitFor();
+	await shot(page, "uplink-recovered");
 	await page.keyboard.press("Escape");
 	await row(page, "isp1").getByText("In use").waitFor();
 	await until(async () => await peer() === "192.0.2.1", "the client to be back");
@@ -113,27 +118,33 @@ async function shares(page) {
 async function policies(page) {
 	await show(page, "Policies");
 	await page.getByText("Connections are shared out by weight").waitFor();
-	const add = async (name, port, uplink, otherwise) => {
+	const add = async (name, port, uplinks, otherwise) => {
 		await page.getByRole("link", { name: "Add a policy" }).click();
 		await write(page, "name", name);
 		await write(page, "ports", port);
-		await write(page, "uplinks", uplink);
+		for (const one of uplinks)
+			await field(page, "uplinks").getByRole("button", { name: `Add ${one}` }).click();
 		await pick(page, "otherwise", otherwise);
 		await save(page);
 		await row(page, name).waitFor();
 	};
-	await add("telephony", "9011", "isp1", "Nothing gets out");
+	await add("telephony", "9011", ["isp1"], "Nothing gets out");
 	for (let i = 0; i < 4; i++)
 		assert.equal(await peer(9011), "192.0.2.1");
-	await add("all", "", "isp2, isp1", "Any other uplink");
+	await add("all", "", ["isp2", "isp1"], "Any other uplink");
 	for (let i = 0; i < 4; i++)
 		assert.deepEqual([await peer(9010), await peer(9011)], ["198.51.100.1", "192.0.2.1"]);
 	// The first that fits decides.
-	await page.getByRole("button", { name: "Move all up" }).click();
-	await until(async () => (await page.locator("tbody tr").first().getAttribute("data-name")) === "all", "the new order");
+	const first = () => page.locator("tbody tr").first().getAttribute("data-name");
+	await page.getByRole("button", { name: "Move all up" }).focus();
+	await page.keyboard.press("Enter");
+	await until(async () => await first() === "all", "the new order");
+	await until(async () => await focused(page) === "Move all up", "the focus stays with what was moved");
 	await until(async () => await peer(9011) === "198.51.100.1", "the first to decide");
 	await page.getByRole("button", { name: "Move all down" }).click();
-	await until(async () => await peer(9011) === "192.0.2.1", "the former order");
+	await until(async () => await first() === "telephony", "the former order");
+	await until(async () => await peer(9011) === "192.0.2.1", "the former order in the kernel");
+	await reorder(page);
 	await run("router", "ip link set eth0 down");
 	await row(page, "telephony").locator(".cell-now", { hasText: "nothing gets out" }).waitFor();
 	await shot(page, "policies");
@@ -142,6 +153,32 @@ async function policies(page) {
 	await run("router", "ip link set eth0 up");
 	await run("router", "ip route replace default via 192.0.2.254 dev eth0 metric 100");
 	await until(async () => await peer(9011) === "192.0.2.1", "the way back");
+}
+
+// In the editor, with the keyboard; names that are not there any more stay until they are taken out.
+async function reorder(page) {
+	const policy = async () => (await api("GET", "/policies")).body.items.find(({ name }) => name === "all");
+	await api("PATCH", `/policies/${(await policy()).id}`, { uplinks: ["isp2", "isp1", "lte"] });
+	await row(page, "all").getByText("isp2, isp1, lte").waitFor();
+	await row(page, "all").getByRole("link", { name: "all", exact: true }).click();
+	const uplinks = field(page, "uplinks");
+	await uplinks.locator("li", { hasText: "there is none of this name" }).getByText("lte").waitFor();
+	await uplinks.getByRole("button", { name: "Prefer isp1 more" }).focus();
+	await page.keyboard.press("Enter");
+	assert.equal(await focused(page), "Prefer isp1 more");
+	await page.keyboard.press("Enter"); // it is the first already
+	await shot(page, "policy");
+	await everythingNamed(page);
+	await uplinks.getByRole("button", { name: "Leave lte out" }).click();
+	await uplinks.getByRole("button", { name: "Leave isp2 out" }).focus();
+	await page.keyboard.press("Enter");
+	assert.equal(await focused(page), "Add isp2");
+	await page.keyboard.press("Enter");
+	await save(page);
+	assert.deepEqual((await policy()).uplinks, ["isp1", "isp2"]);
+	await row(page, "all").locator(".cell-now").getByText("isp1").waitFor();
+	await api("PATCH", `/policies/${(await policy()).id}`, { uplinks: ["isp2", "isp1"] });
+	await row(page, "all").locator(".cell-now").getByText("isp2").waitFor();
 }
 
 async function everySize() {

@@ -4,6 +4,7 @@
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 import { DevicePicker } from "./DevicePicker";
+import { Ordered } from "./Ordered";
 import { Schedule } from "./Schedule";
 import { t } from "../texts";
 import type { Link } from "../types";
@@ -17,7 +18,8 @@ export interface FieldSpec {
 	name: string;
 	label: string;
 	help?: string;
-	type: "text" | "number" | "secret" | "check" | "segments" | "checks" | "device" | "devices" | "time" | "select" | "schedule";
+	type: "text" | "number" | "secret" | "check" | "segments" | "checks" | "device" | "devices" | "time" | "select" | "schedule"
+		| "order";
 	choices?: Choice[];
 	suggestions?: Choice[];
 	links?: Link[];
@@ -32,10 +34,11 @@ export interface FieldSpec {
 	autocomplete?: string;
 	inputmode?: "numeric" | "text";
 	show?: (values: Values) => boolean;
+	adapt?: (values: Values) => Partial<FieldSpec>; // what depends on other entries
 }
 
 // Those that consist of several controls.
-const groups: FieldSpec["type"][] = ["segments", "checks", "device", "devices", "schedule"];
+const groups: FieldSpec["type"][] = ["segments", "checks", "device", "devices", "schedule", "order"];
 
 interface Props {
 	spec: FieldSpec;
@@ -72,6 +75,7 @@ export function Field({ spec, value, error, onChange }: Props) {
 				<legend>{spec.label}<Optional spec={spec} /></legend>
 				{spec.type === "segments" ? <Segments id={id} spec={spec} value={value as string} aria={aria} onChange={onChange} />
 					: spec.type === "schedule" ? <Schedule value={value as string} aria={aria} onChange={onChange} />
+					: spec.type === "order" ? <Ordered choices={spec.choices ?? []} value={value as string[]} aria={aria} onChange={onChange} />
 					: spec.type === "checks" ? <Checks spec={spec} value={value as string[]} aria={aria} onChange={onChange} />
 					: <DevicePicker id={id} links={spec.links ?? []} multiple={spec.type === "devices"}
 						value={value as string[]} aria={aria} onChange={onChange} />}

@@ -78,7 +78,7 @@ export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel
 	};
 
 	const show = (field: FieldSpec) => (
-		<Field key={field.name} spec={field} value={values[field.name]!} error={complaints.fields[field.name]}
+		<Field key={field.name} spec={{ ...field, ...field.adapt?.(values) }} value={values[field.name]!} error={complaints.fields[field.name]}
 			onChange={(value) => edit(field.name, value)} />
 	);
 	const sections = [...new Set(folded.map((field) => field.section))];

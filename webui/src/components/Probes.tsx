@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The last probes of an uplink as bars: as high as the answer took, red where none came, another colour
-// where it came late.
+// The last probes of an uplink as bars: the longer the answer took the higher; red and as high as can be where none
+// came, of another colour where it came late.
 
 import { t } from "../texts";
 import type { Sample } from "../types";
@@ -28,7 +28,7 @@ export function Probes({ samples, count, height }: Props) {
 		<svg class="probes" role="img" aria-label={label} viewBox={`0 0 ${count * step} ${height}`} width={count * step} height={height}>
 			<title>{label}</title>
 			{shown.map((sample, i) => {
-				const long = sample.lost ? height : sample.latency_ms === null ? 1 : Math.max(2, (sample.latency_ms / most) * height);
+				const long = heightOf(sample, most, height);
 				return (
 					<rect key={sample.at} class={sample.lost ? "probe-lost" : sample.late ? "probe-late" : "probe"}
 						x={(count - shown.length + i) * step} y={height - long} width={step - 1} height={long} />
@@ -36,4 +36,11 @@ export function Probes({ samples, count, height }: Props) {
 			})}
 		</svg>
 	);
+}
+
+// By the square root: one slow answer does not press all the others to the ground. No bar reaches as high as a lost one.
+function heightOf({ lost, latency_ms: ms }: Sample, most: number, height: number): number {
+	if (lost)
+		return height;
+	return ms === null ? 1 : Math.max(2, 0.85 * height * Math.sqrt(ms / most));
 }

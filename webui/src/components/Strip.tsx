@@ -5,9 +5,9 @@
 import { sentence } from "../api";
 import { href } from "../router";
 import type { State } from "../store";
-import { formatAge, formatNumber, t, tn, tr } from "../texts";
+import { formatAge, formatNumber, t, tn } from "../texts";
 import type { Forward, Status } from "../types";
-import { Badge } from "./Badge";
+import { UplinkBadge } from "./UplinkBadge";
 
 export function Strip({ state }: { state: State }) {
 	const { status, offline } = state;
@@ -46,9 +46,7 @@ function Facts({ status, state }: { status: Status; state: State }) {
 			</li>
 			{down.map((uplink) => (
 				<li key={uplink.id}>
-					<Badge tone="bad">
-						{uplink.name}: {uplink.reason ? tr("reason.uplink", uplink.reason) : t("uplinks.down")}
-					</Badge>
+					<UplinkBadge up={false} reason={uplink.reason} name={uplink.name} />
 				</li>
 			))}
 			<li>

@@ -1,37 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What was measured of an uplink, read again as long as somebody looks.
+// What was measured of an uplink: read again whenever something is told of it, which is once a second at most.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../api";
-import type { UplinkHealth } from "../types";
+import type { Uplink, UplinkHealth } from "../types";
 
-const everyMs = 2000;
+const quietMs = 5000; // nothing is told while the numbers stay the same, but the probes go on
 
-// null until there is an answer. A failed reading is tried again: the strip tells that the router does not answer.
-export function useHealth(id: number, wanted: boolean): UplinkHealth | null {
+// null until there is an answer. A failed reading is not told: the strip says that the router does not answer.
+export function useHealth({ id, state }: Uplink, wanted: boolean): UplinkHealth | null {
 	const [health, setHealth] = useState<UplinkHealth | null>(null);
+	const [quiet, setQuiet] = useState(0);
+	const reading = useRef(false);
 	useEffect(() => {
 		if (!wanted)
 			return;
-		let timer: ReturnType<typeof setTimeout> | undefined;
-		let over = false;
 		const read = async () => {
-			if (document.visibilityState === "visible")
-				try {
-					const answer = await get<UplinkHealth>(`/uplinks/${id}/health`);
-					if (!over)
-						setHealth(answer);
-				} catch {
-					// the next one
-				}
-			if (!over)
-				timer = setTimeout(() => void read(), everyMs);
+			reading.current = true;
+			try {
+				setHealth(await get<UplinkHealth>(`/uplinks/${id}/health`));
+			} catch {
+				// the next one
+			}
+			reading.current = false;
 		};
-		void read();
-		return () => {
-			over = true;
-			clearTimeout(timer);
-		};
-	}, [id, wanted]);
-	return health;
+		if (!reading.current && document.visibilityState === "visible")
+			void read();
+		const timer = setTimeout(() => setQuiet(quiet + 1), quietMs);
+		return () => clearTimeout(timer);
+	}, [id, wanted, state, quiet]);
+	return wanted ? health : null;
 }

@@ -48,11 +48,18 @@ export function formatTime(rfc3339: string): string {
 // "3 min ago"
 export function formatAge(rfc3339: string, now: number): string {
 	const seconds = Math.max(0, Math.round((now - Date.parse(rfc3339)) / 1000));
-	if (seconds < 10)
-		return t("age.now");
+	return seconds < 10 ? t("age.now") : formatSpan(seconds, -1);
+}
+
+// "in 3 min"
+export function formatUntil(rfc3339: string, now: number): string {
+	return formatSpan(Math.max(1, Math.round((Date.parse(rfc3339) - now) / 1000)), 1);
+}
+
+function formatSpan(seconds: number, sign: 1 | -1): string {
 	const [n, unit] = seconds < 90 ? [seconds, "second"]
 		: seconds < 90 * 60 ? [Math.round(seconds / 60), "minute"]
 		: seconds < 36 * 3600 ? [Math.round(seconds / 3600), "hour"]
 		: [Math.round(seconds / 86400), "day"];
-	return ages.format(-n, unit as Intl.RelativeTimeFormatUnit);
+	return ages.format(sign * n, unit as Intl.RelativeTimeFormatUnit);
 }

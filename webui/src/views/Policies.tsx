@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Editing } from "../components/Editor";
 import { Icon } from "../components/Icons";
 import { CollectionPage } from "../components/Page";
@@ -12,8 +13,19 @@ import type { Policy } from "../types";
 
 export function Policies({ state, route }: { state: State; route: Route }) {
 	const ordered = [...(state.collections.policies ?? [])].sort(inOrder);
+	const order = ordered.map((p) => p.id).join();
+	const moved = useRef<string | null>(null); // the button that moved a policy: its row may lose the focus on the way
+	useLayoutEffect(() => {
+		if (moved.current && document.activeElement === document.body)
+			document.getElementById(moved.current)?.focus();
+		moved.current = null;
+	}, [order]);
+	const onMove = (from: number, to: number, button: string) => {
+		moved.current = button;
+		void move(ordered, from, to);
+	};
 	return (
-		<CollectionPage editing={editing} columns={columns(ordered)} switchable state={state} route={route} order={inOrder}
+		<CollectionPage editing={editing} columns={columns(ordered, onMove)} switchable state={state} route={route} order={inOrder}
 			searchText={(p) => [p.name, ...p.sources, ...p.destinations, p.ports ?? "", ...p.uplinks].join(" ")} />
 	);
 }
@@ -22,9 +34,10 @@ function inOrder(a: Policy, b: Policy): number {
 	return a.position - b.position || a.id - b.id;
 }
 
-function columns(ordered: Policy[]): Column<Policy>[] {
+type OnMove = (from: number, to: number, button: string) => void;
+
+function columns(ordered: Policy[], onMove: OnMove): Column<Policy>[] {
 	return [
-		{ key: "order", head: t("policies.column.order"), cell: (p) => <Mover policy={p} ordered={ordered} /> },
 		{ key: "name", head: t("column.name"), cell: (p) => <a class="name" href={href("policies", p.id)}>{p.name}</a> },
 		{ key: "what", head: t("policies.column.what"), cell: (p) => <What policy={p} /> },
 		{
@@ -32,6 +45,7 @@ function columns(ordered: Policy[]): Column<Policy>[] {
 			cell: (p) => <>{p.uplinks.join(", ")}<span class="under">{t(`policies.else.${p.otherwise}`)}</span></>,
 		},
 		{ key: "now", head: t("policies.column.now"), quiet: (p) => !p.enabled, cell: (p) => p.enabled && <Now policy={p} /> },
+		{ key: "order", head: t("policies.column.order"), cell: (p) => <Mover policy={p} ordered={ordered} onMove={onMove} /> },
 	];
 }
 
@@ -64,15 +78,20 @@ function Now({ policy: { state = {}, otherwise } }: { policy: Policy }) {
 
 const step = 10; // so that one more finds room between two
 
-function Mover({ policy, ordered }: { policy: Policy; ordered: Policy[] }) {
+function Mover({ policy, ordered, onMove }: { policy: Policy; ordered: Policy[]; onMove: OnMove }) {
 	const at = ordered.findIndex((p) => p.id === policy.id);
 	return (
-		<span class="line">
-			<button type="button" class="icon-button" disabled={at === 0} aria-label={t("policies.up", { name: policy.name })}
-				onClick={() => void move(ordered, at, at - 1)}><Icon name="up" /></button>
-			<button type="button" class="icon-button" disabled={at === ordered.length - 1}
-				aria-label={t("policies.down", { name: policy.name })}
-				onClick={() => void move(ordered, at, at + 1)}><Icon name="down" /></button>
+		<span class="movers">
+			{(["up", "down"] as const).map((way) => {
+				const to = way === "up" ? at - 1 : at + 1;
+				const possible = to >= 0 && to < ordered.length;
+				const id = `${way}-${policy.id}`;
+				return (
+					<button key={way} id={id} type="button" class="icon-button" aria-disabled={!possible}
+						aria-label={t(`policies.${way}`, { name: policy.name })}
+						onClick={() => possible && onMove(at, to, id)}><Icon name={way} /></button>
+				);
+			})}
 		</span>
 	);
 }
@@ -98,12 +117,12 @@ const editing: Editing<"policies"> = {
 	title: (policy) => t("policies.edit", { name: policy.name }),
 	start: (state) => ({
 		name: "", sources: "", destinations: "", protocol: "", ports: "", otherwise: "any",
-		uplinks: state.collections.uplinks?.[0]?.name ?? "",
+		uplinks: [],
 		position: String(Math.max(0, ...(state.collections.policies ?? []).map((p) => p.position)) + step),
 	}),
 	toValues: (p) => ({
 		name: p.name, sources: p.sources.join(", "), destinations: p.destinations.join(", "), protocol: p.protocol ?? "",
-		ports: p.ports ?? "", uplinks: p.uplinks.join(", "), otherwise: p.otherwise, position: String(p.position),
+		ports: p.ports ?? "", uplinks: p.uplinks, otherwise: p.otherwise, position: String(p.position),
 	}),
 	toBody: (v) => ({
 		name: v.name,
@@ -111,7 +130,7 @@ const editing: Editing<"policies"> = {
 		destinations: toList(v.destinations as string),
 		protocol: v.protocol || null,
 		ports: v.ports || null,
-		uplinks: toNames(v.uplinks as string),
+		uplinks: v.uplinks,
 		otherwise: v.otherwise,
 		position: Number(v.position),
 	}),
@@ -130,8 +149,8 @@ const editing: Editing<"policies"> = {
 		},
 		{ name: "ports", label: t("policies.ports"), help: t("policies.ports.help"), type: "text", mono: true, optional: true },
 		{
-			name: "uplinks", label: t("policies.uplinks"), help: t("policies.uplinks.help"), type: "text",
-			suggestions: (state.collections.uplinks ?? []).map((u) => ({ value: u.name, label: u.device })),
+			name: "uplinks", label: t("policies.uplinks"), help: t("policies.uplinks.help"), type: "order",
+			choices: (state.collections.uplinks ?? []).map((u) => ({ value: u.name, label: u.device })),
 		},
 		{
 			name: "otherwise", label: t("policies.otherwise"), help: t("policies.otherwise.help"), type: "segments",
@@ -142,8 +161,3 @@ const editing: Editing<"policies"> = {
 		},
 	],
 };
-
-// Names may have spaces in them.
-function toNames(text: string): string[] {
-	return text.split(",").map((name) => name.trim()).filter(Boolean);
-}

@@ -1,39 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // How one uplink is and was: its last probes, its targets, its ups and downs; a test on demand.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { request } from "../api";
 import { Badge } from "../components/Badge";
 import { Probes } from "../components/Probes";
 import { Sheet } from "../components/Sheet";
+import { UplinkBadge } from "../components/UplinkBadge";
 import { useHealth } from "../components/useHealth";
 import { report } from "../store";
-import { formatAge, formatTime, t, tr } from "../texts";
+import { formatAge, formatTime, formatUntil, t } from "../texts";
 import type { Uplink, UplinkHealth, UplinkTest } from "../types";
 
 const changesShown = 20;
 
-export function UplinkHealthSheet({ uplink, now, onClose }: { uplink: Uplink; now: number; onClose: () => void }) {
-	const health = useHealth(uplink.id, true);
+interface Props {
+	uplink: Uplink;
+	now: number;
+	test: boolean; // begins with one
+	onClose: () => void;
+}
+
+export function UplinkHealthSheet({ uplink, now, test, onClose }: Props) {
+	const health = useHealth(uplink, true);
 	const { state } = uplink;
 	return (
 		<Sheet title={t("uplinks.health", { name: uplink.name })} onClose={onClose}>
 			<div class="form-body health">
-				{state?.held_until && <p class="form-warning">{t("uplinks.health.held", { when: formatTime(state.held_until) })}</p>}
+				{state?.held_until && <p class="form-warning">{t("uplinks.health.held", { when: formatUntil(state.held_until, now) })}</p>}
 				{!uplink.health && <p class="help">{t("uplinks.health.none")}</p>}
 				{uplink.health && state && <Figures uplink={uplink} />}
 				{health && health.samples.length > 0 && (
 					<section>
 						<h3>{t("uplinks.health.probes")}</h3>
 						<Probes samples={health.samples} count={110} height={64} />
+						<Legend />
 						<p class="help">{slowest(health)}</p>
 					</section>
 				)}
 				{health && health.targets.length > 0 && <Targets health={health} />}
-				<Test uplink={uplink} />
+				<Test uplink={uplink} atOnce={test} />
 				{health && <Changes health={health} now={now} />}
 			</div>
 		</Sheet>
+	);
+}
+
+function Legend() {
+	return (
+		<ul class="legend" aria-hidden="true">
+			{(["answered", "late", "lost"] as const).map((what) => (
+				<li key={what}><span class={`legend-${what}`} />{t(`uplinks.health.legend.${what}`)}</li>
+			))}
+		</ul>
 	);
 }
 
@@ -85,7 +104,7 @@ function Targets({ health }: { health: UplinkHealth }) {
 	);
 }
 
-function Test({ uplink }: { uplink: Uplink }) {
+function Test({ uplink, atOnce }: { uplink: Uplink; atOnce: boolean }) {
 	const [result, setResult] = useState<UplinkTest | "running" | null>(null);
 	const run = async () => {
 		setResult("running");
@@ -96,6 +115,10 @@ function Test({ uplink }: { uplink: Uplink }) {
 			report(error);
 		}
 	};
+	useEffect(() => {
+		if (atOnce)
+			void run();
+	}, []);
 	return (
 		<section>
 			<button type="button" class="button" aria-disabled={result === "running"}
@@ -131,9 +154,7 @@ function Changes({ health, now }: { health: UplinkHealth; now: number }) {
 				<ul class="changes">
 					{changes.map((change) => (
 						<li key={change.at}>
-							<Badge tone={change.up ? "good" : "bad"}>
-								{change.up ? t("uplinks.up") : change.reason ? tr("reason.uplink", change.reason) : t("uplinks.down")}
-							</Badge>
+							<UplinkBadge up={change.up} reason={change.reason} />
 							<time dateTime={change.at} title={formatTime(change.at)}>{formatAge(change.at, now)}</time>
 						</li>
 					))}

@@ -1,40 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import { useState } from "preact/hooks";
-import { Badge, type Tone } from "../components/Badge";
 import type { Editing } from "../components/Editor";
 import type { FieldSpec, Values } from "../components/Field";
 import { CollectionPage } from "../components/Page";
 import { Probes } from "../components/Probes";
 import type { Column } from "../components/Table";
+import { UplinkBadge } from "../components/UplinkBadge";
 import { useHealth } from "../components/useHealth";
-import { isPrivate, toList, toNumber } from "../entries";
+import { isPrivate, toList, toNumber, withPort } from "../entries";
 import { href, type Route } from "../router";
 import { change, report, told, type State } from "../store";
-import { formatAge, t, tr, type Key } from "../texts";
+import { formatAge, formatUntil, t, type Key } from "../texts";
 import type { Health, Uplink } from "../types";
 import { Detected } from "./Detected";
 import { UplinkHealthSheet, milliseconds } from "./UplinkHealth";
 
 export function Uplinks({ state, route }: { state: State; route: Route }) {
-	const [looking, setLooking] = useState<number | null>(null);
-	const looked = state.collections.uplinks?.find((u) => u.id === looking);
+	const [looking, setLooking] = useState<Looking | null>(null);
+	const looked = state.collections.uplinks?.find((u) => u.id === looking?.id);
 	return (
 		<>
 			<CollectionPage editing={editing} columns={columns(state, setLooking)} switchable state={state} route={route}
 				searchText={(u) => [u.name, u.device, ...(u.state?.addresses ?? [])].join(" ")}
 				above={<Detected state={state} />} />
-			{looked && <UplinkHealthSheet uplink={looked} now={state.now} onClose={() => setLooking(null)} />}
+			{looked && <UplinkHealthSheet uplink={looked} now={state.now} test={looking!.test} onClose={() => setLooking(null)} />}
 		</>
 	);
 }
 
-function columns(state: State, look: (id: number) => void): Column<Uplink>[] {
+interface Looking { id: number; test: boolean }
+
+function columns(state: State, look: (at: Looking) => void): Column<Uplink>[] {
 	const all = state.collections.uplinks ?? [];
 	return [
 		{ key: "name", head: t("column.name"), sort: (u) => u.name, cell: (u) => <a class="name" href={href("uplinks", u.id)}>{u.name}</a> },
 		{ key: "state", head: t("column.state"), cell: (u) => <UplinkState uplink={u} now={state.now} /> },
-		{ key: "quality", head: t("uplinks.column.quality"), cell: (u) => <Quality uplink={u} onLook={() => look(u.id)} /> },
+		{ key: "quality", head: t("uplinks.column.quality"), cell: (u) => <Quality uplink={u} onLook={(test) => look({ id: u.id, test })} /> },
 		{ key: "use", head: t("uplinks.column.use"), cell: (u) => <Use uplink={u} all={all} /> },
 		{ key: "device", head: t("uplinks.column.device"), cell: (u) => <span class="mono">{u.device}</span> },
 		{
@@ -53,41 +55,64 @@ function columns(state: State, look: (id: number) => void): Column<Uplink>[] {
 	];
 }
 
-const tones: Record<string, Tone> = { disabled: "off", untested: "warn", held: "warn" };
-
-function UplinkState({ uplink: { state }, now }: { uplink: Uplink; now: number }) {
-	if (!state)
-		return null;
-	const tone = state.up ? "good" : tones[state.reason ?? ""] ?? "bad";
-	return (
+function UplinkState({ uplink, now }: { uplink: Uplink; now: number }) {
+	const { state } = uplink;
+	const more = why(uplink, now);
+	return state && (
 		<>
-			<Badge tone={tone}>{state.up ? t("uplinks.up") : state.reason ? tr("reason.uplink", state.reason) : t("uplinks.down")}</Badge>
-			{state.since && <span class="under">{t("uplinks.since", { when: formatAge(state.since, now) })}</span>}
+			<UplinkBadge up={state.up} reason={state.reason} />
+			{more && <span class="under">{more}</span>}
+			{state.since && <span class="under">{formatAge(state.since, now)}</span>}
 		</>
 	);
 }
 
+const targetsShown = 3;
+
+// What there is to say beside the reason.
+function why({ health, state }: Uplink, now: number): string | null {
+	if (state?.reason === "held" && state.held_until)
+		return t("uplinks.why.held", { when: formatUntil(state.held_until, now) });
+	if (state?.reason === "no-answer" && health) {
+		const some = health.targets.slice(0, targetsShown).join(", ");
+		const n = health.targets.length - targetsShown;
+		return t("uplinks.why.no-answer", { targets: n > 0 ? t("uplinks.why.more", { targets: some, n }) : some });
+	}
+	if (state?.reason === "loss" && health?.max_loss_percent != null && state.loss_percent !== null)
+		return t("uplinks.why.loss", { loss: state.loss_percent, max: health.max_loss_percent });
+	if (state?.reason === "latency" && health?.max_latency_ms != null)
+		return t("uplinks.why.latency", { latency: milliseconds(state.latency_ms), max: health.max_latency_ms });
+	return null;
+}
+
 // A click tells more.
-function Quality({ uplink, onLook }: { uplink: Uplink; onLook: () => void }) {
+function Quality({ uplink, onLook }: { uplink: Uplink; onLook: (test: boolean) => void }) {
 	const { state } = uplink;
-	const health = useHealth(uplink.id, uplink.enabled && uplink.health !== null);
+	const health = useHealth(uplink, uplink.enabled && uplink.health !== null);
 	const measured = state && (state.latency_ms !== null || state.loss_percent !== null);
 	return (
-		<button type="button" class="quality" onClick={onLook} aria-label={t("uplinks.health", { name: uplink.name })}>
-			{uplink.health && health && <Probes samples={health.samples} count={30} height={24} />}
-			{measured ? (
-				<span class="quality-words">
-					{milliseconds(state.latency_ms)}
-					{state.loss_percent !== null && state.loss_percent > 0 && <> · {t("uplinks.lost", { n: state.loss_percent })}</>}
-				</span>
-			) : <span class="link">{t("uplinks.health.open")}</span>}
-		</button>
+		<>
+			<button type="button" class="quality" onClick={() => onLook(false)} aria-label={t("uplinks.health", { name: uplink.name })}>
+				{health && <Probes samples={health.samples} count={30} height={24} />}
+				{measured ? (
+					<span class="quality-words">
+						{milliseconds(state.latency_ms)}
+						{state.loss_percent !== null && state.loss_percent > 0 && <> · {t("uplinks.lost", { n: state.loss_percent })}</>}
+					</span>
+				) : <span class="link under">{t("uplinks.health.open")}</span>}
+			</button>
+			{uplink.enabled && (
+				<button type="button" class="link under" aria-label={t("uplinks.test.named", { name: uplink.name })} onClick={() => onLook(true)}>
+					{t("uplinks.test")}
+				</button>
+			)}
+		</>
 	);
 }
 
 // Whether it gets new connections, and what share of them.
 function Use({ uplink, all }: { uplink: Uplink; all: Uplink[] }) {
-	const used = all.filter((u) => u.state?.in_use);
+	const used = all.filter((u) => u.state?.in_use && u.tier === uplink.tier); // others may be for the other family
 	const weights = used.reduce((sum, u) => sum + u.weight, 0);
 	const out = uplink.out_of_service;
 	const words = !uplink.enabled ? null
@@ -176,6 +201,21 @@ function toValues(uplink: Editable): Values {
 
 const probes = (v: Values) => v.check !== "none";
 
+// Public resolvers, which answer to all three methods.
+function suggestTargets(method: string): Partial<FieldSpec> {
+	const targets = ["1.1.1.1", "8.8.8.8", "9.9.9.9"].map((address) => (method === "tcp" ? withPort(address, "443") : address));
+	const some = targets.join(", ");
+	const help = t(method === "tcp" ? "uplinks.targets.help.tcp" : "uplinks.targets.help");
+	return {
+		help,
+		advice: (value, change) => value.trim() ? help : (
+			<>
+				{help} <button type="button" class="link" onClick={() => change(some)}>{t("uplinks.targets.take", { targets: some })}</button>
+			</>
+		),
+	};
+}
+
 const checkLabels: [string, Key][] = [
 	["interval_ms", "uplinks.interval"], ["timeout_ms", "uplinks.timeout"], ["down_after", "uplinks.down-after"],
 	["up_after", "uplinks.up-after"], ["window", "uplinks.window"], ["max_loss_percent", "uplinks.max-loss"],
@@ -228,9 +268,8 @@ const editing: Editing<"uplinks"> = {
 			],
 		},
 		{
-			name: "targets", label: t("uplinks.targets"), help: t("uplinks.targets.help"), type: "text", mono: true,
-			covers: ["health", "health/targets"], show: probes,
-			suggestions: ["1.1.1.1", "8.8.8.8", "9.9.9.9"].map((value) => ({ value, label: "" })),
+			name: "targets", label: t("uplinks.targets"), type: "text", mono: true, covers: ["health", "health/targets"],
+			show: probes, adapt: (v) => suggestTargets(v.check as string),
 		},
 		...checkFields,
 		{
