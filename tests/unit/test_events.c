@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "engine/events.h"
+#include "engine/health.h"
 #include "fake_kernel.h"
 #include "web/ring.h"
 
@@ -440,6 +441,65 @@ static void counters_are_told_in_bounds(void **state)
 		assert_int_equal(f->connections[id], 5);
 }
 
+static uint32_t latency_us;
+
+static int answer_at_once(struct fake_kernel *kernel, struct fake_prober *prober, uint32_t token)
+{
+	(void)kernel;
+	prober->answered(prober->arg, token, latency_us);
+	return 0;
+}
+
+static void run_for(struct fixture *f, uint64_t ms)
+{
+	struct timer *timer;
+
+	assert_int_equal(timer_new(f->loop, on_timeout, f->loop, &timer), 0);
+	timer_start(timer, ms);
+	while (loop_run(f->loop) == 0)
+		;
+	timer_free(timer);
+}
+
+/* Runs the loop until the uplink's window is full of what it is answered now. */
+static void await_latency(struct fixture *f)
+{
+	struct health_numbers numbers = { 0 };
+
+	for (unsigned tries = 0; tries < 500 && numbers.latency_ms * 1000 != latency_us; tries++) {
+		run_for(f, 10);
+		engine_health_numbers(f->engine, 1, &numbers);
+	}
+	assert_true(numbers.latency_ms * 1000 == latency_us);
+}
+
+/* Once a second at most, and only what is not as it was told. */
+static void measured_numbers_are_told(void **state)
+{
+	struct fixture *f = *state;
+
+	f->kernel.probe = answer_at_once;
+	latency_us = 5000;
+	put(f, KIND_UPLINK,
+	    "{\"name\": \"isp1\", \"device\": \"eth0\", \"health\":"
+	    " {\"targets\": [\"192.0.2.254\"], \"interval_ms\": 100, \"window\": 5}}");
+	await_latency(f);
+	assert_int_equal(engine_listen(f->engine, on_event, f), 0);
+	await_events(f, 0, 1200);
+	latency_us = 8000;
+	await_latency(f); /* half a second, in which each round brings another mean */
+	run_for(f, 2200);
+	assert_in_range(f->count, 1, 2); /* in the middle of it, and after it */
+	for (unsigned i = 0; i < f->count; i++) {
+		assert_int_equal(f->log[i].kind, ENGINE_HEALTH);
+		assert_int_equal(f->log[i].count, 1);
+	}
+	assert_int_equal(engine_listen(f->engine, NULL, NULL), 0);
+	latency_us = 5000;
+	await_latency(f);
+	await_events(f, f->count, 1200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -454,6 +514,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(many_forwards_are_told_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(mending_and_refusals_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(counters_are_told_in_bounds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(measured_numbers_are_told, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
