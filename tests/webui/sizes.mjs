@@ -95,6 +95,8 @@ async function desktop(colorScheme) {
 		await page.getByRole("heading", { name: view, exact: true }).waitFor();
 		await noSidewaysScroll(page);
 		await contrast(page);
+		if (["Uplinks", "Policies"].includes(view))
+			await shot(page, `${view.toLowerCase()}-${colorScheme}`);
 	}
 	await page.locator("nav").getByRole("link", { name: "Forwards" }).click();
 	await row(page, "office").getByRole("link", { name: "office", exact: true }).click();

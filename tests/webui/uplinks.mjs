@@ -184,7 +184,7 @@ async function reorder(page) {
 async function everySize() {
 	for (const [name, options] of Object.entries({
 		phone: { viewport: { width: 360, height: 780 }, hasTouch: true },
-		dark: { colorScheme: "dark" },
+		night: { colorScheme: "dark" },
 	})) {
 		const page = await open(options);
 		await logIn(page);

@@ -96,8 +96,10 @@ function Quality({ uplink, onLook }: { uplink: Uplink; onLook: (test: boolean) =
 				{health && <Probes samples={health.samples} count={30} height={24} />}
 				{measured ? (
 					<span class="quality-words">
-						{milliseconds(state.latency_ms)}
-						{state.loss_percent !== null && state.loss_percent > 0 && <> · {t("uplinks.lost", { n: state.loss_percent })}</>}
+						{[
+							state.latency_ms !== null && milliseconds(state.latency_ms),
+							state.loss_percent ? t("uplinks.lost", { n: state.loss_percent }) : null,
+						].filter(Boolean).join(" · ")}
 					</span>
 				) : <span class="link under">{t("uplinks.health.open")}</span>}
 			</button>
