@@ -106,3 +106,16 @@ int err_field(struct err *err, const char *path, const char *fmt, ...)
 	}
 	return -EINVAL;
 }
+
+void err_prefix(struct err *err, const char *base)
+{
+	char path[ERR_PATH_MAX];
+
+	for (unsigned i = 0; i < err->count; i++) {
+		int length = snprintf(path, sizeof(path), "%s%s", base, err->items[i].path);
+
+		if (length >= (int)sizeof(path))
+			trim_utf8(path, sizeof(path) - 1);
+		memcpy(err->items[i].path, path, sizeof(path));
+	}
+}

@@ -65,4 +65,7 @@ int err_set(struct err *err, enum err_kind kind, const char *fmt, ...) __attribu
  */
 int err_field(struct err *err, const char *path, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* What was checked is part of something larger: its place there goes in front of all paths. */
+void err_prefix(struct err *err, const char *base);
+
 #endif

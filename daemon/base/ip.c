@@ -64,6 +64,17 @@ bool ip_is_link_local(const struct ip *ip)
 	return ip->family == AF_INET6 && ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80;
 }
 
+bool ip_is_private(const struct ip *ip)
+{
+	const uint8_t *bytes = ip->bytes;
+
+	if (ip->family == AF_INET6)
+		return (bytes[0] & 0xfe) == 0xfc;
+	return ip->family == AF_INET &&
+	       (bytes[0] == 10 || (bytes[0] == 172 && (bytes[1] & 0xf0) == 16) ||
+		(bytes[0] == 192 && bytes[1] == 168) || (bytes[0] == 100 && (bytes[1] & 0xc0) == 64));
+}
+
 /* ::ffff:0:0/96 stands for an IPv4 address and never appears on the wire (RFC 4291, 2.5.5.2). */
 static bool is_v4_mapped(const struct ip *ip)
 {

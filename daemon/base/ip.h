@@ -41,6 +41,7 @@ bool ip_is_unspecified(const struct ip *ip); /* 0.0.0.0, :: */
 bool ip_is_loopback(const struct ip *ip);
 bool ip_is_multicast(const struct ip *ip);
 bool ip_is_link_local(const struct ip *ip); /* 169.254.0.0/16, fe80::/10 */
+bool ip_is_private(const struct ip *ip);    /* of RFC 1918, RFC 6598 or RFC 4193 */
 /* A host could have it: none of the above but link-local allowed, not 0.0.0.0/8, 240.0.0.0/4 or broadcast. */
 bool ip_is_host(const struct ip *ip);
 

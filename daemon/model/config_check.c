@@ -287,17 +287,6 @@ static void warn_of_times(const struct forward *forward, const struct environmen
 		add_warning(list, "/schedule", "none of these hours comes before it expires");
 }
 
-/* RFC 1918, RFC 6598 and RFC 4193. */
-static bool is_private(const struct ip *ip)
-{
-	const uint8_t *bytes = ip->bytes;
-
-	if (ip->family == AF_INET6)
-		return (bytes[0] & 0xfe) == 0xfc;
-	return bytes[0] == 10 || (bytes[0] == 172 && (bytes[1] & 0xf0) == 16) ||
-	       (bytes[0] == 192 && bytes[1] == 168) || (bytes[0] == 100 && (bytes[1] & 0xc0) == 64);
-}
-
 static bool has_devices(const struct config *config, const char *network_name)
 {
 	const struct object_list *networks = &config->lists[KIND_NETWORK];
@@ -320,7 +309,7 @@ static void warn_of_backend(const struct config *config, const struct forward *f
 			forward->internal_network ?
 				"this network has no device, from which the address could take its prefix" :
 				"no network has a device, from which the address could take its prefix");
-	if (forward->pinhole && !forward->suffix_bits && is_private(&forward->internal_address))
+	if (forward->pinhole && !forward->suffix_bits && ip_is_private(&forward->internal_address))
 		add_warning(
 			list, "/pinhole",
 			"the internet has no route to this address: without translation it is reached from "

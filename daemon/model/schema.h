@@ -163,6 +163,9 @@ const char *name_fault(const char *text, size_t length);
 const char *device_fault(const char *text, size_t length);
 const char *comment_fault(const char *text, size_t length);
 
+/* Whether it is one of a list that ends with NULL. */
+bool text_is_one_of(const char *text, const char *const *list);
+
 /* Sets *ret_ports from "80,443,8000-8100"; -EINVAL recorded at `path`, or -ENOMEM. */
 int ports_parse(const char *text, struct ports *ret_ports, const char *path, struct err *err);
 

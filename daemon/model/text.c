@@ -67,6 +67,14 @@ const char *comment_fault(const char *text, size_t length)
 	return NULL;
 }
 
+bool text_is_one_of(const char *text, const char *const *list)
+{
+	for (; *list; list++)
+		if (strcmp(*list, text) == 0)
+			return true;
+	return false;
+}
+
 /* --- host suffixes: the last bits of an IPv6 address --- */
 
 static const char suffix_fault[] =

@@ -111,6 +111,27 @@ static void long_paths_and_messages_are_cut(void **state)
 	assert_int_equal(strlen(err.items[0].message), ERR_MESSAGE_MAX - 1);
 }
 
+static void paths_get_a_prefix(void **state)
+{
+	struct err err;
+	char text[ERR_PATH_MAX];
+
+	(void)state;
+	err_clear(&err);
+	err_prefix(&err, "/a");
+	assert_int_equal(err.count, 0);
+	memset(text, 'p', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	err_field(&err, "/b", "x");
+	err_field(&err, "", "y");
+	err_field(&err, text, "z");
+	err_prefix(&err, "/a");
+	assert_string_equal(err.items[0].path, "/a/b");
+	assert_string_equal(err.items[0].message, "x");
+	assert_string_equal(err.items[1].path, "/a");
+	assert_int_equal(strlen(err.items[2].path), ERR_PATH_MAX - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +141,7 @@ int main(void)
 		cmocka_unit_test(items_beyond_the_maximum_are_dropped),
 		cmocka_unit_test(a_cut_leaves_whole_characters),
 		cmocka_unit_test(long_paths_and_messages_are_cut),
+		cmocka_unit_test(paths_get_a_prefix),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

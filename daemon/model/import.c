@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/import.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/import_private.h"
+#include "model/schema.h"
+
+enum {
+	/* Places of drafts in paths of errors: beyond those that objects of a request have. */
+	DRAFT_PLACE = 1000000,
+	/* Each drops sixteen drafts at most, and checks the whole. */
+	CHECK_ROUNDS_MAX = 32,
+};
+
+static const char *const format_names[IMPORT_FORMATS] = {
+	[IMPORT_IPTABLES_SAVE] = "iptables-save",
+	[IMPORT_IPTABLES] = "iptables",
+	[IMPORT_UCI_FIREWALL] = "uci-firewall",
+	[IMPORT_UCI_MWAN3] = "uci-mwan3",
+};
+
+const char *import_format_name(enum import_format format)
+{
+	return format_names[format];
+}
+
+enum import_format import_format_parse(const char *name)
+{
+	enum import_format format = 0;
+
+	while (format < IMPORT_FORMATS && strcmp(name, format_names[format]) != 0)
+		format++;
+	return format;
+}
+
+static bool has_line(const char *text, const char *start)
+{
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += strspn(line, " \t\r\n");
+		if (strncmp(line, start, strlen(start)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The first line that is neither empty nor a comment, but for "#!". */
+static const char *first_line(const char *text)
+{
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += strspn(line, " \t\r\n");
+		if (line[0] != '#' || line[1] == '!')
+			return line;
+	}
+	return "";
+}
+
+enum import_format import_format_guess(const char *text)
+{
+	if (strncmp(first_line(text), "package firewall", strlen("package firewall")) == 0)
+		return IMPORT_UCI_FIREWALL;
+	if (has_line(text, "config member") || has_line(text, "config policy") ||
+	    has_line(text, "config globals"))
+		return IMPORT_UCI_MWAN3;
+	if (strncmp(first_line(text), "config ", strlen("config ")) == 0)
+		return IMPORT_UCI_FIREWALL;
+	if (strspn(first_line(text), "*:") > 0 || strncmp(first_line(text), "-A ", 3) == 0)
+		return IMPORT_IPTABLES_SAVE;
+	return IMPORT_IPTABLES;
+}
+
+/* --- memory --- */
+
+void *import_alloc(struct import *import, size_t size)
+{
+	void *memory = arena_alloc(import->arena, size);
+
+	if (!memory)
+		import->failed = true;
+	return memory;
+}
+
+void *import_grow(struct import *import, void *items, unsigned count, unsigned *size, size_t item_size)
+{
+	unsigned grown = *size ? *size * 2 : 16;
+	void *moved;
+
+	if (count < *size)
+		return items;
+	moved = import_alloc(import, grown * item_size);
+	if (!moved)
+		return NULL;
+	if (count > 0)
+		memcpy(moved, items, count * item_size);
+	*size = grown;
+	return moved;
+}
+
+const char *import_strndup(struct import *import, const char *text, size_t length)
+{
+	char *copy = import_alloc(import, length + 1);
+
+	if (!copy)
+		return "";
+	memcpy(copy, text, length);
+	return copy;
+}
+
+static const char *print(struct import *import, const char *fmt, va_list args)
+{
+	char text[MESSAGE_TEXT_MAX];
+	int length = vsnprintf(text, sizeof(text), fmt, args);
+
+	if (length < 0)
+		length = 0;
+	if ((size_t)length >= sizeof(text)) /* whole characters */
+		for (length = sizeof(text) - 1; length > 0 && ((unsigned char)text[length - 1] & 0x80);)
+			length--;
+	return import_strndup(import, text, (size_t)length);
+}
+
+const char *import_printf(struct import *import, const char *fmt, ...)
+{
+	const char *text;
+	va_list args;
+
+	va_start(args, fmt);
+	text = print(import, fmt, args);
+	va_end(args);
+	return text;
+}
+
+const char *import_join(struct import *import, const char *a, const char *b)
+{
+	size_t a_length = strlen(a), b_length = strlen(b);
+	char *text = import_alloc(import, a_length + b_length + 2);
+
+	if (!text)
+		return "";
+	memcpy(text, a, a_length);
+	text[a_length] = ',';
+	memcpy(text + a_length + 1, b, b_length);
+	return text;
+}
+
+/* --- statements --- */
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* In one line, with single spaces, and not for ever. */
+static const char *shown_text(struct import *import, const char *text, size_t length)
+{
+	char shown[SHOWN_TEXT_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < length && count < sizeof(shown); i++) {
+		bool goes_on = text[i] == '\\' && i + 1 < length &&
+			       (text[i + 1] == '\n' || text[i + 1] == '\r');
+
+		if (!goes_on && !is_space(text[i]))
+			shown[count++] = text[i];
+		else if (count > 0 && shown[count - 1] != ' ')
+			shown[count++] = ' ';
+	}
+	if (count == sizeof(shown)) /* whole characters */
+		while (count > 0 && ((unsigned char)shown[count - 1] & 0x80))
+			count--;
+	while (count > 0 && shown[count - 1] == ' ')
+		count--;
+	return import_strndup(import, shown, count);
+}
+
+int statement_add(struct import *import, unsigned line, const char *text, size_t length)
+{
+	struct statement *items;
+
+	if (import->failed || import->statement_count == IMPORT_STATEMENTS_MAX)
+		return -1;
+	items = import_grow(import, import->statements, import->statement_count, &import->statement_size,
+			    sizeof(*items));
+	if (!items)
+		return -1;
+	import->statements = items;
+	items[import->statement_count] = (struct statement){
+		.line = line,
+		.text = shown_text(import, text, length),
+		.draft = -1,
+	};
+	return (int)import->statement_count++;
+}
+
+static void decide(struct import *import, struct statement *statement, unsigned state, const char *fmt,
+		   va_list args)
+{
+	if (statement->state != STATEMENT_OPEN)
+		return;
+	statement->state = state;
+	statement->message = print(import, fmt, args);
+	statement->quiet = false;
+}
+
+void statement_covered(struct import *import, struct statement *statement, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	decide(import, statement, STATEMENT_UNDERSTOOD, fmt, args);
+	va_end(args);
+}
+
+void statement_refuse(struct import *import, struct statement *statement, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	decide(import, statement, STATEMENT_REFUSED, fmt, args);
+	va_end(args);
+}
+
+void statement_became(struct statement *statement, int draft, const char *became)
+{
+	if (statement->state != STATEMENT_OPEN)
+		return;
+	statement->state = STATEMENT_UNDERSTOOD;
+	statement->draft = draft;
+	statement->became = became;
+}
+
+void statement_note(struct import *import, struct statement *statement, const char *fmt, ...)
+{
+	const char *note;
+	va_list args;
+
+	va_start(args, fmt);
+	note = print(import, fmt, args);
+	va_end(args);
+	statement->message = statement->message ? import_printf(import, "%s; %s", statement->message, note) :
+						  note;
+}
+
+/* --- drafts --- */
+
+/* What a name may hold, cut to `max` bytes. */
+static void clean_name(const char *text, char *name, size_t max)
+{
+	size_t length = 0;
+
+	text += strspn(text, " \t");
+	for (; *text && length < max; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < 0x20 || c == 0x7f || c == '"' || c == '\\')
+			continue;
+		name[length++] = *text;
+	}
+	/* Whole characters, and no space at the end. */
+	while (*text && length > 0 && ((unsigned char)name[length - 1] & 0x80))
+		length--;
+	while (length > 0 && name[length - 1] == ' ')
+		length--;
+	name[length] = '\0';
+}
+
+/* The name, or that with a number behind it. */
+static const char *free_name(struct import *import, enum kind kind, const char *wanted)
+{
+	char name[NAME_MAX_BYTES + 1];
+	const char *found;
+
+	clean_name(wanted, name, NAME_MAX_BYTES);
+	if (name_fault(name, strlen(name)))
+		snprintf(name, sizeof(name), "%s", schema_of(kind)->noun);
+	if (!json_object_get(import->names[kind], name))
+		return import_strndup(import, name, strlen(name));
+	clean_name(name, name, NAME_MAX_BYTES - 6);
+	for (unsigned i = 2;; i++) {
+		found = import_printf(import, "%s %u", name, i);
+		if (import->failed || !json_object_get(import->names[kind], found))
+			return found;
+	}
+}
+
+int draft_add(struct import *import, enum kind kind, const char *name, json_t *fields)
+{
+	struct draft *items = import_grow(import, import->drafts, import->draft_count, &import->draft_size,
+					  sizeof(*items));
+	const char *own = free_name(import, kind, name);
+
+	if (items && fields && json_object_set_new(fields, "name", json_string(own)) == 0 &&
+	    json_object_set_new(import->names[kind], own, json_true()) == 0) {
+		import->drafts = items;
+		items[import->draft_count] = (struct draft){ .kind = kind, .name = own, .fields = fields };
+		return (int)import->draft_count++;
+	}
+	import->failed = true;
+	json_decref(fields);
+	return -1;
+}
+
+const char *draft_title(struct import *import, int draft)
+{
+	if (draft < 0)
+		return "";
+	return import_printf(import, "%s %s", schema_of(import->drafts[draft].kind)->noun,
+			     import->drafts[draft].name);
+}
+
+/* --- from drafts to a configuration --- */
+
+static const char *first_words(struct import *import, const struct err *err)
+{
+	if (err->count == 0)
+		return import_printf(import, "%s", err->detail);
+	const char *path = err->items[0].path;
+
+	path += *path == '/';
+	return import_printf(import, "%s%s%s", path, *path ? " " : "", err->items[0].message);
+}
+
+/* What makes two objects the same, but for what they are called. */
+static char *sameness(const struct object *object)
+{
+	json_t *json = object_to_json(object);
+	char *text;
+
+	json_object_del(json, "id");
+	json_object_del(json, "name");
+	json_object_del(json, "comment");
+	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	json_decref(json);
+	return text;
+}
+
+/* The objects that are there, by what they are; made when first asked for. */
+static json_t *same_objects(struct import *import, enum kind kind)
+{
+	const struct object_list *list = &import->config->lists[kind];
+
+	if (import->same[kind])
+		return import->same[kind];
+	import->same[kind] = json_object();
+	for (unsigned i = 0; i < list->count; i++) {
+		char *text = sameness(list->items[i]);
+
+		if (text)
+			json_object_set_new(import->same[kind], text, json_string(list->items[i]->name));
+		free(text);
+	}
+	return import->same[kind];
+}
+
+static void make_object(struct import *import, unsigned index)
+{
+	struct draft *draft = &import->drafts[index];
+	const char *name;
+	char *text;
+	struct err err;
+
+	err_clear(&err);
+	if (object_from_json(draft->kind, draft->fields, "", false, &draft->object, &err) < 0) {
+		draft->why_not = first_words(import, &err);
+		return;
+	}
+	draft->object->place = DRAFT_PLACE + index + 1;
+	text = sameness(draft->object);
+	name = text ? json_string_value(json_object_get(same_objects(import, draft->kind), text)) : NULL;
+	if (name)
+		draft->there = import_printf(import, "%s", name);
+	free(text);
+}
+
+static struct config *with_drafts(struct import *import, struct err *err)
+{
+	struct config *config = config_copy(import->config);
+
+	for (unsigned i = 0; config && i < import->draft_count; i++) {
+		struct draft *draft = &import->drafts[i];
+		struct err full;
+
+		if (draft->why_not || draft->there)
+			continue;
+		err_clear(&full);
+		draft->object->id = 0;
+		if (config_put(config, object_ref(draft->object), &full) == 0)
+			continue;
+		draft->why_not = first_words(import, &full);
+		if (full.kind == ERR_INTERNAL)
+			import->failed = true;
+	}
+	if (!config)
+		err_memory(err);
+	return config;
+}
+
+/* Drops what the check complains of. False: there is nothing of ours among it. */
+static bool drop_faulty(struct import *import, const struct err *err)
+{
+	bool dropped = false;
+
+	for (unsigned i = 0; i < err->count; i++) {
+		const char *path = err->items[i].path;
+		const char *slash = path[0] == '/' ? strchr(path + 1, '/') : NULL;
+		unsigned long place = slash ? strtoul(slash + 1, NULL, 10) : 0;
+
+		if (place < DRAFT_PLACE || place - DRAFT_PLACE >= import->draft_count)
+			continue;
+		struct draft *draft = &import->drafts[place - DRAFT_PLACE];
+
+		if (draft->why_not)
+			continue;
+		draft->why_not = import_printf(import, "%s", err->items[i].message);
+		dropped = true;
+	}
+	return dropped;
+}
+
+/* One bad object must not take the rest down: what does not fit is left out. */
+static int make_config(struct import *import, struct config **ret_config, struct err *err)
+{
+	for (unsigned i = 0; i < import->draft_count; i++)
+		make_object(import, i);
+	for (unsigned round = 0;; round++) {
+		struct config *config = with_drafts(import, err);
+
+		if (!config)
+			return -ENOMEM;
+		err_clear(err);
+		if (config_check(config, NULL, err) == 0) {
+			*ret_config = config;
+			return 0;
+		}
+		config_unref(config);
+		if (err->kind == ERR_INTERNAL || import->failed)
+			return err_memory(err);
+		if (!drop_faulty(import, err) || round == CHECK_ROUNDS_MAX)
+			return -EINVAL;
+	}
+}
+
+/* --- the answer --- */
+
+static json_t *objects_json(const struct import *import)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < import->draft_count; i++) {
+		const struct draft *draft = &import->drafts[i];
+
+		if (!draft->why_not && !draft->there)
+			json_array_append_new(list, json_pack("{s:s, s:o}", "kind", kind_name(draft->kind),
+							      "object", object_to_json(draft->object)));
+	}
+	return list;
+}
+
+static json_t *line_json(struct import *import, struct statement *statement)
+{
+	const struct draft *draft = statement->draft >= 0 ? &import->drafts[statement->draft] : NULL;
+	const char *title = draft ? draft_title(import, statement->draft) : statement->became;
+
+	if (draft && draft->there) {
+		title = import_printf(import, "%s %s", schema_of(draft->kind)->noun, draft->there);
+		statement_note(import, statement, "it is there already");
+	} else if (draft && draft->why_not) {
+		statement->state = STATEMENT_REFUSED;
+		statement->message = import_printf(import, "%s cannot be: %s", title, draft->why_not);
+		title = NULL;
+	}
+	if (statement->state == STATEMENT_OPEN)
+		statement_refuse(import, statement, "nothing here knows what this is for");
+	return json_pack("{s:i, s:s, s:b, s:s?, s:s?}", "line", (int)statement->line, "text", statement->text,
+			 "understood", statement->state == STATEMENT_UNDERSTOOD, "became", title, "message",
+			 statement->message);
+}
+
+static json_t *lines_json(struct import *import)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < import->statement_count; i++)
+		if (!import->statements[i].quiet)
+			json_array_append_new(list, line_json(import, &import->statements[i]));
+	return list;
+}
+
+/* --- the whole --- */
+
+static int import_init(struct import *import, const struct config *config, const struct links *links)
+{
+	*import = (struct import){ .arena = arena_new(), .config = config, .links = links };
+	import->failed = !import->arena;
+	for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+		const struct object_list *list = &config->lists[kind];
+
+		import->names[kind] = json_object();
+		for (unsigned i = 0; i < list->count; i++)
+			if (list->items[i]->name)
+				json_object_set_new(import->names[kind], list->items[i]->name, json_true());
+	}
+	return import->failed ? -ENOMEM : 0;
+}
+
+static void import_done(struct import *import)
+{
+	for (unsigned i = 0; i < import->draft_count; i++) {
+		json_decref(import->drafts[i].fields);
+		object_unref(import->drafts[i].object);
+	}
+	for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+		json_decref(import->names[kind]);
+		json_decref(import->same[kind]);
+	}
+	arena_free(import->arena);
+}
+
+static void read_text(struct import *import, const struct import_source *source)
+{
+	switch (source->format) {
+	case IMPORT_IPTABLES_SAVE:
+	case IMPORT_IPTABLES:
+		import_rules(import, source->text, source->format == IMPORT_IPTABLES);
+		break;
+	case IMPORT_UCI_FIREWALL:
+		import_firewall(import, source->text, source->network_text);
+		break;
+	case IMPORT_UCI_MWAN3:
+		import_mwan3(import, source->text, source->network_text);
+		break;
+	case IMPORT_FORMATS:
+		break;
+	}
+}
+
+int import_run(const struct import_source *source, const struct config *config, const struct links *links,
+	       struct import_result *ret_result, struct err *err)
+{
+	struct import_result result = { 0 };
+	struct import import;
+	int r = import_init(&import, config, links);
+
+	if (r == 0)
+		read_text(&import, source);
+	if (import.failed)
+		r = err_memory(err);
+	else if (import.statement_count == IMPORT_STATEMENTS_MAX)
+		r = err_field(err, "/text", "must have at most %d commands or options",
+			      IMPORT_STATEMENTS_MAX);
+	else
+		r = make_config(&import, &result.config, err);
+	if (r == 0) {
+		result.objects = objects_json(&import);
+		result.lines = lines_json(&import);
+		*ret_result = result;
+	}
+	import_done(&import);
+	return r;
+}
+
+void import_result_done(struct import_result *result)
+{
+	config_unref(result->config);
+	json_decref(result->objects);
+	json_decref(result->lines);
+	*result = (struct import_result){ 0 };
+}
