@@ -106,6 +106,16 @@ $(CHECK)/golden: $(call objects,$(call sources,tests/golden)) $(OUT)/pure.a
 	@mkdir -p $(@D)
 	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson)
 
+# Targets for fuzzing. In the check they run on their corpus and on what is made of it at random.
+FUZZ   := $(patsubst tests/fuzz/%.c,$(CHECK)/%,$(wildcard tests/fuzz/fuzz_*.c))
+CORPUS_fuzz_import := tests/golden/import tests/fuzz/corpus/import
+CORPUS_fuzz_backup := tests/api/backups tests/fuzz/corpus/backup
+FUZZ_S ?= 60
+
+$(FUZZ): $(CHECK)/%: $(OUT)/obj/tests/fuzz/%.o $(OUT)/obj/tests/fuzz/corpus.o $(OUT)/pure.a
+	@mkdir -p $(@D)
+	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS))
+
 # Programs that the tests of tests/net drive.
 DRIVERS := $(patsubst tests/net/%.c,$(OUT)/%,$(wildcard tests/net/*.c))
 
@@ -121,14 +131,37 @@ $(BENCH): $(OUT)/%: $(OUT)/obj/tests/bench/%.o
 check:
 	@$(MAKE) $(PARALLEL) SAN=1 run-checks
 
-run-checks: $(UNIT) $(GOLDEN)
-	@failed=; for t in $(UNIT) $(GOLDEN:%=%:tests/golden); do \
+space := $() $()
+run-checks: $(UNIT) $(GOLDEN) $(FUZZ)
+	@failed=; for t in $(UNIT) $(GOLDEN:%=%:tests/golden) \
+			$(foreach f,$(FUZZ),$(f):$(subst $(space),:,$(CORPUS_$(notdir $(f))))); do \
 		program=$${t%%:*}; name=$${program##*/}; \
 		if $$program $$(echo "$${t#$$program}" | tr : ' ') >$$program.log 2>&1; \
 		then echo "ok      $$name"; else cat $$program.log; echo "FAILED  $$name"; failed="$$failed $$name"; fi; \
 	done; \
 	if [ -n "$$failed" ]; then echo "make check: FAILED:$$failed"; exit 1; fi; \
-	echo "make check: $(words $(UNIT) $(GOLDEN)) programs passed"
+	echo "make check: $(words $(UNIT) $(GOLDEN) $(FUZZ)) programs passed"
+
+# FUZZ_S seconds for each target. What libFuzzer finds worth keeping, and what breaks a target, goes to build/fuzz.
+FUZZERS := $(FUZZ:$(CHECK)/%=$(BUILD)/fuzz/%)
+FUZZ_FLAGS := -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+fuzz:
+	@if command -v clang >/dev/null; then $(MAKE) $(PARALLEL) $(FUZZERS:%=run-%); \
+	else $(MAKE) $(PARALLEL) SAN=1 $(FUZZ:%=run-%); fi
+
+$(FUZZERS): $(BUILD)/fuzz/%: tests/fuzz/%.c $(call sources,daemon/base daemon/model) Makefile
+	@mkdir -p $@.corpus
+	$(call run,CLANG,clang -std=gnu11 -O1 -g -D_GNU_SOURCE -DPORTICO_VERSION='"$(VERSION)"' -Idaemon $(PKG_CFLAGS) \
+		$(FUZZ_FLAGS) -o $@ $(filter %.c,$^) $(LIBS))
+
+$(FUZZERS:%=run-%): run-%: %
+	$< -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=2048 -max_len=16384 \
+		-artifact_prefix=$(BUILD)/fuzz/ $<.corpus $(CORPUS_$(notdir $<)) >$<.log 2>&1 || { tail -40 $<.log; exit 1; }
+	@grep '^Done' $<.log
+
+$(FUZZ:%=run-%): run-%: %
+	$< --seconds $(FUZZ_S) $(CORPUS_$(notdir $<))
 
 drivers: $(DRIVERS) $(BENCH)
 
@@ -221,6 +254,7 @@ help:
 	@echo 'make           build/porticod and build/portico (SAN=1: with sanitizers, in build/san; V=1: tells how)'
 	@echo 'make deps      install what is needed to build and test (Debian 12, as root)'
 	@echo 'make check     unit and golden tests: seconds, no privilege'
+	@echo 'make fuzz      hostile input for parsers, FUZZ_S=60 seconds each'
 	@echo 'make test      everything, with real packets and a browser (as root)'
 	@echo 'make bench     what it costs, beside others (as root); QUICK=1: in a minute; ONLY="newflow ...": parts of it'
 	@echo 'make demo      the five situations in a lab of network namespaces; ONESHOT=1 ends by itself'
@@ -229,4 +263,4 @@ help:
 	@echo 'make check-mbedtls3 MBEDTLS3_INCLUDE=dir   compiles against mbedTLS 3.6'
 	@echo 'make clean'
 
-.PHONY: all check run-checks drivers test bench demo deps deps-packages deps-users install lint check-mbedtls3 clean help
+.PHONY: all check run-checks fuzz drivers test bench demo deps deps-packages deps-users install lint check-mbedtls3 clean help

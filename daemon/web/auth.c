@@ -12,12 +12,24 @@ void auth_init(struct auth *auth, char *password_hash)
 		random_text(auth->setup_code, SETUP_CODE_LENGTH);
 }
 
-void auth_done(struct auth *auth)
+static void free_password(struct auth *auth)
 {
 	if (auth->password_hash)
 		secret_wipe(auth->password_hash, strlen(auth->password_hash));
 	free(auth->password_hash);
+}
+
+void auth_done(struct auth *auth)
+{
+	free_password(auth);
 	secret_wipe(auth, sizeof(*auth));
+}
+
+void auth_set_password(struct auth *auth, char *password_hash)
+{
+	free_password(auth);
+	auth->password_hash = password_hash;
+	secret_wipe(auth->setup_code, sizeof(auth->setup_code));
 }
 
 /* --- sessions --- */
@@ -86,6 +98,14 @@ struct session *auth_find_session(struct auth *auth, const char *token, uint64_t
 void auth_close_session(struct session *session)
 {
 	secret_wipe(session, sizeof(*session));
+}
+
+void auth_close_others(struct auth *auth, const struct session *session)
+{
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		if (&auth->sessions[i] != session)
+			auth_close_session(&auth->sessions[i]);
+	}
 }
 
 /* --- the brake --- */

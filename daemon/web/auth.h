@@ -60,11 +60,16 @@ void auth_init(struct auth *auth, char *password_hash);
 /* Frees and wipes. */
 void auth_done(struct auth *auth);
 
+/* Takes over the hash of the password from now on; setup is finished with it. */
+void auth_set_password(struct auth *auth, char *password_hash);
+
 /* A new session; valid until the next call. */
 struct session *auth_open_session(struct auth *auth, uint64_t now_ms);
 /* The living session of that token, which counts as use of it; NULL if there is none. */
 struct session *auth_find_session(struct auth *auth, const char *token, uint64_t now_ms);
 void auth_close_session(struct session *session);
+/* All but this one, which may be NULL. */
+void auth_close_others(struct auth *auth, const struct session *session);
 
 /*
  * Asks for one more try and counts it as a failure at once, so that tries at the same time do not slip through; a

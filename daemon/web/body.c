@@ -137,17 +137,32 @@ int body_parse(struct request *request, struct err *err)
 	return err_field(err, path, "%s", error.text);
 }
 
-static bool is_member(const char *key, const char *const *members)
+static const struct member *find_member(const struct member *members, unsigned count, const char *name)
 {
-	for (; *members; members++) {
-		if (strcmp(key, *members) == 0)
-			return true;
+	for (unsigned i = 0; i < count; i++) {
+		if (strcmp(members[i].name, name) == 0)
+			return &members[i];
 	}
-	return false;
+	return NULL;
 }
 
-int body_strings(const struct request *request, const char *const *members, const char **ret_values,
-		 struct err *err)
+static void check_member(const struct member *member, const json_t *value, struct err *err)
+{
+	char path[ERR_PATH_MAX];
+
+	path_join(path, "", member->name);
+	if (!value && member->required)
+		err_field(err, path, "is required");
+	else if (value && member->type == MEMBER_TEXT && !json_is_string(value))
+		err_field(err, path, "must be a string");
+	else if (member->type == MEMBER_TEXT && json_string_length(value) > member->max)
+		err_field(err, path, "must be at most %zu bytes long", member->max);
+	else if (value && member->type == MEMBER_FLAG && !json_is_boolean(value))
+		err_field(err, path, "must be true or false");
+}
+
+int body_members(const struct request *request, const struct member *members, unsigned count,
+		 const json_t **ret_values, struct err *err)
 {
 	const char *key;
 	char path[ERR_PATH_MAX];
@@ -157,21 +172,30 @@ int body_strings(const struct request *request, const char *const *members, cons
 		return err_field(err, "", "must be an object");
 	json_object_foreach(request->json, key, value)
 	{
-		if (!is_member(key, members))
+		if (!find_member(members, count, key))
 			err_field(err, path_join(path, "", key), "is not a field that is known here");
 	}
-	for (unsigned i = 0; members[i]; i++) {
-		value = json_object_get(request->json, members[i]);
-		ret_values[i] = json_string_value(value);
-		path_join(path, "", members[i]);
-		if (!value)
-			err_field(err, path, "is required");
-		else if (!ret_values[i])
-			err_field(err, path, "must be a string");
-		else if (json_string_length(value) > PASSWORD_MAX)
-			err_field(err, path, "must be at most %d bytes long", PASSWORD_MAX);
+	for (unsigned i = 0; i < count; i++) {
+		ret_values[i] = json_object_get(request->json, members[i].name);
+		check_member(&members[i], ret_values[i], err);
 	}
 	return err->kind == ERR_NONE ? 0 : -EINVAL;
+}
+
+int body_strings(const struct request *request, const char *const *members, const char **ret_values,
+		 struct err *err)
+{
+	struct member texts[BODY_STRINGS_MAX] = { 0 };
+	const json_t *values[BODY_STRINGS_MAX];
+	unsigned count = 0;
+	int r;
+
+	for (; members[count] && count < BODY_STRINGS_MAX; count++)
+		texts[count] = (struct member){ members[count], MEMBER_TEXT, true, PASSWORD_MAX };
+	r = body_members(request, texts, count, values, err);
+	for (unsigned i = 0; i < count; i++)
+		ret_values[i] = r == 0 ? json_string_value(values[i]) : NULL;
+	return r;
 }
 
 json_t *merge_patch(const struct fields *fields, const json_t *target, const json_t *patch)

@@ -258,7 +258,7 @@ static struct MHD_Response *make_response(struct request *request)
 	if (!text)
 		return json_response(request, answer->json, "application/json");
 	answer->text = NULL;
-	return text_response(request, text, METRICS_TYPE);
+	return text_response(request, text, request->route->flags & ROUTE_TEXT ? TEXT_TYPE : METRICS_TYPE);
 }
 
 /* MHD_NO ends the connection: out of memory. */
@@ -383,7 +383,7 @@ int request_defer(struct request *request, void (*work)(void *data),
 	request->done = done;
 	if (worker_submit(web->worker, on_work, on_work_done, request) < 0) {
 		err->retry_after_s = 1;
-		return err_set(err, ERR_UNAVAILABLE, "too many logins at once; try again in a moment");
+		return err_set(err, ERR_UNAVAILABLE, "too much to compute at once; try again in a moment");
 	}
 	return request_wait(request);
 }

@@ -97,8 +97,7 @@ static int setup_done(struct request *request, struct err *err)
 		free(hash);
 		return rc;
 	}
-	auth->password_hash = hash;
-	secret_wipe(auth->setup_code, sizeof(auth->setup_code));
+	auth_set_password(auth, hash);
 	log_info("setup is finished");
 	request->answer.json = setup_json(auth, false);
 	return 0;

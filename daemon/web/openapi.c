@@ -190,6 +190,7 @@ static json_t *success_response(const struct route *route, enum kind kind)
 {
 	const char *type = route->flags & ROUTE_STREAM  ? "text/event-stream" :
 			   route->flags & ROUTE_OUTSIDE ? METRICS_TYPE :
+			   route->flags & ROUTE_TEXT    ? TEXT_TYPE :
 							  "application/json";
 	bool session = strcmp(route->path, "/session") == 0;
 	json_t *response = json_pack("{s:s}", "description", route->status == 204 ? "Done" : "As asked");
@@ -225,7 +226,8 @@ static bool may_fail_with(const struct route *route, unsigned status)
 	case 409:
 		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED | ROUTE_CONFLICTS);
 	case 503:
-		return route->flags & (ROUTE_CHANGES | ROUTE_THROTTLED | ROUTE_STREAM | ROUTE_SECRET);
+		return route->flags &
+		       (ROUTE_CHANGES | ROUTE_THROTTLED | ROUTE_STREAM | ROUTE_SECRET | ROUTE_DEFERS);
 	case 412:
 	case 502:
 		return (route->flags & ROUTE_CHANGES);

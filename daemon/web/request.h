@@ -21,13 +21,17 @@
 
 #define API_PREFIX     "/api/v1"
 #define SESSION_COOKIE "__Host-portico"
+#define TEXT_TYPE      "text/plain; charset=utf-8"
 #define METRICS_TYPE   "text/plain; version=0.0.4; charset=utf-8"
 
 enum {
 	BODY_MAX = 1 << 20,
 	BODY_CONFIG_MAX = 16 << 20,   /* 20,000 forwards are some 8 MiB */
+	BODY_IMPORT_MAX = 4 << 20,    /* two texts of IMPORT_TEXT_MAX, with escapes */
 	BODY_STRANGER_MAX = 64 << 10, /* of those who need no login: what they send takes memory, too */
 	PATH_MAX_BYTES = 256,
+	HOSTNAME_MAX = 256,
+	BODY_STRINGS_MAX = 4,
 	AUTHOR_MAX = NAME_MAX_BYTES + 8,
 	NUMBER_DIGITS_MAX = 15, /* of revisions: JavaScript counts them exactly */
 };
@@ -84,6 +88,8 @@ enum {
 	ROUTE_CHANGES = 1 << 1,   /* takes If-Match, may meet conflicts and the kernel's refusal */
 	ROUTE_THROTTLED = 1 << 2, /* a try at a secret */
 	ROUTE_STREAM = 1 << 3,    /* answers with events, without end */
+	ROUTE_TEXT = 1 << 7,      /* answers with text */
+	ROUTE_DEFERS = 1 << 8,    /* needs the worker thread, which may have too much to do */
 	ROUTE_CONFLICTS = 1 << 4, /* may meet others that are at it */
 	ROUTE_OUTSIDE = 1 << 5,   /* not below API_PREFIX; answers with text */
 	ROUTE_SECRET = 1 << 6,    /* writes beside the configuration: the disk may refuse it */
@@ -217,9 +223,24 @@ json_t *problem_json(unsigned status, const struct err *err);
 
 /* Decodes the body into request->json. */
 int body_parse(struct request *request, struct err *err);
-/* Checks that the body is an object with these members (a list ended by NULL), all of them strings, each at most 256 bytes. */
+/*
+ * Checks that the body is an object with these members (a list ended by NULL, at most BODY_STRINGS_MAX), all of them
+ * strings, each at most 256 bytes.
+ */
 int body_strings(const struct request *request, const char *const *members, const char **ret_values,
 		 struct err *err);
+
+/* What a body may have, where some of it may be left out. */
+struct member {
+	const char *name;
+	enum { MEMBER_TEXT, MEMBER_FLAG, MEMBER_ANY } type;
+	bool required;
+	size_t max; /* bytes of a text */
+};
+/* Checks that the body is an object with no other members than these; NULL for what is absent. */
+int body_members(const struct request *request, const struct member *members, unsigned count,
+		 const json_t **ret_values, struct err *err);
+
 /*
  * A new reference to `target` with the JSON merge patch (RFC 7396) applied. A null removes a field, which gives it its
  * default; but where null is a value of the field, it is that value.
@@ -238,6 +259,8 @@ json_t *uplink_state(const struct engine *engine, const struct uplink *uplink);
 /* The uplink as it stands in the status: its name, id and state. */
 json_t *uplink_status(const struct engine *engine, const struct uplink *uplink);
 json_t *uplinks_status(const struct engine *engine);
+/* The router's name, "" if it has none. */
+const char *hostname_get(char *name, size_t size);
 
 /* --- objects.c --- */
 
@@ -289,5 +312,6 @@ handler_fn token_list, token_post, token_delete, metrics_get;
 handler_fn confirm_post;
 handler_fn revision_list, revision_get, revision_diff, revision_restore;
 handler_fn settings_get, settings_patch, config_get, config_put_all, config_plan;
+handler_fn backup_post, restore_post, import_post, config_export;
 
 #endif

@@ -55,6 +55,24 @@ const struct route routes[] = {
 	  .response = "Plan", .status = 200, .body_max = BODY_CONFIG_MAX, .flags = ROUTE_CHANGES,
 	  .summary = "What PUT /config would change, here and in the kernel; does nothing" },
 
+	{ METHOD_GET, "/config/export", WHO_ADMIN, config_export, .name = "exportConfig",
+	  .response = "Export", .status = 200, .query = "format", .flags = ROUTE_TEXT,
+	  .summary =
+		  "What Portico does in the words of nft, iptables or OpenWrt, for reading and for leaving" },
+	{ METHOD_POST, "/backup", WHO_ADMIN, backup_post, .name = "makeBackup", .request = "BackupInput",
+	  .response = "Backup", .status = 200, .flags = ROUTE_DEFERS,
+	  .summary = "The configuration as one document to keep, encrypted if a passphrase is given" },
+	{ METHOD_POST, "/restore", WHO_ADMIN, restore_post, .name = "restoreBackup",
+	  .request = "RestoreInput", .response = "Restore", .status = 200, .body_max = BODY_CONFIG_MAX,
+	  .flags = ROUTE_CHANGES | ROUTE_REVISION | ROUTE_DEFERS,
+	  .summary =
+		  "Make the configuration that of a backup; or, with dry_run, show what that would change" },
+	{ METHOD_POST, "/import", WHO_ADMIN, import_post, .name = "importRules", .request = "ImportInput",
+	  .response = "Import", .status = 200, .body_max = BODY_IMPORT_MAX,
+	  .flags = ROUTE_CHANGES | ROUTE_REVISION,
+	  .summary =
+		  "Turn rules of iptables or OpenWrt into objects; only shows them, unless dry_run is false" },
+
 	{ METHOD_GET, "/revisions", WHO_ADMIN, revision_list, .name = "listRevisions",
 	  .response = "RevisionList", .status = 200, .query = "before limit",
 	  .summary = "What was changed, when and by whom: the newest revisions first" },

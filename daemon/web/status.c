@@ -40,13 +40,18 @@ static json_t *status_forwards(const struct engine *engine)
 	return json_pack("{s:i, s:i}", "total", (int)list->count, "live", (int)live_count);
 }
 
-static json_t *hostname(void)
+const char *hostname_get(char *name, size_t size)
 {
-	char name[256] = "";
-
-	if (gethostname(name, sizeof(name) - 1) < 0)
+	name[0] = '\0';
+	if (gethostname(name, size) < 0)
 		name[0] = '\0';
-	return json_string(name);
+	name[size - 1] = '\0'; /* one that was cut may be without */
+	for (char *p = name; *p; p++) {
+		if ((unsigned char)*p < 0x20 ||
+		    (unsigned char)*p > 0x7e) /* RFC 1123 has letters and digits */
+			*p = '?';
+	}
+	return name;
 }
 
 static json_t *features(void)
@@ -66,12 +71,13 @@ int status_get(struct request *request, struct err *err)
 {
 	const struct engine *engine = request->web->engine;
 	uint64_t uptime_ms = loop_now_ms() - request->web->started_ms;
+	char name[HOSTNAME_MAX];
 
 	(void)err;
 	request->answer.json = json_pack(
-		"{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "version", PORTICO_VERSION, "revision",
+		"{s:s, s:I, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "version", PORTICO_VERSION, "revision",
 		(json_int_t)engine_revision(engine), "trial", trial_status(request), "uptime_s",
-		(json_int_t)(uptime_ms / 1000), "hostname", hostname(), "kernel",
+		(json_int_t)(uptime_ms / 1000), "hostname", hostname_get(name, sizeof(name)), "kernel",
 		engine_kernel_status(engine), "firewall", engine_firewall_status(engine), "uplinks",
 		uplinks_status(engine), "forwards", status_forwards(engine), "features", features());
 	return 0;

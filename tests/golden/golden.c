@@ -8,10 +8,13 @@
  *    "environment": {"now", "week_minute", "fw4", "admin_ports",
  *                    "fitness": {"1": "silent", ...} by uplink id},
  *    "then": {"config", "links", "environment"}}    what changes afterwards, if anything
+ *    "import": {"format", "file", "network"}    instead of "then": texts of others, in files of import/
  *
  * Without "then" the text is the whole desired kernel state; with it, the
  * steps from the first state to the second. It is also checked that the plan
- * from nothing is not empty and that from a state to itself is.
+ * from nothing is not empty and that from a state to itself is. With "import" it is each
+ * line of the file (+ understood, - not) with what became of it, and the objects; with
+ * "export": "nft" and the like it is that export.
  *
  * Links model/ and base/ alone: whatever model/ needs beyond them does not link.
  */
@@ -21,6 +24,8 @@
 #include <string.h>
 
 #include "model/compile.h"
+#include "model/export.h"
+#include "model/import.h"
 #include "model/plan.h"
 
 enum { FILE_MAX = 1 << 20, OUTPUT_MAX = 4 << 20 };
@@ -141,6 +146,84 @@ static void print_plan(const char *path, const struct kstate *from, const struct
 	plan_done(&plan);
 }
 
+/* --- what others wrote --- */
+
+static char *read_import_file(const char *path, const json_t *name)
+{
+	const char *slash = strrchr(path, '/');
+	char file[4096];
+
+	if (!json_is_string(name))
+		return NULL;
+	snprintf(file, sizeof(file), "%.*s/import/%s", slash ? (int)(slash - path) : 1, slash ? path : ".",
+		 json_string_value(name));
+	return read_file(file);
+}
+
+static const char *member(const json_t *json, const char *key)
+{
+	return json_string_value(json_object_get(json, key));
+}
+
+static void print_import(const struct import_result *result, struct buf *buf)
+{
+	size_t i;
+	json_t *line, *object;
+
+	json_array_foreach(result->lines, i, line)
+	{
+		buf_printf(buf, "%3lld %c %s\n", (long long)json_integer_value(json_object_get(line, "line")),
+			   json_is_true(json_object_get(line, "understood")) ? '+' : '-',
+			   member(line, "text"));
+		if (member(line, "became"))
+			buf_printf(buf, "      = %s\n", member(line, "became"));
+		if (member(line, "message"))
+			buf_printf(buf, "      : %s\n", member(line, "message"));
+	}
+	json_array_foreach(result->objects, i, object)
+	{
+		char *text = json_dumps(json_object_get(object, "object"), 0);
+
+		buf_printf(buf, "%s %s\n", member(object, "kind"), text);
+		free(text);
+	}
+}
+
+static void run_import(const char *path, const json_t *json, const struct input *input, struct buf *buf)
+{
+	char *text = read_import_file(path, json_object_get(json, "file"));
+	char *network_text = read_import_file(path, json_object_get(json, "network"));
+	const char *format = member(json, "format");
+	struct import_source source = {
+		.format = format ? import_format_parse(format) : import_format_guess(text),
+		.text = text,
+		.network_text = network_text,
+	};
+	struct import_result result;
+	struct err err;
+
+	err_clear(&err);
+	if (import_run(&source, input->config, &input->links, &result, &err) < 0)
+		die(path, err.count ? err.items[0].message : err.detail);
+	print_import(&result, buf);
+	import_result_done(&result);
+	free(network_text);
+	free(text);
+}
+
+static void run_export(const char *path, const char *format, const struct input *input, struct buf *buf)
+{
+	const struct export_source source = {
+		.config = input->config,
+		.links = &input->links,
+		.environment = &input->environment,
+		.title = "Portico, golden",
+	};
+
+	if (export_write(export_format_parse(format), &source, buf) < 0)
+		die(path, "cannot be exported");
+}
+
 /* What must come out of the file's input. */
 static char *output_of(const char *path, const char *text, size_t length)
 {
@@ -156,7 +239,11 @@ static char *output_of(const char *path, const char *text, size_t length)
 	buf_init(&buf, OUTPUT_MAX);
 	read_input(path, json, NULL, &first);
 	compile_input(path, &first, &state);
-	if (then) {
+	if (json_object_get(json, "import")) {
+		run_import(path, json_object_get(json, "import"), &first, &buf);
+	} else if (member(json, "export")) {
+		run_export(path, member(json, "export"), &first, &buf);
+	} else if (then) {
 		json_t *links = json_object_get(then, "links") ? NULL : json_object_get(json, "links");
 
 		if (links)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rules of others through the API. What becomes of which line is told in tests/golden; here, what holds for all."""
+import pathlib
+import time
+
+import pytest
+
+from kinds import NETWORK, UPLINK, revision
+
+RECIPES = pathlib.Path(__file__).resolve().parents[1] / "golden" / "import"
+
+
+def recipe(name):
+    return (RECIPES / name).read_text(encoding="utf-8")
+
+
+def lines(answer):
+    """By their texts."""
+    return {line["text"]: line for line in answer["lines"]}
+
+
+@pytest.fixture
+def home(api):
+    return api.put("/config", {"uplinks": [UPLINK], "networks": [NETWORK]}).expect(200)
+
+
+WEB = "iptables -t nat -A PREROUTING -i eth0 -p tcp --dport 80 -j DNAT --to-destination 192.168.1.2:8080"
+
+
+def test_shown_first(api, home):
+    at = revision(api)
+    answer = api.post("/import", {"text": WEB}).expect(200)
+    assert (answer["format"], answer["dry_run"]) == ("iptables", True)
+    imported, = answer["objects"]
+    assert imported["kind"] == "forward"
+    assert (imported["object"]["name"], imported["object"]["external_ports"], imported["object"]["internal_ports"],
+            imported["object"]["uplinks"]) == ("web", "80", "8080", [])
+    assert answer["lines"] == [{"line": 1, "text": WEB, "understood": True, "became": "forward web", "message": None}]
+    assert [(c["kind"], c["name"], c["before"]) for c in answer["changes"]] == [("forward", "web", None)]
+    assert any("192.168.1.2" in line for line in answer["kernel"])
+    assert revision(api) == at and api.get("/forwards").expect(200)["items"] == []
+
+
+def test_then_done(router, api, home):
+    at = revision(api)
+    answer = api.post("/import", {"format": "iptables", "text": WEB, "dry_run": False})
+    assert answer.expect(200)["dry_run"] is False and answer.headers["ETag"] == f'"{at + 1}"'
+    forward, = api.get("/forwards").expect(200)["items"]
+    assert forward["name"] == "web" and forward["state"]["live"]
+    assert forward["id"] == answer.body["objects"][0]["object"]["id"]
+    assert "192.168.1.2" in router.host.run("nft list table inet portico").stdout
+
+
+def test_the_same_again(api, home):
+    api.post("/import", {"text": WEB, "dry_run": False}).expect(200)
+    at = revision(api)
+    again = api.post("/import", {"text": WEB, "dry_run": False}).expect(200)
+    assert again["objects"] == [] and again["changes"] == [] and revision(api) == at
+    line, = again["lines"]
+    assert (line["understood"], line["became"], line["message"]) == (True, "forward web", "it is there already")
+    other = api.post("/import", {"text": WEB.replace("8080", "8081")}).expect(200)
+    line, = other["lines"]
+    assert line["understood"] is False and 'already taken by forward "web"' in line["message"]
+
+
+def test_one_bad_line_does_not_take_the_rest_down(api, home):
+    api.post("/forwards", {"name": "web", "external_ports": "80", "internal_address": "192.168.1.9"}).expect(201)
+    other = WEB.replace("--dport 80", "--dport 81")
+    answer = api.post("/import", {"text": f"{WEB}\n{other}\nnonsense\n", "dry_run": False}).expect(200)
+    assert [line["understood"] for line in answer["lines"]] == [False, True, False]
+    assert [o["object"]["name"] for o in answer["objects"]] == ["tcp-81"]
+    assert {f["name"] for f in api.get("/forwards").expect(200)["items"]} == {"web", "tcp-81"}
+
+
+def test_what_is_there_is_used(api, home):
+    answer = api.post("/import", {"text": recipe("s2.sh").replace("192.168.1.0/24", "192.168.1.0/24")}).expect(200)
+    assert answer["objects"] == [], "eth0 is an uplink, and 192.168.1.0/24 the network of eth1"
+    masquerade = lines(answer)["iptables -t nat -A POSTROUTING -s 192.168.1.0/24 -o eth0 -j MASQUERADE"]
+    assert masquerade["became"] == "uplink isp1"
+
+
+def test_a_name_holds_rules_together(api, home):
+    """iptables takes no more than fifteen ports in a rule."""
+    named = WEB.replace("8080", "80").replace("-j DNAT", "-m comment --comment web -j DNAT").replace(":80", "")
+    answer = api.post("/import", {"text": "\n".join(named.replace("--dport 80", f"--dport {p}") for p in (80, 443))})
+    assert [o["object"]["external_ports"] for o in answer.expect(200)["objects"]] == ["80,443"]
+
+
+def test_names_stay_apart(api, home):
+    api.post("/forwards", {"name": "web", "external_ports": "443", "internal_address": "192.168.1.9"}).expect(201)
+    given = ("web", "web", "x" * 200, "x" * 200, "häh? 注释", 'with "quotes', " ")
+    text = "\n".join(WEB.replace("-j DNAT", f'-m comment --comment "{name}" -j DNAT')
+                     .replace("--dport 80", f"--dport {port}").replace("192.168.1.2", f"192.168.1.{port}")
+                     for port, name in enumerate(given, 100))
+    answer = api.post("/import", {"text": text.replace('with "quotes', 'with \\"quotes'), "dry_run": False}).expect(200)
+    names = [o["object"]["name"] for o in answer["objects"]]
+    assert names == ["web 2", "web 3", "x" * 64, "x" * 58 + " 2", "häh? 注释", "with quotes", "forward"]
+    assert all(line["understood"] for line in answer["lines"])
+
+
+@pytest.mark.parametrize("name, format_", [("router.save", "iptables-save"), ("hard.sh", "iptables"), ("s4.sh", "iptables"),
+                                           ("firewall.uci", "uci-firewall"), ("mwan3.uci", "uci-mwan3")])
+def test_formats_are_recognized(api, name, format_):
+    answer = api.post("/import", {"text": recipe(name), "network_text": recipe("network.uci")}).expect(200)
+    assert answer["format"] == format_ and answer["objects"]
+    told = api.post("/import", {"text": recipe(name), "network_text": recipe("network.uci"), "format": format_})
+    assert told.expect(200)["objects"] == answer["objects"]
+
+
+def test_wrong_requests(api):
+    for body, path in (([], ""), ({}, "/text"), ({"text": 1}, "/text"), ({"text": "", "format": "nft"}, "/format"),
+                       ({"text": "", "format": 1}, "/format"), ({"text": "", "dry_run": "yes"}, "/dry_run"),
+                       ({"text": "", "network_text": []}, "/network_text"), ({"text": "", "more": 1}, "/more"),
+                       ({"text": "x" * ((1 << 20) + 1)}, "/text")):
+        problem = api.post("/import", body).expect(422)
+        assert path in [e["path"] for e in problem["errors"]], (path, problem)
+    assert api.post("/import", {"text": "x" * (5 << 20)}).status == 413
+    at = revision(api)
+    assert api.post("/import", {"text": WEB}, headers={"If-Match": f'"{at - 1}"'}).status == 412
+
+
+def test_texts_of_no_sense(api):
+    for text in ("", "\n\n", "#", "'", '"', "\\", "$", "${", "$(", "`", "!" * 1000, "-" * 1000, "iptables", "-A", "*", ":", "[",
+                 "config", "config redirect", "option x", "\u00e9\u6ce8", "iptables " + "-t nat " * 300, "A=$A$A\n" * 300):
+        for format_ in ("iptables", "iptables-save", "uci-firewall", "uci-mwan3"):
+            answer = api.post("/import", {"text": text, "format": format_}).expect(200)
+            assert answer["objects"] == [], (format_, text)
+
+
+def test_many_rules_take_no_time(api, home):
+    """As many as fit into a text: the loop must go on."""
+    rules = "\n".join(f"-A PREROUTING -i eth0 -p tcp --dport {1 + i} -j DNAT --to-destination 192.168.1.{1 + i % 250}"
+                      for i in range(10000))
+    begun = time.monotonic()
+    answer = api.post("/import", {"text": "*nat\n" + rules, "dry_run": False}).expect(200)
+    assert len(answer["objects"]) == 10000 and time.monotonic() - begun < 30, "with sanitizers"
+    begun = time.monotonic()
+    again = api.post("/import", {"text": "*nat\n" + rules}).expect(200)
+    assert again["objects"] == [] and time.monotonic() - begun < 30
