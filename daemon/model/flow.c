@@ -100,6 +100,22 @@ static bool has_elsewhere(const struct judge *judge, const struct uplink_live *l
 	return choice->active && choice->best && choice->best != live && choice->best->up;
 }
 
+/* Without a mark, from before we gave them: with the address of one uplink it would be routed by another now. */
+static bool goes_astray(const struct judge *judge, const struct flow *flow)
+{
+	const struct choice *choice = ways_choice(judge->ways, flow->source.family);
+
+	if (!flow->source_nat || !choice->active || !choice->best)
+		return false;
+	for (unsigned i = 0; i < judge->ways->count; i++) {
+		const struct uplink_live *live = &judge->ways->uplinks[i];
+
+		if (live != choice->best && device_has(live, &flow->reply_destination))
+			return is_outgoing(live, flow);
+	}
+	return false;
+}
+
 static bool left_behind(const struct judge *judge, const struct flow *flow)
 {
 	uint32_t id = uplink_of_mark(flow);
@@ -107,7 +123,7 @@ static bool left_behind(const struct judge *judge, const struct flow *flow)
 	uint8_t family = flow->source.family;
 
 	if (!id)
-		return false;
+		return goes_astray(judge, flow);
 	if (!live || !live->uplink->enabled)
 		return true;
 	if (!is_outgoing(live, flow))

@@ -278,6 +278,24 @@ static void flows_of_a_failed_uplink(void **state)
 	environment = (struct environment){ 0 };
 }
 
+static void flows_from_before_there_were_marks(void **state)
+{
+	struct flow by_isp1 = flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "192.0.2.1", 0);
+	struct flow by_isp2 = flow("192.168.0.3", "203.0.113.7", 80, "203.0.113.7", 80, "198.51.100.1", 0);
+
+	(void)state;
+	/* isp1 leads out: what goes on with isp2's address would be dropped behind it. */
+	expect(FLOW_STAYS, by_isp1);
+	expect(FLOW_IS_DELETED, by_isp2);
+	environment.fitness[1] = environment.fitness[3] = FITNESS_SILENT;
+	links.items[2].default_route4 = true; /* of eth1 */
+	assert_string_equal(links.items[2].name, "eth1");
+	expect(FLOW_IS_DELETED, by_isp1);
+	expect(FLOW_STAYS, by_isp2);
+	links.items[2].default_route4 = false;
+	environment = (struct environment){ 0 };
+}
+
 static void flows_of_others(void **state)
 {
 	(void)state;
@@ -301,6 +319,7 @@ int main(void)
 		cmocka_unit_test(the_routers_own_flows),
 		cmocka_unit_test(outgoing_flows),
 		cmocka_unit_test(flows_of_a_failed_uplink),
+		cmocka_unit_test(flows_from_before_there_were_marks),
 		cmocka_unit_test(flows_of_others),
 	};
 
