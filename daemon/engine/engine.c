@@ -435,7 +435,7 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 		  struct err *err)
 {
 	uint64_t old_revision = engine->revision;
-	enum commit_trial trial;
+	enum commit_trial trial = COMMIT_AS_IT_IS;
 	struct changes changes;
 	int r = config_check(next, request->focus, err);
 

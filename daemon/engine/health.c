@@ -121,7 +121,8 @@ static void on_answer(void *arg, uint32_t token, uint32_t latency_us)
 {
 	struct monitor *monitor = arg;
 
-	judge_answer(&monitor->judge, token >> TARGET_BITS, token & ((1u << TARGET_BITS) - 1), latency_us, loop_now_ms());
+	judge_answer(&monitor->judge, token >> TARGET_BITS, token & ((1u << TARGET_BITS) - 1), latency_us,
+		     loop_now_ms());
 	if (take_fitness(monitor->engine, monitor))
 		mend_news(monitor->engine, ENGINE_FITNESS);
 	schedule(monitor->engine);

@@ -158,7 +158,8 @@ static void take_way(struct reader *reader, uint8_t family, uint32_t index, uint
 }
 
 /* "default from 2001:db8:1::/56 dev ..." */
-static void take_source(struct reader *reader, uint32_t index, struct nlattr *source, const struct rtmsg *info)
+static void take_source(struct reader *reader, uint32_t index, struct nlattr *source,
+			const struct rtmsg *info)
 {
 	struct link *link = find_index(reader, index);
 	struct ip address;

@@ -124,7 +124,8 @@ static void choose(const struct config *config, const struct links *links, struc
 
 		if (!its_rank || its_rank > best_rank)
 			continue;
-		if (its_rank < best_rank || live->uplink->weight > choice->best->uplink->weight)
+		if (!choice->best || its_rank < best_rank ||
+		    live->uplink->weight > choice->best->uplink->weight)
 			choice->best = live;
 		if (its_rank < best_rank)
 			choice->count = 0;

@@ -57,7 +57,7 @@ static unsigned weights_divisor(const struct choice *choice)
 			divisor = rest;
 			rest = next;
 		}
-	return divisor;
+	return divisor ? divisor : 1;
 }
 
 /* Each takes its part of what those before it have left. */

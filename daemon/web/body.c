@@ -186,7 +186,7 @@ int body_strings(const struct request *request, const char *const *members, cons
 		 struct err *err)
 {
 	struct member texts[BODY_STRINGS_MAX] = { 0 };
-	const json_t *values[BODY_STRINGS_MAX];
+	const json_t *values[BODY_STRINGS_MAX] = { NULL };
 	unsigned count = 0;
 	int r;
 
