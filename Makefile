@@ -214,6 +214,8 @@ deps-users:
 			--shell /usr/sbin/nologin $$u || exit 1; \
 	done
 
+MAN := $(sort $(wildcard docs/man/*.[158]))
+
 install: all
 	install -D -m 755 $(OUT)/porticod $(DESTDIR)$(PREFIX)/sbin/porticod
 	install -D -m 755 $(OUT)/portico $(DESTDIR)$(PREFIX)/bin/portico
@@ -222,6 +224,10 @@ install: all
 	install -D -m 644 init/portico.nft $(DESTDIR)$(PREFIX)/share/portico/portico.nft
 	install -D -m 644 init/portico.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/portico.conf
 	install -D -m 644 init/portico.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/portico.conf
+	install -D -m 644 init/portico.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/portico
+	for page in $(MAN); do \
+		install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; \
+	done
 	@# A package's own scripts do this; without one, the service must be able to start now.
 	@[ -n '$(DESTDIR)' ] || ! command -v systemd-tmpfiles >/dev/null || \
 		{ systemd-sysusers portico.conf && systemd-tmpfiles --create portico.conf; }

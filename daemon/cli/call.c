@@ -123,6 +123,27 @@ int call(const struct command *command, const struct cli_kind *kind, const char 
 	return EXIT_OK;
 }
 
+static void print_text(void *arg, const char *line)
+{
+	(void)arg;
+	puts(line);
+}
+
+int call_text(const struct command *command, const char *path)
+{
+	struct reply reply;
+	int rc = EXIT_OK;
+
+	if (client_follow(command->socket_path, path, print_text, NULL, &reply) < 0)
+		return EXIT_FAILED;
+	if (reply.status != 200) {
+		print_problem(NULL, &reply);
+		rc = EXIT_FAILED;
+	}
+	json_decref(reply.json);
+	return rc;
+}
+
 int call_follow(const struct command *command, const char *path, void (*line)(void *arg, const char *line),
 		void *arg)
 {

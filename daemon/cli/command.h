@@ -28,6 +28,9 @@ int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int call(const struct command *command, const struct cli_kind *kind, const char *method, const char *path,
 	 const json_t *body, json_t **ret_json);
 
+/* Prints an answer that is text. */
+int call_text(const struct command *command, const char *path);
+
 /* Follows an answer without end; see client_follow(). EXIT_FAILED: it was refused, or has ended. */
 int call_follow(const struct command *command, const char *path, void (*line)(void *arg, const char *line),
 		void *arg);
@@ -52,6 +55,26 @@ json_t *text_json(const char *text, size_t length);
 /* The item of that name or id; a name wins over the same text as an id. NULL: there is none. */
 const json_t *find_item(const json_t *items, const char *text);
 
+/* --- input.c: what commands are given --- */
+
+/* An option of a command; one of the three is set. */
+struct flag {
+	const char *name;   /* with its dashes */
+	const char **value; /* its argument */
+	bool *given;        /* it has none */
+	json_t *map;        /* its argument is KEY=VALUE; may be repeated */
+};
+
+/* Takes the flags out of the command's arguments. What is left, one FILE at most, is in *ret_file, or NULL. */
+int read_flags(const struct command *command, const char *name, const struct flag *flags, unsigned count,
+	       const char **ret_file);
+
+/* Of a file, "-" for the standard input. NULL: what is wrong has been told. */
+json_t *load_json(const char *path);
+char *load_text(const char *path); /* free() */
+/* Adds the first line of the file as "passphrase" to the request; nothing where `path` is NULL. */
+int add_passphrase(json_t *body, const char *path);
+
 /* --- changes.c: items of "changes", as /revisions, /config/plan and others have them --- */
 
 /* `forward "web" changed`. */
@@ -60,6 +83,9 @@ void add_change(const json_t *change, struct buf *text);
 void print_change_fields(const json_t *change);
 /* Both, for all of them. */
 void print_changes(const json_t *changes);
+
+/* What a plan, or another answer with "changes" and "kernel", would do. */
+void print_plan(const json_t *plan);
 
 /* --- history.c --- */
 
@@ -77,5 +103,18 @@ int status_command(const struct command *command);
 int setup_code_command(const struct command *command);
 int events_command(const struct command *command);
 int config_command(const struct command *command);
+int plan_command(const struct command *command);
+int apply_command(const struct command *command);
+int backup_command(const struct command *command);
+int restore_command(const struct command *command);
+int import_command(const struct command *command);
+
+/* --- complete.c --- */
+
+/* `portico --complete N WORD...`: what may stand at word N of a command line, a line each. For shells. */
+int complete(const struct command *command);
+/* The names of commands that are not kinds of objects, and of a kind's actions, by number; NULL behind the last. */
+const char *command_name(unsigned i);
+const char *action_name(const struct cli_kind *kind, unsigned i, bool *ret_named);
 
 #endif

@@ -14,7 +14,12 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "status", status_command, "how things are; the same as `portico` alone" },
-	{ "config", config_command, "the whole configuration: show, plan, apply" },
+	{ "config", config_command, "the whole configuration: show, plan, apply, export" },
+	{ "plan", plan_command, "what a configuration file would change" },
+	{ "apply", apply_command, "make a file the configuration" },
+	{ "backup", backup_command, "the configuration as one document to keep" },
+	{ "restore", restore_command, "bring back what a backup has" },
+	{ "import", import_command, "rules of iptables or OpenWrt become objects" },
 	{ "history", history_command, "what was changed; compare and restore" },
 	{ "confirm", confirm_command, "keep what is on trial" },
 	{ "token", token_command, "secrets for programs that use the API" },
@@ -23,6 +28,11 @@ static const struct {
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
+
+const char *command_name(unsigned i)
+{
+	return i < COMMAND_COUNT ? commands[i].name : NULL;
+}
 
 static int print_help(void)
 {
@@ -130,5 +140,7 @@ int main(int argc, char **argv)
 	};
 
 	setlocale(LC_CTYPE, "C.UTF-8");
+	if (argc > 2 && strcmp(argv[1], "--complete") == 0)
+		return finish_output(complete(&command));
 	return finish_output(run(&command));
 }

@@ -422,6 +422,17 @@ static bool action_applies(const struct action *action, const struct cli_kind *k
 	return !action->needs || find_option(kind, action->needs, strlen(action->needs));
 }
 
+const char *action_name(const struct cli_kind *kind, unsigned i, bool *ret_named)
+{
+	for (unsigned k = 0; k < sizeof(actions) / sizeof(actions[0]); k++) {
+		if (!action_applies(&actions[k], kind) || i-- > 0)
+			continue;
+		*ret_named = actions[k].named && actions[k].run != add_action && !kind->single;
+		return actions[k].name;
+	}
+	return NULL;
+}
+
 static int print_help(const struct cli_kind *kind)
 {
 	printf("portico %s: %s\n\n", kind->command, kind->help);

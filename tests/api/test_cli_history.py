@@ -107,7 +107,7 @@ def test_on_trial(cli, router, isp, tmp_path):
     assert "comes back" not in cli("--json", "config", "apply", str(file), "--confirm-within", "600").stdout
     # The same again is no change, so there is nothing on trial.
     cli("confirm")
-    assert cli("config", "apply", str(file), "--confirm-within", "600").stdout == "configuration applied.\n"
+    assert cli("config", "apply", str(file), "--confirm-within", "600").stdout == "no change.\n"
 
 
 def test_wrong_usage(cli, router, isp):
