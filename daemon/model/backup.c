@@ -195,7 +195,7 @@ static int check_sum(const json_t *document, struct err *err)
 		return err_set(err, ERR_INTERNAL, "no checksum can be made");
 	if (!stated || strcmp(stated, sum) != 0)
 		return err_field(err, "/document/checksum",
-				 "does not fit: the document is damaged, or was changed after it was made");
+				 "the document is damaged, or was changed after it was made");
 	return 0;
 }
 

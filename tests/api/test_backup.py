@@ -225,6 +225,16 @@ def test_a_restored_password_ends_other_sessions(router):
         other.close()
 
 
+def test_a_restored_password_is_not_on_trial(router, fresh):
+    fresh.sock.post("/networks", {"name": "later", "devices": ["lo"]}).expect(201)
+    body = {"document": backup(router.api, passphrase=PASSPHRASE, secrets=True), "passphrase": PASSPHRASE}
+    fresh.sock.post("/restore?confirm_within_s=600", body).expect(200)
+    trial = fresh.sock.get("/status").expect(200)["trial"]
+    fresh.sock.post(f"/revisions/{trial['confirmed_revision']}/restore").expect(200)
+    assert [n["name"] for n in fresh.sock.get("/networks").expect(200)["items"]] == ["later"]
+    fresh.login()
+
+
 # --- devices ---
 
 def test_devices_that_are_not_here(api, filled):

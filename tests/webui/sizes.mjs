@@ -23,7 +23,7 @@ const some = [
 	{ name: "office", external_ports: "3389,5900-5909", internal_ports: "3389,5901-5910", internal_address: "192.168.0.5",
 		schedule: closedNow(), uplinks: ["isp2"] },
 ];
-const views = ["Forwards", "Uplinks", "Policies", "Networks", "Redirects", "Source NAT", "History", "Settings"];
+const views = ["Forwards", "Uplinks", "Policies", "Networks", "Redirects", "Source NAT", "History", "Backup", "Settings"];
 
 // One that answers and one that does not: every colour of a state is there to be looked at.
 const uplinks = [

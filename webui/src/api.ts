@@ -24,6 +24,7 @@ interface Options {
 	body?: unknown;
 	ifMatch?: string | null;
 	timeoutMs?: number;
+	plain?: boolean; // the answer is text, not JSON
 }
 
 const base = "/api/v1";
@@ -35,7 +36,7 @@ export function setCsrf(token: string): void {
 }
 
 export async function request<T>(method: string, path: string, options: Options = {}): Promise<Answer<T>> {
-	const headers: Record<string, string> = { Accept: "application/json" };
+	const headers: Record<string, string> = { Accept: options.plain ? "text/plain, application/json" : "application/json" };
 	if (options.body !== undefined)
 		headers["Content-Type"] = method === "PATCH" ? "application/merge-patch+json" : "application/json";
 	if (method !== "GET" && csrf)
@@ -63,7 +64,7 @@ export async function request<T>(method: string, path: string, options: Options 
 		clearTimeout(timer);
 	}
 
-	const body = parse(text);
+	const body = options.plain && response.ok ? text : parse(text);
 	if (!response.ok)
 		throw problemOf(response, body);
 	return { body: body as T, etag: response.headers.get("ETag") };

@@ -9,6 +9,7 @@ import { TrialBar } from "./components/Trial";
 import { href, isKind, useRoute, views, type Route } from "./router";
 import { getState, logOut, start, subscribe, watch, type State } from "./store";
 import { formatNumber, t } from "./texts";
+import { Backup } from "./views/Backup";
 import { Login, Setup } from "./views/Entrance";
 import { Forwards } from "./views/Forwards";
 import { History } from "./views/History";
@@ -119,6 +120,8 @@ function View({ state, route }: { state: State; route: Route }) {
 		return <SourceNats state={state} route={route} />;
 	case "history":
 		return <History state={state} route={route} />;
+	case "backup":
+		return <Backup state={state} />;
 	case "settings":
 		return <Settings state={state} />;
 	}

@@ -4,15 +4,15 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Kind } from "./types";
 
-export type View = Kind | "history" | "settings";
+export type View = Kind | "history" | "backup" | "settings";
 export interface Route {
 	view: View;
 	open: number | "new" | null; // the object in the editor
 }
 
-export const views: View[] = ["forwards", "uplinks", "policies", "networks", "redirects", "source-nats", "history", "settings"];
+export const views: View[] = ["forwards", "uplinks", "policies", "networks", "redirects", "source-nats", "history", "backup", "settings"];
 
-export const isKind = (view: View): view is Kind => view !== "history" && view !== "settings";
+export const isKind = (view: View): view is Kind => !["history", "backup", "settings"].includes(view);
 
 export function href(view: View, open: Route["open"] = null): string {
 	return open === null ? `#/${view}` : `#/${view}/${open}`;

@@ -202,6 +202,22 @@ export interface Token {
 	used_at: string | null;
 }
 
+interface PlanAnswer { changes: Change[]; kernel: string[] }
+export type RestoreAnswer = PlanAnswer & {
+	backup: { made_by: string; at: string; hostname: string; revision: number };
+	secrets: "password"[];
+	missing_devices: string[];
+};
+
+export interface ImportLine {
+	line: number;
+	text: string;
+	understood: boolean;
+	became: string | null; // "forward web"
+	message: string | null;
+}
+export type ImportAnswer = PlanAnswer & { format: string; objects: object[]; lines: ImportLine[] };
+
 // The collections, by their path in the API.
 export interface Kinds {
 	forwards: Forward;

@@ -18,7 +18,7 @@ export interface FieldSpec {
 	name: string;
 	label: string;
 	help?: string;
-	type: "text" | "number" | "secret" | "check" | "segments" | "checks" | "device" | "devices" | "time" | "select" | "schedule"
+	type: "text" | "lines" | "number" | "secret" | "check" | "segments" | "checks" | "device" | "devices" | "time" | "select" | "schedule"
 		| "order";
 	choices?: Choice[];
 	suggestions?: Choice[];
@@ -28,6 +28,7 @@ export interface FieldSpec {
 	section?: string;  // its heading among those
 	// Takes the place of the help while there is something better to say of what is entered.
 	advice?: (value: string, change: (value: string) => void) => ComponentChildren;
+	placeholder?: string;
 	mono?: boolean;
 	optional?: boolean;
 	narrow?: boolean;
@@ -90,6 +91,9 @@ export function Field({ spec, value, error, onChange }: Props) {
 				? <select id={id} value={value as string} {...aria} onChange={(e) => onChange(e.currentTarget.value)}>
 					{spec.choices?.map((c) => <option key={c.value} value={c.value}>{c.label}</option>)}
 				</select>
+				: spec.type === "lines"
+				? <textarea id={id} class="mono" value={value as string} {...aria} rows={8} autoCapitalize="none" spellcheck={false}
+					placeholder={spec.placeholder} onInput={(e) => onChange(e.currentTarget.value)} />
 				: <input id={id} class={spec.mono ? "mono" : undefined} value={value as string} {...aria}
 					type={spec.type === "secret" ? "password" : spec.type === "time" ? "datetime-local" : "text"}
 					inputMode={spec.type === "number" ? "numeric" : spec.inputmode}

@@ -15,6 +15,7 @@ interface Props {
 	onChange: (values: Values) => void;
 	onSubmit: () => Promise<void>; // rejects with what is to be shown
 	submitLabel: string;
+	busyLabel?: string;         // "Saving…" if not said
 	onCancel?: () => void;
 	before?: ComponentChildren; // above the fields
 	takeFocus?: boolean;        // to the first entry, when the form appears
@@ -28,7 +29,7 @@ interface Complaints {
 
 const none: Complaints = { fields: {}, general: [] };
 
-export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel, before, takeFocus, trial }: Props) {
+export function Form({ fields, values, onChange, onSubmit, submitLabel, busyLabel, onCancel, before, takeFocus, trial }: Props) {
 	const form = useRef<HTMLFormElement>(null);
 	const [busy, setBusy] = useState(false);
 	const [complaints, setComplaints] = useState(none);
@@ -112,7 +113,7 @@ export function Form({ fields, values, onChange, onSubmit, submitLabel, onCancel
 			</div>
 			<div class="form-actions">
 				<button type="submit" class="button button-primary" aria-disabled={busy}>
-					{busy ? t("action.saving") : submitLabel}
+					{busy ? busyLabel ?? t("action.saving") : submitLabel}
 				</button>
 				{onCancel && <button type="button" class="button" onClick={onCancel}>{t("action.cancel")}</button>}
 				{trial && <TrialSwitch />}

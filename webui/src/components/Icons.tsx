@@ -20,6 +20,7 @@ const paths = {
 	redirects: "M4 7h9a5 5 0 0 1 5 5v7M14 15l4 4 4-4M4 17h6",
 	"source-nats": "M4 8h13M13 4l4 4-4 4M20 16H7M11 12l-4 4 4 4",
 	history: "M4.5 9a8 8 0 1 1-.5 3M4 4v5h5M12 8v4.5l3 2",
+	backup: "M12 4v10M7.5 10l4.5 4.5 4.5-4.5M4 16v4h16v-4",
 	settings: "M4 7h10M18 7h2M4 17h2M10 17h10M16 4.5v5M8 14.5v5",
 } as const;
 
