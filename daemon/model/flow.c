@@ -7,8 +7,8 @@
 
 #include "model/translate.h"
 
-/* What every question about a flow needs. */
-struct judge {
+/* The present, which flows are held against. */
+struct now {
 	const struct config *config;
 	const struct links *links;
 	const struct ways *ways;
@@ -21,7 +21,7 @@ static uint32_t uplink_of_mark(const struct flow *flow)
 }
 
 /* Where it would go if it were new. Once translated, its mark may be that of the uplink by which it left. */
-static bool would_go(const struct judge *judge, const struct flow *flow, struct destination *ret_destination)
+static bool would_go(const struct now *now, const struct flow *flow, struct destination *ret_destination)
 {
 	const struct arrival arrival = {
 		.protocol = flow->protocol,
@@ -31,7 +31,7 @@ static bool would_go(const struct judge *judge, const struct flow *flow, struct 
 		.uplink = flow->destination_nat ? 0 : uplink_of_mark(flow),
 	};
 
-	return translate(judge->config, judge->links, judge->desired, &arrival, ret_destination);
+	return translate(now->config, now->links, now->desired, &arrival, ret_destination);
 }
 
 static bool device_has(const struct uplink_live *live, const struct ip *ip)
@@ -40,9 +40,9 @@ static bool device_has(const struct uplink_live *live, const struct ip *ip)
 }
 
 /* A fixed address that flows by the uplink may have as their source beside those of its device. */
-static bool fixed_source(const struct judge *judge, const struct uplink *uplink, const struct ip *ip)
+static bool fixed_source(const struct now *now, const struct uplink *uplink, const struct ip *ip)
 {
-	const struct object_list *nats = &judge->config->lists[KIND_SOURCE_NAT];
+	const struct object_list *nats = &now->config->lists[KIND_SOURCE_NAT];
 
 	if (uplink->source_nat_kind == SOURCE_NAT_ADDRESS && ip_compare(&uplink->source_nat, ip) == 0)
 		return true;
@@ -57,9 +57,9 @@ static bool fixed_source(const struct judge *judge, const struct uplink *uplink,
 }
 
 /* Whether sources of this family that leave by the uplink are translated by us, and not by somebody else. */
-static bool translates_sources(const struct judge *judge, const struct uplink_live *live, uint8_t family)
+static bool translates_sources(const struct now *now, const struct uplink_live *live, uint8_t family)
 {
-	const struct object_list *nats = &judge->config->lists[KIND_SOURCE_NAT];
+	const struct object_list *nats = &now->config->lists[KIND_SOURCE_NAT];
 	const struct uplink *uplink = live->uplink;
 
 	if (uplink_translates(live, family))
@@ -75,7 +75,7 @@ static bool translates_sources(const struct judge *judge, const struct uplink_li
 }
 
 /* An address that connections may leave the uplink with. */
-static bool has_source(const struct judge *judge, const struct uplink_live *live, const struct ip *ip)
+static bool has_source(const struct now *now, const struct uplink_live *live, const struct ip *ip)
 {
 	struct prefix prefixes[UPLINK_PREFIXES_MAX];
 	unsigned count = uplink_prefixes(live, prefixes);
@@ -83,7 +83,7 @@ static bool has_source(const struct judge *judge, const struct uplink_live *live
 	for (unsigned i = 0; i < count; i++)
 		if (prefix_contains(&prefixes[i], ip))
 			return true;
-	return device_has(live, ip) || fixed_source(judge, live->uplink, ip);
+	return device_has(live, ip) || fixed_source(now, live->uplink, ip);
 }
 
 /* Begun by who is inside, or by the router itself. */
@@ -93,22 +93,22 @@ static bool is_outgoing(const struct uplink_live *live, const struct flow *flow)
 }
 
 /* It would be given another uplink now, one that is up. */
-static bool has_elsewhere(const struct judge *judge, const struct uplink_live *live, uint8_t family)
+static bool has_elsewhere(const struct now *now, const struct uplink_live *live, uint8_t family)
 {
-	const struct choice *choice = ways_choice(judge->ways, family);
+	const struct choice *choice = ways_choice(now->ways, family);
 
 	return choice->active && choice->best && choice->best != live && choice->best->up;
 }
 
 /* Without a mark, from before we gave them: with the address of one uplink it would be routed by another now. */
-static bool goes_astray(const struct judge *judge, const struct flow *flow)
+static bool goes_astray(const struct now *now, const struct flow *flow)
 {
-	const struct choice *choice = ways_choice(judge->ways, flow->source.family);
+	const struct choice *choice = ways_choice(now->ways, flow->source.family);
 
 	if (!flow->source_nat || !choice->active || !choice->best)
 		return false;
-	for (unsigned i = 0; i < judge->ways->count; i++) {
-		const struct uplink_live *live = &judge->ways->uplinks[i];
+	for (unsigned i = 0; i < now->ways->count; i++) {
+		const struct uplink_live *live = &now->ways->uplinks[i];
 
 		if (live != choice->best && device_has(live, &flow->reply_destination))
 			return is_outgoing(live, flow);
@@ -116,24 +116,23 @@ static bool goes_astray(const struct judge *judge, const struct flow *flow)
 	return false;
 }
 
-static bool left_behind(const struct judge *judge, const struct flow *flow)
+static bool left_behind(const struct now *now, const struct flow *flow)
 {
 	uint32_t id = uplink_of_mark(flow);
-	const struct uplink_live *live = ways_find(judge->ways, id);
+	const struct uplink_live *live = ways_find(now->ways, id);
 	uint8_t family = flow->source.family;
 
 	if (!id)
-		return goes_astray(judge, flow);
+		return goes_astray(now, flow);
 	if (!live || !live->uplink->enabled)
 		return true;
 	if (!is_outgoing(live, flow))
 		return false;
-	if (((!live->up && !live->spare) || !uplink_routes(live, family)) &&
-	    has_elsewhere(judge, live, family))
+	if (((!live->up && !live->spare) || !uplink_routes(live, family)) && has_elsewhere(now, live, family))
 		return true;
 	/* With an address that is no longer the uplink's. */
-	return flow->source_nat && translates_sources(judge, live, family) &&
-	       !has_source(judge, live, &flow->reply_destination);
+	return flow->source_nat && translates_sources(now, live, family) &&
+	       !has_source(now, live, &flow->reply_destination);
 }
 
 static bool goes_there(const struct flow *flow, const struct destination *destination)
@@ -145,15 +144,15 @@ static bool goes_there(const struct flow *flow, const struct destination *destin
 enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct ways *ways,
 			 const struct kstate *desired, const struct flow *flow)
 {
-	const struct judge judge = { .config = config, .links = links, .ways = ways, .desired = desired };
+	const struct now now = { .config = config, .links = links, .ways = ways, .desired = desired };
 	bool let_in = flow->mark & MARK_LET_IN, tcp = flow->protocol == IPPROTO_TCP;
 	struct destination destination;
 
-	if (left_behind(&judge, flow))
+	if (left_behind(&now, flow))
 		return FLOW_IS_DELETED;
 	if (flow->expected)
 		return FLOW_STAYS;
-	bool goes = would_go(&judge, flow, &destination);
+	bool goes = would_go(&now, flow, &destination);
 
 	if (flow->mark & MARK_ENDED)
 		return goes && !tcp ? FLOW_IS_DELETED : FLOW_STAYS;
