@@ -105,12 +105,14 @@ static bool goes_astray(const struct now *now, const struct flow *flow)
 {
 	const struct choice *choice = ways_choice(now->ways, flow->source.family);
 
-	if (!flow->source_nat || !choice->active || !choice->best)
+	/* Behind two modems of a kind both may have the same address. */
+	if (!flow->source_nat || !choice->active || !choice->best ||
+	    device_has(choice->best, &flow->reply_destination))
 		return false;
 	for (unsigned i = 0; i < now->ways->count; i++) {
 		const struct uplink_live *live = &now->ways->uplinks[i];
 
-		if (live != choice->best && device_has(live, &flow->reply_destination))
+		if (device_has(live, &flow->reply_destination))
 			return is_outgoing(live, flow);
 	}
 	return false;
