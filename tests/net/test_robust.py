@@ -80,7 +80,7 @@ def test_every_golden_table_is_what_nft_lists(built):
     with Lab(Topology({"router": Node()})) as lab:
         for path in sorted(GOLDEN.glob("*.golden")):
             head, text = path.read_text().split("\n---\n", 1)
-            if "then" in json.loads(head):
+            if {"then", "import", "export"} & json.loads(head).keys():
                 continue
             lab.router.run("nft flush ruleset")
             lab.router.nft(text[:text.index("\n}\n") + 3])
