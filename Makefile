@@ -42,7 +42,9 @@ PARALLEL = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell np
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 
-PURE   := $(call objects,$(call sources,daemon/base daemon/model))
+# Without kernel, clock, files or network: what these folders say is a function of what they are given.
+PURE_SOURCES := $(call sources,$(addprefix daemon/,base model import export))
+PURE   := $(call objects,$(PURE_SOURCES))
 DAEMON := $(PURE) $(call objects,$(call sources,$(addprefix daemon/,kernel store engine edge web)))
 CLI    := $(call objects,$(call sources,daemon/cli))
 MAIN   := $(OUT)/obj/daemon/main.o
@@ -150,7 +152,7 @@ fuzz:
 	@if command -v clang >/dev/null; then $(MAKE) $(PARALLEL) $(FUZZERS:%=run-%); \
 	else $(MAKE) $(PARALLEL) SAN=1 $(FUZZ:%=run-%); fi
 
-$(FUZZERS): $(BUILD)/fuzz/%: tests/fuzz/%.c $(call sources,daemon/base daemon/model) Makefile
+$(FUZZERS): $(BUILD)/fuzz/%: tests/fuzz/%.c $(PURE_SOURCES) Makefile
 	@mkdir -p $@.corpus
 	$(call run,CLANG,clang -std=gnu11 -O1 -g -D_GNU_SOURCE -DPORTICO_VERSION='"$(VERSION)"' -Idaemon $(PKG_CFLAGS) \
 		$(FUZZ_FLAGS) -o $@ $(filter %.c,$^) $(LIBS))

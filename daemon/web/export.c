@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The configuration in words of others; see model/export.h. */
-#include "model/export.h"
+#include "export/export.h"
 
 #include <errno.h>
 #include <stdio.h>

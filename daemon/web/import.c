@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rules of others, in words of objects; see model/import.h. */
-#include "model/import.h"
+#include "import/import.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -24,8 +24,8 @@
 #include <string.h>
 
 #include "model/compile.h"
-#include "model/export.h"
-#include "model/import.h"
+#include "export/export.h"
+#include "import/import.h"
 #include "model/plan.h"
 
 enum { FILE_MAX = 1 << 20, OUTPUT_MAX = 4 << 20 };

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/import_uci.h"
+#include "import/uci.h"
 
 enum { ZONES_MAX = 64 };
 

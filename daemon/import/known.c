@@ -2,7 +2,7 @@
 /* What the parts of the import need to know of the world: devices, networks, services. */
 #include <string.h>
 
-#include "model/import_private.h"
+#include "import/private.h"
 #include "model/live.h"
 
 /* --- what there is already --- */

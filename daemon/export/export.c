@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "model/export.h"
+#include "export/export.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "model/export_private.h"
+#include "export/private.h"
 
 static const char *const format_names[EXPORT_FORMATS] = {
 	[EXPORT_NFT] = "nft",

@@ -2,7 +2,7 @@
 #ifndef PORTICO_MODEL_EXPORT_PRIVATE_H
 #define PORTICO_MODEL_EXPORT_PRIVATE_H
 
-#include "model/export.h"
+#include "export/export.h"
 
 struct writer {
 	const struct export_source *source;

@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "model/import.h"
+#include "import/import.h"
 
 enum {
 	SHOWN_TEXT_MAX = 240, /* bytes of a line that are repeated in the answer */

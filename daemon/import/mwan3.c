@@ -2,7 +2,7 @@
 /* mwan3's /etc/config/mwan3: interfaces become uplinks with health checks, rules policies, the last rule weights. */
 #include <string.h>
 
-#include "model/import_uci.h"
+#include "import/uci.h"
 
 struct mwan3 {
 	struct import *import;

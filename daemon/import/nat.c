@@ -2,7 +2,7 @@
 /* The meaning of rules other than forwards: uplinks, source NAT, hairpin, marks, redirects, filters. */
 #include <string.h>
 
-#include "model/import_recipe.h"
+#include "import/recipe.h"
 
 #define REFUSE(recipe, rule, ...) statement_refuse((recipe)->import, statement_of(recipe, rule), __VA_ARGS__)
 #define COVERED(recipe, rule, ...) \

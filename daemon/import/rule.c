@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "model/import_rule.h"
+#include "import/rule.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 
 /* One rule of iptables, as it is written. */
 
-#include "model/import_shell.h"
+#include "import/shell.h"
 
 enum rule_target {
 	TARGET_NONE, /* it only counts */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "model/import_shell.h"
+#include "import/shell.h"
 
 #include <string.h>
 

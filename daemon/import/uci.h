@@ -4,7 +4,7 @@
 
 /* OpenWrt's configuration files: sections of options, and what the interfaces of /etc/config/network are. */
 
-#include "model/import_shell.h"
+#include "import/shell.h"
 
 enum { UCI_VALUES_MAX = LIST_MAX }; /* of one option */
 

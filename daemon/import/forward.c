@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/import_recipe.h"
+#include "import/recipe.h"
 
 /* A rule on its way to a forward. */
 struct landing {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "model/import_uci.h"
+#include "import/uci.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
  * writes, which knows quotes only.
  */
 
-#include "model/import_private.h"
+#include "import/private.h"
 
 enum {
 	COMMAND_WORDS_MAX = 256,

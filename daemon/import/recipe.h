@@ -8,7 +8,7 @@
  * become uplinks; then the rules get their meaning.
  */
 
-#include "model/import_rule.h"
+#include "import/rule.h"
 
 enum {
 	WAYS_MAX = UPLINKS_MAX, /* one bit each in a set */

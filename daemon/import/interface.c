@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/import_uci.h"
+#include "import/uci.h"
 #include "model/schema.h"
 
 enum { ALIASES_MAX = 8 };

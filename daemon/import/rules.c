@@ -2,7 +2,7 @@
 /* iptables-save, scripts and recipes: reading, and following jumps. */
 #include <string.h>
 
-#include "model/import_recipe.h"
+#include "import/recipe.h"
 #include "model/schema.h"
 
 enum {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/export_private.h"
+#include "export/private.h"
 #include "model/schema.h"
 
 enum {

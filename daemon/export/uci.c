@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "model/export_private.h"
+#include "export/private.h"
 #include "model/schema.h"
 
 enum { SECTION_NAME_MAX = 16 }; /* mwan3 takes 15 characters */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/import_recipe.h"
+#include "import/recipe.h"
 
 static struct statement *statement_of(struct recipe *recipe, int index)
 {
