@@ -105,10 +105,16 @@ with Lab(topologies.home(1)) as lab:
 """
 
 
+def heed_signals():
+    """Whoever started the tests in the background may have had these ignored, which is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_nothing_is_left_after_a_signal(number):
     process = subprocess.Popen([sys.executable, "-c", HOLDS_A_LAB, TESTS], stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, text=True)
+                               stderr=subprocess.DEVNULL, text=True, preexec_fn=heed_signals)
     prefix = process.stdout.readline().strip()
     assert namespaces(prefix)
     process.send_signal(number)
