@@ -21,7 +21,7 @@ def cases():
         source, text = path.read_text(encoding="utf-8").split("\n---\n")
         given = json.loads(source)
         environment = given.get("environment", {})
-        if "then" not in given and not {"now", "week_minute", "fitness"} & set(environment):
+        if not {"then", "import", "export"} & set(given) and not {"now", "week_minute", "fitness"} & set(environment):
             yield pytest.param(given, text, id=path.stem)
 
 
