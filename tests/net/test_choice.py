@@ -2,6 +2,7 @@
 """Which uplink a new connection from inside gets: weights, tiers, sources that stick, policies. The ISPs count."""
 import contextlib
 import socket
+import threading
 
 import pytest
 
@@ -219,3 +220,39 @@ def test_a_default_route_to_somewhere_else_is_left_alone(router):
         router.lab.vpn.ip("route del 192.168.0.0/24 via 10.8.0.1")
         router.lab.vpn.ip(f"addr del {SERVER}/32 dev lo")
     wait_for(lambda: router.lab.client.ask(SERVER, 80).server == "internet")
+
+
+@contextlib.contextmanager
+def chatter(host, address, count):
+    """As many UDP flows which send all the time."""
+    ended = threading.Event()
+
+    def run(senders):
+        while not ended.is_set():
+            for sender in senders:
+                with contextlib.suppress(OSError):
+                    sender.send(b"x")
+
+    with contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(host.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(count)]
+        for sender in senders:
+            sender.connect((address, PORT))
+        thread = threading.Thread(target=run, args=[senders], daemon=True)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(ended.set)
+        yield
+
+
+@pytest.mark.parametrize("gone", ["removed", "disabled", "another"])
+def test_no_packet_leaves_with_the_address_of_an_uplink_that_went(router, gone):
+    """While flows go on by it. The fixture asks the ISPs."""
+    first, *others = uplinks(router)
+    kept = {"removed": [], "disabled": [{**o, "enabled": False} for o in others],
+            "another": [{**o, "name": f"new {o['name']}"} for o in others]}[gone]
+    for _ in range(3):
+        router.configure(uplinks=[first, *others])
+        with chatter(router.lab.client, SERVER, 16), contextlib.ExitStack() as stack:
+            counts = [stack.enter_context(isp.counting(f"udp dport {PORT}")) for isp in router.isps.values()]
+            wait_for(lambda: all(count() for count in counts))
+            router.configure(uplinks=[first, *kept])

@@ -36,7 +36,9 @@ def many(request, built, lab_factory):
 
 @pytest.fixture
 def router(many):
-    many.configure(uplinks=[])   # what an uplink has been through is forgotten with it
+    # What an uplink has been through is forgotten with it. Never without any: what the LAN says late, to those that a
+    # test before this one had silenced, would leave untranslated.
+    many.configure(uplinks=[{"name": f"before {isp.name}", "device": isp.device} for isp in many.isps.values()])
     many.reset()
     yield many
     # Whatever happened, no ISP has seen an address that is not its own, or one from inside.
