@@ -493,7 +493,7 @@ def test_the_command(module_lab, router, command, isp):
     follower.line('forward "web" is not live: disabled')
     router.sock.post("/confirm").expect(200)
     follower.line("trial: confirmed")
-    assert follower.end(signal.SIGINT) == (-signal.SIGINT, "")
+    assert follower.end(signal.SIGTERM) == (-signal.SIGTERM, "")
 
 
 def test_the_command_for_scripts(router, command, contract):

@@ -340,9 +340,13 @@ def test_many_flows_do_not_stall_requests(serving):
     try:
         if int(lab.router.sysctl("net.netfilter.nf_conntrack_count")) < 30000:
             pytest.skip("this machine tracks fewer connections")
+        def slowest(seconds=1):
+            end = time.monotonic() + seconds
+            return slowest_answer(serving, lambda: time.monotonic() > end)
+
+        usual = slowest()
         serving.forward(10001)
-        end = time.monotonic() + 1
-        assert slowest_answer(serving, lambda: time.monotonic() > end) < 0.5
+        assert slowest() < max(0.5, 5 * usual)
         assert int(lab.router.sysctl("net.netfilter.nf_conntrack_count")) >= 30000
     finally:
         lab.router.run("conntrack -F")
