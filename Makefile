@@ -234,6 +234,8 @@ install: all
 	@[ -n '$(DESTDIR)' ] || ! command -v systemd-tmpfiles >/dev/null || \
 		{ systemd-sysusers portico.conf && systemd-tmpfiles --create portico.conf; }
 
+include openwrt/install.mk
+
 # ---- upkeep --------------------------------------------------------------
 
 OURS := $(shell find daemon tests -name '*.[ch]' 2>/dev/null)
@@ -267,6 +269,7 @@ help:
 	@echo 'make bench     what it costs, beside others (as root); QUICK=1: in a minute; ONLY="newflow ...": parts of it'
 	@echo 'make demo      the five situations in a lab of network namespaces; ONESHOT=1 ends by itself'
 	@echo 'make install   DESTDIR, PREFIX=/usr'
+	@echo 'make install-openwrt DESTDIR=dir   what the package for OpenWrt has'
 	@echo 'make lint      clang-format, clang-tidy, cppcheck'
 	@echo 'make check-mbedtls3 MBEDTLS3_INCLUDE=dir   compiles against mbedTLS 3.6'
 	@echo 'make clean'
