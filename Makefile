@@ -270,6 +270,7 @@ help:
 	@echo 'make demo      the five situations in a lab of network namespaces; ONESHOT=1 ends by itself'
 	@echo 'make install   DESTDIR, PREFIX=/usr'
 	@echo 'make install-openwrt DESTDIR=dir   what the package for OpenWrt has'
+	@echo 'make test-openwrt   its recipe, its scripts, and its daemon from an unpacked root, in the packet lab (as root)'
 	@echo 'make lint      clang-format, clang-tidy, cppcheck'
 	@echo 'make check-mbedtls3 MBEDTLS3_INCLUDE=dir   compiles against mbedTLS 3.6'
 	@echo 'make clean'

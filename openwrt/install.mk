@@ -16,4 +16,12 @@ install-openwrt: all
 		install -D -m 644 init/portico.nft $(DESTDIR)/usr/share/nftables.d/chain-pre/$$chain/portico.nft || exit 1; \
 	done
 
-.PHONY: install-openwrt
+# The scripts are run by the two shells that they may meet, the daemon from an unpacked root.
+DEPS_OPENWRT := busybox-static dash
+
+test-openwrt: deps
+	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_OPENWRT)'
+	@$(MAKE) $(PARALLEL) SAN=1 all
+	PORTICO_BUILD=$(abspath $(BUILD)/san) $(PYTHON) -m pytest -q -rs $(PYTEST_ARGS) $(wildcard tests/package/test_openwrt_*.py)
+
+.PHONY: install-openwrt test-openwrt

@@ -11,7 +11,7 @@ import openwrt_root
 from lab import topologies
 from lab.checks import outcome
 from lab.lab import Lab, Node, Topology, command, wait_for
-from lab.porticod import TREE, Porticod, build_dir
+from lab.porticod import TREE, Porticod, build_dir, session
 from lab.stream import Sink, Source
 from openwrt_root import Procd, Root, instances
 
@@ -330,8 +330,7 @@ def status_of(pid):
 
 
 def edges(daemon):
-    children = command(["pgrep", "-s", str(daemon.pid)]).stdout.split()
-    return [pid for pid in map(int, children) if pid != daemon.pid]
+    return [pid for pid in session(daemon.pid) if pid != daemon.pid]
 
 
 def test_the_first_start_sets_uplinks_and_network_up(router):
@@ -505,6 +504,21 @@ def test_sysupgrade_keeps_what_was_changed_a_moment_ago(router, lab, unpacked, t
         procd.wait_until_ready()
         assert [f["name"] for f in listed(procd, "forward")] == ["number 0", "number 1", "number 2"]
         assert len(listed(procd, "uplink")) == 2
+
+
+def test_a_backup_is_restored_over_a_running_router(router):
+    """`sysupgrade -r`, and LuCI: the files change under the daemon, which goes on with those it has open, and a reboot follows,
+    later than the second after which the log is empty."""
+    imported(router)
+    router.cli("forward", "add", "in the backup", "--port", "1000", "--to", "192.168.0.2")
+    sysupgrade(router, NEED_IMAGE="1", CONF_BACKUP="/tmp/sysupgrade.tgz")
+    router.cli("forward", "add", "later", "--port", "1001", "--to", "192.168.0.2")
+    router.root.shell("tar -C / -xzf /tmp/sysupgrade.tgz", host=router.host)
+    wait_for(lambda: router.root.path("etc/portico/portico.db-wal").stat().st_size == 0)
+    router.init("stop")
+    router.init("start")
+    router.wait_until_ready()
+    assert [f["name"] for f in listed(router, "forward")] == ["in the backup"]
 
 
 def test_sysupgrade_that_only_lists_stops_nothing(router):
