@@ -43,7 +43,7 @@ int backup_command(const struct command *command)
 	if (rc != EXIT_OK)
 		return rc;
 	body = json_pack("{s:b}", "secrets", secrets);
-	rc = add_passphrase(body, passphrase_file);
+	rc = add_secret(body, "passphrase", passphrase_file);
 	if (rc == EXIT_OK)
 		rc = call(command, NULL, "POST", "/backup", body, &document);
 	if (rc == EXIT_OK)
@@ -155,7 +155,7 @@ int restore_command(const struct command *command)
 		rc = usage_error("--confirm-within: with --dry-run nothing is changed");
 	body = json_pack("{s:b, s:b, s:o}", "dry_run", dry_run, "secrets", !no_secrets, "devices", devices);
 	if (rc == EXIT_OK)
-		rc = add_passphrase(body, passphrase_file);
+		rc = add_secret(body, "passphrase", passphrase_file);
 	if (rc == EXIT_OK)
 		rc = restore_document(command, body, file);
 	json_decref(body);

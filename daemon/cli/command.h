@@ -72,8 +72,8 @@ int read_flags(const struct command *command, const char *name, const struct fla
 /* Of a file, "-" for the standard input. NULL: what is wrong has been told. */
 json_t *load_json(const char *path);
 char *load_text(const char *path); /* free() */
-/* Adds the first line of the file as "passphrase" to the request; nothing where `path` is NULL. */
-int add_passphrase(json_t *body, const char *path);
+/* Adds the first line of the file to the request, as `member`; nothing where `path` is NULL. */
+int add_secret(json_t *body, const char *member, const char *path);
 
 /* --- changes.c: items of "changes", as /revisions, /config/plan and others have them --- */
 
@@ -101,6 +101,7 @@ int token_command(const struct command *command);
 int kind_command(const struct command *command, const struct cli_kind *kind);
 int status_command(const struct command *command);
 int setup_code_command(const struct command *command);
+int password_command(const struct command *command);
 int events_command(const struct command *command);
 int config_command(const struct command *command);
 int plan_command(const struct command *command);

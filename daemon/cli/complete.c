@@ -142,6 +142,7 @@ static const struct {
 	{ "token", "token", { "list", "add", "remove" } },
 	{ "token", "--role", { "admin", "viewer" } },
 	{ "token", NULL, { "--role" } },
+	{ "password", NULL, { "--password-file" } },
 	{ "backup", NULL, { "--passphrase-file", "--secrets" } },
 	{ "restore", NULL, { "--dry-run", "--device", "--passphrase-file", "--no-secrets" } },
 	{ "import", "--format", { "iptables-save", "iptables", "uci-firewall", "uci-mwan3" } },
@@ -150,7 +151,8 @@ static const struct {
 
 static bool takes_file(const char *word)
 {
-	return strcmp(word, "--passphrase-file") == 0 || strcmp(word, "--network") == 0;
+	return strcmp(word, "--passphrase-file") == 0 || strcmp(word, "--password-file") == 0 ||
+	       strcmp(word, "--network") == 0;
 }
 
 static void complete_other(const struct completion *completion, const char *name)

@@ -134,7 +134,7 @@ char *load_text(const char *path)
 	return text;
 }
 
-int add_passphrase(json_t *body, const char *path)
+int add_secret(json_t *body, const char *member, const char *path)
 {
 	char *text;
 
@@ -143,7 +143,7 @@ int add_passphrase(json_t *body, const char *path)
 	text = load_text(path);
 	if (!text)
 		return EXIT_FAILED;
-	json_object_set_new(body, "passphrase", text_json(text, strcspn(text, "\r\n")));
+	json_object_set_new(body, member, text_json(text, strcspn(text, "\r\n")));
 	explicit_bzero(text, strlen(text));
 	free(text);
 	return EXIT_OK;

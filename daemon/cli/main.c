@@ -25,6 +25,7 @@ static const struct {
 	{ "token", token_command, "secrets for programs that use the API" },
 	{ "events", events_command, "what happens, as it happens, until Ctrl-C" },
 	{ "setup-code", setup_code_command, "the code that the first run of the page asks for" },
+	{ "password", password_command, "set the page's password, also without the old one" },
 };
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };

@@ -103,6 +103,9 @@ static int check_peer(struct request *request, struct err *err)
 	}
 	if (is_write(route->method) && is_cross_site(request))
 		return err_set(err, ERR_FORBIDDEN, "the request comes from another site");
+	if (route->who == WHO_ROOT)
+		return err_set(err, ERR_FORBIDDEN,
+			       "only root may do this, over the Unix socket: with `portico` on the router");
 	if (route->who == WHO_ANYONE)
 		return 0;
 	if (!request->web->auth.password_hash)

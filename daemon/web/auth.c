@@ -218,3 +218,9 @@ void auth_succeeded(struct auth *auth, const struct ip *address)
 	if (auth->all.failures < THROTTLE_FREE_TRIES_ALL)
 		auth->all.blocked_until_ms = 0;
 }
+
+void auth_forgive(struct auth *auth)
+{
+	memset(auth->tries, 0, sizeof(auth->tries));
+	memset(&auth->all, 0, sizeof(auth->all));
+}

@@ -85,4 +85,7 @@ void auth_know(struct auth *auth, const struct ip *address);
 /* The try was right: the address starts afresh, and is known. */
 void auth_succeeded(struct auth *auth, const struct ip *address);
 
+/* Root has set a new password: earlier tries, and who made them, are forgotten. */
+void auth_forgive(struct auth *auth);
+
 #endif

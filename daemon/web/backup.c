@@ -155,19 +155,12 @@ static const json_t *restore_member(const struct request *request, enum restore_
 /* The configuration is in force already: what fails now must be told for itself. */
 static int restore_password(struct request *request, const char *password_hash, struct err *err)
 {
-	struct web *web = request->web;
-	char *copy = strdup(password_hash);
-	int r = copy ? store_put_secret(web->store, "password", copy, err) : -ENOMEM;
+	int r = password_replace(request, password_hash, err);
 
-	if (r < 0) {
-		free(copy);
+	if (r < 0)
 		return err_set(err, ERR_INTERNAL,
 			       "the configuration has been restored, but not the password: %.256s",
 			       err->kind == ERR_NONE ? strerror(-r) : err->detail);
-	}
-	auth_set_password(&web->auth, copy);
-	auth_close_others(&web->auth, request_is_local(request) ? NULL : access_session(request));
-	events_check_sessions(web->events);
 	log_info("the password is that of the backup");
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Setup, login, logout. Passwords are hashed by the worker thread. */
+/* Setup, a new password, login, logout. Passwords are hashed by the worker thread. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,8 +45,6 @@ static void log_failure(const struct request *request, const char *what)
 	log_warning("%s from %s", what, ip_format(&request->peer, address));
 }
 
-/* --- setup --- */
-
 static json_t *setup_json(const struct auth *auth, bool with_code)
 {
 	json_t *json = json_pack("{s:b}", "finished", auth->password_hash != NULL);
@@ -55,6 +53,69 @@ static json_t *setup_json(const struct auth *auth, bool with_code)
 		json_object_set_new(json, "code", json_string(auth->setup_code));
 	return json;
 }
+
+/* --- the password --- */
+
+int password_replace(struct request *request, const char *hash, struct err *err)
+{
+	struct web *web = request->web;
+	char *copy = strdup(hash);
+	int rc = copy ? store_put_secret(web->store, "password", copy, err) : -ENOMEM;
+
+	if (rc < 0) {
+		free(copy);
+		return rc;
+	}
+	auth_set_password(&web->auth, copy);
+	auth_close_others(&web->auth, request_is_local(request) ? NULL : access_session(request));
+	events_check_sessions(web->events);
+	return 0;
+}
+
+static void hash_work(void *data)
+{
+	struct password_job *job = data;
+
+	job->rc = password_hash(job->password, job->hash);
+}
+
+static int check_password(const char *password, struct err *err)
+{
+	if (strlen(password) >= PASSWORD_MIN)
+		return 0;
+	return err_field(err, "/password", "must be at least %d bytes long", PASSWORD_MIN);
+}
+
+static int password_done(struct request *request, struct err *err)
+{
+	const struct password_job *job = request->data;
+	struct auth *auth = &request->web->auth;
+	int rc = job->rc < 0 ? job->rc : password_replace(request, job->hash, err);
+
+	if (rc < 0)
+		return rc;
+	auth_forgive(auth);
+	log_info("a new password has been set by %s", access_author(request));
+	request->answer.json = setup_json(auth, false);
+	return 0;
+}
+
+int password_put(struct request *request, struct err *err)
+{
+	static const char *const members[] = { "password", NULL };
+	const char *password;
+	int rc = body_strings(request, members, &password, err);
+
+	if (rc == 0)
+		rc = check_password(password, err);
+	if (rc < 0)
+		return rc;
+	if (!job_new(request, password))
+		return -ENOMEM;
+	return request_defer(request, hash_work, password_done, err);
+}
+
+/* --- setup --- */
 
 int setup_get(struct request *request, struct err *err)
 {
@@ -72,32 +133,19 @@ static int refuse_finished(const struct auth *auth, struct err *err)
 	return 0;
 }
 
-static void setup_work(void *data)
-{
-	struct password_job *job = data;
-
-	job->rc = password_hash(job->password, job->hash);
-}
-
 static int setup_done(struct request *request, struct err *err)
 {
 	struct auth *auth = &request->web->auth;
 	const struct password_job *job = request->data;
-	char *hash;
-	int rc;
+	int rc = job->rc;
 
 	auth->setup_running = false;
-	if (job->rc < 0)
-		return job->rc;
-	hash = strdup(job->hash);
-	if (!hash)
-		return -ENOMEM;
-	rc = store_put_secret(request->web->store, "password", hash, err);
-	if (rc < 0) {
-		free(hash);
+	if (rc == 0)
+		rc = refuse_finished(auth, err); /* root may have set one meanwhile */
+	if (rc == 0)
+		rc = password_replace(request, job->hash, err);
+	if (rc < 0)
 		return rc;
-	}
-	auth_set_password(auth, hash);
 	log_info("setup is finished");
 	request->answer.json = setup_json(auth, false);
 	return 0;
@@ -120,9 +168,9 @@ int setup_post(struct request *request, struct err *err)
 	rc = body_strings(request, members, values, err);
 	if (rc < 0)
 		return rc;
-	if (strlen(values[1]) < PASSWORD_MIN)
-		return err_field(err, "/password", "must be at least %d bytes long", PASSWORD_MIN);
-	rc = admit(request, err);
+	rc = check_password(values[1], err);
+	if (rc == 0)
+		rc = admit(request, err);
 	if (rc < 0)
 		return rc;
 	if (!code_is_right(auth, values[0])) {
@@ -134,7 +182,7 @@ int setup_post(struct request *request, struct err *err)
 	auth_succeeded(auth, &request->peer);
 	if (!job_new(request, values[1]))
 		return -ENOMEM;
-	rc = request_defer(request, setup_work, setup_done, err);
+	rc = request_defer(request, hash_work, setup_done, err);
 	auth->setup_running = rc == REQUEST_PENDING;
 	return rc;
 }
@@ -181,7 +229,8 @@ static int login_done(struct request *request, struct err *err)
 	struct auth *auth = &request->web->auth;
 	const struct session *session;
 
-	if (!job->right) {
+	/* Right, but of a password that has been replaced meanwhile, is wrong. */
+	if (!job->right || strcmp(job->hash, auth->password_hash) != 0) {
 		log_failure(request, "failed login");
 		return err_set(err, ERR_UNAUTHENTICATED, "user name or password is wrong");
 	}

@@ -60,6 +60,7 @@ enum who {
 	WHO_ANYONE,  /* also before setup is finished */
 	WHO_VISITOR, /* no login, but a finished setup */
 	WHO_ADMIN,   /* a session, a token, or root over the Unix socket; who has a viewer's token may GET */
+	WHO_ROOT,    /* over the Unix socket only */
 };
 
 /*
@@ -271,6 +272,11 @@ const char *hostname_get(char *name, size_t size);
 int request_commit(struct request *request, struct config *next, const struct object *focus,
 		   const char *reason, struct err *err);
 
+/* --- login.c --- */
+
+/* Puts the hash of the password into the store and into force, and ends all sessions but that of who asks. */
+int password_replace(struct request *request, const char *hash, struct err *err);
+
 /* --- tokens.c --- */
 
 int tokens_load(struct web *web, struct err *err);
@@ -304,7 +310,7 @@ json_t *openapi_new(void);
 
 /* --- handlers --- */
 
-handler_fn setup_get, setup_post, session_get, session_post, session_delete;
+handler_fn setup_get, setup_post, password_put, session_get, session_post, session_delete;
 handler_fn status_get, links_get, events_get, openapi_get;
 handler_fn object_list, object_get, object_post, object_put, object_patch, object_delete;
 handler_fn uplink_health_get, uplink_test_post;

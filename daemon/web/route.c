@@ -13,6 +13,11 @@ const struct route routes[] = {
 	  .response = "Setup", .status = 201, .body_max = BODY_STRANGER_MAX, .flags = ROUTE_THROTTLED,
 	  .summary =
 		  "Set the password of admin, with the setup code from the log or from `portico setup-code`" },
+	{ METHOD_PUT, "/password", WHO_ROOT, password_put, .name = "setPassword", .request = "PasswordInput",
+	  .response = "Setup", .status = 200, .body_max = BODY_STRANGER_MAX,
+	  .flags = ROUTE_SECRET | ROUTE_DEFERS,
+	  .summary =
+		  "Set the password of admin, as `portico password` does: over the Unix socket only; every session ends" },
 	{ METHOD_POST, "/session", WHO_VISITOR, session_post, .name = "logIn", .request = "SessionInput",
 	  .response = "Session", .status = 201, .body_max = BODY_STRANGER_MAX, .flags = ROUTE_THROTTLED,
 	  .summary = "Log in: a cookie, and the value of X-CSRF-Token for every write" },

@@ -209,6 +209,85 @@ def test_a_right_login_starts_afresh(stranger):
         stranger.login()
 
 
+# --- a new password ---
+
+ANOTHER = "quite another password"
+
+
+def test_a_new_password(fresh):
+    """Root sets it without the old one; that is worth nothing from then on, and nor are the sessions it opened."""
+    fresh.finish_setup()
+    other = fresh.client("127.0.0.1")
+    other.login()
+    secret = fresh.sock.post("/tokens", {"name": "cron", "role": "viewer"}).expect(201)["token"]
+    assert fresh.sock.put("/password", {"password": ANOTHER}).expect(200) == {"finished": True}
+    assert fresh.api.get("/status").status == other.get("/status").status == 401
+    assert wrong(other, password=PASSWORD).status == 401
+    assert "a new password has been set by root" in fresh.log()
+
+    bearer = fresh.client("127.0.0.1")
+    bearer.headers["Authorization"] = f"Bearer {secret}"
+    bearer.get("/status").expect(200)  # a program's own secret is another matter
+    fresh.password = ANOTHER
+    fresh.login()
+    fresh.restart()
+    assert fresh.api.get("/status").status == 200
+
+
+def test_only_root_sets_a_new_password(fresh):
+    body = {"password": ANOTHER}
+    assert fresh.api.put("/password", body).status == 403, "before setup"
+    fresh.finish_setup()
+    assert "Unix socket" in fresh.api.put("/password", body).expect(403)["detail"], "with a session"
+    assert fresh.client("127.0.0.1").put("/password", body).status == 403
+    token = fresh.client("127.0.0.1")
+    token.headers["Authorization"] = "Bearer " + fresh.sock.post("/tokens", {"name": "a", "role": "admin"}).expect(201)["token"]
+    assert token.put("/password", body).status == 403
+    fresh.client("127.0.0.1").login()
+
+
+def test_a_new_password_instead_of_setup(fresh):
+    """A router that nobody opens a browser for."""
+    code = fresh.sock.get("/setup").expect(200)["code"]
+    fresh.sock.put("/password", {"password": ANOTHER}).expect(200)
+    assert fresh.api.get("/setup").expect(200) == {"finished": True}
+    assert fresh.api.post("/setup", {"code": code, "password": PASSWORD}).status == 409
+    fresh.api.login(ANOTHER)
+
+
+def test_a_new_password_that_cannot_be(fresh):
+    fresh.finish_setup()
+    for body, path in (({}, "/password"), ({"password": "short"}, "/password"), ({"password": "x" * 257}, "/password"),
+                       ({"password": ANOTHER, "username": "admin"}, "/username")):
+        assert [e["path"] for e in fresh.sock.put("/password", body).expect(422)["errors"]] == [path]
+    fresh.client("127.0.0.1").login()
+
+
+def test_a_new_password_ends_the_waiting(fresh):
+    fresh.finish_setup()
+    guesser = fresh.client("127.0.0.1")
+    assert [wrong(guesser).status for _ in range(6)] == [401] * 5 + [429]
+    fresh.sock.put("/password", {"password": ANOTHER}).expect(200)
+    guesser.login(ANOTHER)
+
+
+def test_a_new_password_overtakes_a_login(fresh):
+    """The worker takes one after the other: a login that waits behind the new password has seen the old one."""
+    fresh.finish_setup()
+    clients = [fresh.client("127.0.0.1") for _ in range(4)]
+    for client in clients:
+        client.get("/setup").expect(200)
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        logins = [pool.submit(c.post, "/session", {"username": "admin", "password": PASSWORD}) for c in clients]
+        new = pool.submit(fresh.sock.put, "/password", {"password": ANOTHER})
+    new.result().expect(200)
+    for client, login in zip(clients, logins):
+        answer = login.result()
+        if answer.status == 201:
+            client.headers["Cookie"] = answer.headers["Set-Cookie"].split(";")[0]
+        assert client.get("/status").status == 401
+
+
 # --- the loop goes on ---
 
 def test_slow_logins_hold_up_nobody(fresh):

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The portico command, against the running daemon."""
+import contextlib
 import json
+import os
+import pty
+import select
+import signal
 import subprocess
 
 import pytest
@@ -59,6 +64,81 @@ def test_setup_code(cli, fresh):
     assert code == fresh.sock.get("/setup").expect(200)["code"] and len(code) == 8
     assert json.loads(fresh.cli("--json", "setup-code").stdout) == {"finished": False, "code": code}
     assert "finished" in cli("setup-code", status=1).stderr
+
+
+# --- the password ---
+
+def password_is(daemon, password):
+    client = daemon.client("127.0.0.1")
+    answer = client.post("/session", {"username": "admin", "password": password})
+    client.close()
+    assert answer.status in (201, 401)
+    return answer.status == 201
+
+
+def test_password_from_a_file(fresh, tmp_path):
+    file = tmp_path / "password"
+    file.write_text("from the first line\nand nothing else\n", encoding="utf-8")
+    assert "logged out" in fresh.cli("password", "--password-file", str(file)).stdout
+    assert password_is(fresh, "from the first line")
+    done = subprocess.run([str(fresh.build / "portico"), "--json", "--socket", str(fresh.socket_path), "password",
+                           "--password-file=-"], input="by the standard input", capture_output=True, text=True, timeout=60,
+                          check=True)
+    assert json.loads(done.stdout) == {"finished": True}
+    assert password_is(fresh, "by the standard input")
+    for arguments, status, words in ((["--password-file", "/nonexistent"], 1, "No such file"), (["secret word"], 2, "no argument"),
+                                     (["--password-file", "/dev/null"], 1, "at least 8"),
+                                     (["--confirm-within", "9"], 2, "on trial"), (["--nonsense"], 2, "no such option")):
+        done = fresh.cli("password", *arguments, check=False)
+        assert done.returncode == status and words in done.stderr and not done.stdout, done
+
+
+def ask_password(daemon, *steps):
+    """Runs `portico password` at a terminal of its own; steps are what is waited for, and what is typed then."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(daemon.build / "portico", ["portico", "--socket", str(daemon.socket_path), "password"])
+    seen = b""
+
+    def more():
+        nonlocal seen
+        assert select.select([terminal], [], [], 30)[0], f"nothing more is said: {seen}"
+        seen += os.read(terminal, 1024)
+
+    try:
+        for wanted, typed in steps:
+            while wanted not in seen:
+                more()
+            os.write(terminal, typed)
+        with contextlib.suppress(OSError):  # EIO: it has ended
+            while True:
+                more()
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.close(terminal)
+    return status, seen.decode()
+
+
+def test_password_at_a_terminal(fresh):
+    first, again = b"New password", b"once more"
+    status, seen = ask_password(fresh, (first, b"typed, not seen\n"), (again, b"typed, not seen\n"))
+    assert status == 0 and "the password is set" in seen and "typed" not in seen
+    assert password_is(fresh, "typed, not seen")
+    status, seen = ask_password(fresh, (first, b"typed, not seen 2\n"), (again, b"typed, not seen 3\n"))
+    assert status == 1 and "not the same" in seen
+    for end in (b"\x03", b"\x04"):  # Ctrl-C, Ctrl-D
+        status, seen = ask_password(fresh, (first, b"typed, not seen 2\n"), (again, end))
+        assert status == 1 and "stays as it is" in seen
+    assert password_is(fresh, "typed, not seen")
+
+
+def test_password_without_a_terminal(fresh):
+    done = subprocess.run([str(fresh.build / "portico"), "--socket", str(fresh.socket_path), "password"], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False, start_new_session=True)
+    assert done.returncode == 2 and "--password-file" in done.stderr
 
 
 # --- forwards ---
@@ -377,7 +457,7 @@ def test_wrong_usage(cli):
 def test_help(cli):
     assert "portico forward add web --port 80 --to 192.168.0.2" in cli("--help").stdout
     for command in ("status", "forward", "uplink", "network", "redirect", "source-nat", "policy", "settings", "config",
-                    "events", "setup-code"):
+                    "events", "setup-code", "password"):
         assert command in cli("--help").stdout
         text = cli(command, "--help").stdout
         assert command in text and max(map(len, text.splitlines())) <= 80

@@ -199,6 +199,7 @@ def test_completion(completed, cli, router, uplink):
     assert completed("config", "export", "--format", "") == ["nft", "iptables", "uci"]
     assert completed("config", "ex") == ["export"]
     assert "--dry-run" in completed("restore", "--")
+    assert "--password-file" in completed("password", "--")
     assert completed("restore", "") == [""], "files, which bash offers itself"
     assert completed("import", "--format", "uci") == ["uci-firewall", "uci-mwan3"]
     assert "--confirm-within" in completed("forward", "add", "x", "--con")

@@ -192,7 +192,7 @@ def test_a_refused_write_leaves_the_connection_usable(api):
 
 def test_the_document_knows_all_that_is_there(contract):
     operations = {(method.upper(), path) for path, item in contract.document["paths"].items() for method in item}
-    assert len(operations) == 29 + 6 * 6
+    assert len(operations) == 30 + 6 * 6
     ids = [item[method]["operationId"] for item in contract.document["paths"].values() for method in item]
     assert len(set(ids)) == len(ids)
     text = json.dumps(contract.document)

@@ -133,6 +133,8 @@ async function leaveAndComeBack(page) {
 	await page.getByLabel("Password").fill("not the password");
 	await page.getByRole("button", { name: "Log in" }).click();
 	await page.locator(".form-trouble").waitFor();
+	await page.getByText("Forgotten the password?").click();
+	await page.getByText("portico password", { exact: true }).waitFor();
 	await shot(page, "login");
 	await logIn(page);
 	await row(page, "game server").waitFor();

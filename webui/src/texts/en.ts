@@ -71,6 +71,8 @@ export const en = {
 	"login.user": "User name",
 	"login.password": "Password",
 	"login.submit": "Log in",
+	"login.forgotten": "Forgotten the password?",
+	"login.forgotten.help": "In a shell on the router, as root, this sets a new one:",
 	"login.ended": "Your session has ended. Please log in again; nothing that you saved is lost.",
 
 	// --- navigation ---

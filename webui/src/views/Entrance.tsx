@@ -40,6 +40,11 @@ export function Login({ ended }: { ended: boolean }) {
 			{ended && <p class="entrance-note" role="status">{t("login.ended")}</p>}
 			<Form fields={fields} values={values} onChange={setValues} submitLabel={t("login.submit")}
 				onSubmit={() => logIn(values.username as string, values.password as string)} />
+			<details class="where">
+				<summary>{t("login.forgotten")}</summary>
+				<p>{t("login.forgotten.help")}</p>
+				<pre>portico password</pre>
+			</details>
 		</Frame>
 	);
 }
