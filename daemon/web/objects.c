@@ -51,6 +51,31 @@ static void add_warning(json_t *warnings, const char *path, const char *message)
 	json_array_append_new(warnings, json_pack("{s:s, s:s}", "path", path, "message", message));
 }
 
+/* Forwards cannot be reached on an address that the internet has no route to, and nothing here shows it. */
+static void warn_of_address(const struct link *link, json_t *warnings)
+{
+	char message[ERR_MESSAGE_MAX], text[IP_TEXT_MAX];
+	const struct ip *hidden = NULL;
+
+	for (unsigned i = 0; i < link->address_count; i++) {
+		const struct ip *address = &link->addresses[i].address;
+
+		if (address->family != AF_INET)
+			continue;
+		if (!ip_is_private(address))
+			return;
+		hidden = address;
+	}
+	if (!hidden)
+		return;
+	snprintf(
+		message, sizeof(message),
+		"has no public address, only %s: the internet reaches forwards on it if the router in front of it "
+		"passes their ports on, and not at all if that is the provider's (CGNAT)",
+		ip_format(hidden, text));
+	add_warning(warnings, "/device", message);
+}
+
 /* What its device, as it is now, does not have. */
 static void warn_of_uplink(const struct engine *engine, const struct uplink *uplink, json_t *warnings)
 {
@@ -59,6 +84,7 @@ static void warn_of_uplink(const struct engine *engine, const struct uplink *upl
 
 	if (!live || !live->linked)
 		return;
+	warn_of_address(live->link, warnings);
 	/* Some providers have it so, or it is a slip of the pen. */
 	if (uplink->gateway_kind == GATEWAY_ADDRESS && !link_reaches(live->link, &uplink->gateway))
 		add_warning(warnings, "/gateway",

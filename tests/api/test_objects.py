@@ -185,6 +185,13 @@ def test_warnings(api):
     assert "warnings" not in api.patch(f"/forwards/{forward['id']}", {"comment": "x"}).expect(200)
 
 
+def test_an_uplink_without_a_public_address(api):
+    uplink = api.post("/uplinks", {"name": "inside", "device": "eth1"}).expect(201)
+    warning, = uplink["warnings"]
+    assert warning["path"] == "/device" and "192.168.1.1" in warning["message"] and "CGNAT" in warning["message"]
+    assert "warnings" not in api.patch(f"/uplinks/{uplink['id']}", {"device": "eth0"}).expect(200)
+
+
 def test_a_forward_that_time_has_passed_by(api):
     forward = api.post("/forwards", {"name": "web", "external_ports": "80", "internal_address": "192.168.1.2",
                                      "expires_at": "2001-01-01T00:00:00Z"}).expect(201)
