@@ -85,7 +85,8 @@ static void read_interface(struct mwan3 *mwan3, struct uci_section *section)
 	statement_became(statement_of(mwan3, section), draft, import_printf(import, "uplink %s", name));
 	fields = draft >= 0 ? import->drafts[draft].fields : NULL;
 	if (!fields)
-		NOTE(mwan3, section, "the uplink is there already and is left as it is");
+		NOTE(mwan3, section,
+		     "the uplink is there already and is left as it is: its health check, tier and weight are not taken from here");
 	else if (!json_object_get(fields, "health"))
 		json_object_set_new(fields, "health", health_json(mwan3, section));
 	else
