@@ -36,6 +36,17 @@ def test_no_complaints(page):
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("page", ["portico.1", "portico.json.5", "porticod.8"])
+def test_lint(page):
+    if not shutil.which("mandoc"):
+        pytest.skip("mandoc is not installed")
+    # What other pages there are depends on the machine; the operating system is not mandoc's guess.
+    known = re.compile(r"referenced manual not found|operating system explicitly specified|outdated mandoc.db")
+    done = subprocess.run(["mandoc", "-T", "lint", "-W", "all", str(MAN / page)], capture_output=True, text=True,
+                          check=False, timeout=60)
+    assert not [line for line in (done.stdout + done.stderr).splitlines() if not known.search(line)]
+
+
 def test_the_daemon(built):
     assert options(source("porticod.8")) == options(help_of("porticod"))
 

@@ -275,7 +275,7 @@ def test_published_ports_of_docker(beside):
 
 
 def test_beside_docker_that_drops(beside):
-    """What Docker makes of the policy of FORWARD, and the rule that README.md has for it."""
+    """What Docker makes of the policy of FORWARD, and the rule that TROUBLESHOOTING.md has for it."""
     router = beside.lab.router
     calls = [(beside.lab.internet, PUBLIC), (beside.lab.internet, PUBLIC_2), (beside.lab.client, PUBLIC)]
     router.run("iptables-nft -P FORWARD DROP")
