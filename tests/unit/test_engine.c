@@ -11,82 +11,15 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "engine/engine.h"
-#include "fake_kernel.h"
+#include "engine_fixture.h"
 
 static const char two_links[] = "[{\"name\": \"eth0\", \"index\": 2, \"addresses\": [\"192.0.2.1/24\"],"
 				" \"gateway4\": \"192.0.2.254\"},"
 				" {\"name\": \"br-lan\", \"index\": 4, \"addresses\": [\"192.168.0.1/24\"]}]";
 
-struct fixture {
-	char directory[32], db[64];
-	struct loop *loop;
-	struct store *store;
-	struct engine *engine;
-	struct fake_kernel kernel;
-	struct err err;
-};
-
-static void start(struct fixture *f)
-{
-	struct engine_options options = { .kernel = fake_kernel_open, .kernel_arg = &f->kernel };
-
-	err_clear(&f->err);
-	assert_int_equal(loop_new(&f->loop), 0);
-	assert_int_equal(store_open(f->db, &f->store, &f->err), 0);
-	assert_int_equal(engine_new(f->loop, f->store, &options, &f->engine, &f->err), 0);
-}
-
-static void stop(struct fixture *f)
-{
-	engine_free(f->engine);
-	store_close(f->store);
-	loop_free(f->loop);
-}
-
 static int set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	strcpy(f->directory, "/tmp/portico-engine-XXXXXX");
-	assert_non_null(mkdtemp(f->directory));
-	snprintf(f->db, sizeof(f->db), "%s/portico.db", f->directory);
-	f->kernel.links = two_links;
-	start(f);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	static const char *const files[] = { "", "-journal", "-wal", "-shm", ".good" };
-	struct fixture *f = *state;
-	char path[96];
-
-	stop(f);
-	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s", f->db, files[i]);
-		unlink(path);
-	}
-	assert_int_equal(rmdir(f->directory), 0);
-	free(f);
-	return 0;
-}
-
-static void stop_loop(void *arg)
-{
-	loop_stop(arg, 0);
-}
-
-/* Lets the loop run for a while: timers that are due fire, marked things are done. */
-static void turn(struct fixture *f, uint64_t ms)
-{
-	struct timer *timer;
-
-	assert_int_equal(timer_new(f->loop, stop_loop, f->loop, &timer), 0);
-	timer_start(timer, ms);
-	loop_run(f->loop);
-	timer_free(timer);
+	return fixture_set_up(state, two_links, NULL);
 }
 
 static int put(struct fixture *f, enum kind kind, const char *text)
@@ -120,15 +53,6 @@ static int take_away(struct fixture *f, enum kind kind, uint32_t id)
 	return r;
 }
 
-static bool in_sync(struct fixture *f)
-{
-	json_t *status = engine_kernel_status(f->engine);
-	bool result = json_is_true(json_object_get(status, "in_sync"));
-
-	json_decref(status);
-	return result;
-}
-
 static json_int_t mended(struct fixture *f)
 {
 	json_t *status = engine_kernel_status(f->engine);
@@ -157,7 +81,7 @@ static void one_forward_is_one_element(void **state)
 	assert_int_equal(f->kernel.steps, 1);
 	assert_int_equal(f->kernel.elems, 1);
 	assert_int_equal(engine_revision(f->engine), 3);
-	assert_true(in_sync(f));
+	assert_true(fixture_in_sync(f));
 }
 
 static void same_again_is_no_revision(void **state)
@@ -186,14 +110,14 @@ static void refusal_keeps_nothing(void **state)
 	assert_non_null(strstr(f->err.detail, "no such thing"));
 	assert_int_equal(engine_revision(f->engine), revision);
 	assert_int_equal(engine_config(f->engine)->lists[KIND_FORWARD].count, 0);
-	assert_false(in_sync(f));
+	assert_false(fixture_in_sync(f));
 
 	f->kernel.refuse_nft = false;
-	stop(f);
-	start(f);
+	fixture_stop(f);
+	fixture_start(f);
 	assert_int_equal(engine_config(f->engine)->lists[KIND_FORWARD].count, 0);
 	assert_int_equal(engine_revision(f->engine), revision);
-	assert_true(in_sync(f));
+	assert_true(fixture_in_sync(f));
 }
 
 static void survives_a_restart(void **state)
@@ -205,8 +129,8 @@ static void survives_a_restart(void **state)
 	struct config *before = config_ref((struct config *)engine_config(f->engine));
 	struct changes changes;
 
-	stop(f);
-	start(f);
+	fixture_stop(f);
+	fixture_start(f);
 	assert_int_equal(config_diff(before, engine_config(f->engine), &changes), 0);
 	assert_int_equal(changes.count, 0);
 	changes_done(&changes);
@@ -224,7 +148,7 @@ static void at_rest_the_file_is_whole(void **state)
 	snprintf(log, sizeof(log), "%s-wal", f->db);
 	assert_int_equal(stat(log, &st), 0);
 	assert_true(st.st_size > 0);
-	turn(f, STORE_SETTLE_MS + 200);
+	fixture_turn(f, STORE_SETTLE_MS + 200);
 	assert_int_equal(stat(log, &st), 0);
 	assert_int_equal(st.st_size, 0);
 }
@@ -252,11 +176,11 @@ static void a_flush_is_mended(void **state)
 	put(f, KIND_FORWARD, forward);
 	assert_int_equal(mended(f), 0);
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
-	assert_false(in_sync(f));
-	turn(f, 0);
+	assert_false(fixture_in_sync(f));
+	fixture_turn(f, 0);
 	assert_true(f->kernel.steps > 20); /* all of it */
 	assert_int_equal(mended(f), 1);
-	assert_true(in_sync(f));
+	assert_true(fixture_in_sync(f));
 }
 
 static void a_new_address_is_few_elements(void **state)
@@ -270,7 +194,7 @@ static void a_new_address_is_few_elements(void **state)
 	unsigned sweeps = f->kernel.sweeps;
 
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_LINKS);
-	turn(f, 20);
+	fixture_turn(f, 20);
 	assert_true(f->kernel.elems <= 4);
 	assert_int_equal(mended(f), 0); /* following is not mending */
 	assert_true(f->kernel.sweeps > sweeps);
@@ -283,21 +207,21 @@ static void an_old_refusal_hinders_nobody(void **state)
 
 	f->kernel.links = "[]";
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_LINKS);
-	turn(f, 0);
+	fixture_turn(f, 0);
 	assert_int_equal(put(f, KIND_UPLINK, uplink), 0);
 	f->kernel.links = two_links;
 	f->kernel.refuse_routes = true;
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_LINKS);
-	turn(f, 0);
-	assert_false(in_sync(f));
+	fixture_turn(f, 0);
+	assert_false(fixture_in_sync(f));
 	assert_int_equal(put(f, KIND_FORWARD, forward), 0);
 	unsigned applies = f->kernel.applies;
 
-	turn(f, 100);
+	fixture_turn(f, 100);
 	assert_int_equal(f->kernel.applies, applies);
 	f->kernel.refuse_routes = false;
-	turn(f, 4000);
-	assert_true(in_sync(f));
+	fixture_turn(f, 4000);
+	assert_true(fixture_in_sync(f));
 	assert_int_equal(f->kernel.applies, applies + 1);
 }
 
@@ -309,7 +233,7 @@ static void fw4_is_noticed(void **state)
 	assert_false(engine_environment(f->engine)->fw4);
 	f->kernel.fw4.there = true;
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
-	turn(f, 0);
+	fixture_turn(f, 0);
 	assert_true(engine_environment(f->engine)->fw4);
 }
 
@@ -321,20 +245,20 @@ static void fw4_that_cannot_be_read_is_read_later(void **state)
 	put(f, KIND_UPLINK, uplink);
 	f->kernel.fw4.there = true;
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
-	turn(f, 0);
+	fixture_turn(f, 0);
 	f->kernel.unreadable_fw4 = true;
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
-	turn(f, 50);
+	fixture_turn(f, 50);
 	assert_true(engine_environment(f->engine)->fw4);
-	assert_false(in_sync(f));
+	assert_false(fixture_in_sync(f));
 	unsigned reads = f->kernel.fw4_reads;
 
 	f->kernel.unreadable_fw4 = false;
 	f->kernel.fw4.there = false;
-	turn(f, 1500);
+	fixture_turn(f, 1500);
 	assert_int_equal(f->kernel.fw4_reads, reads + 1);
 	assert_false(engine_environment(f->engine)->fw4);
-	assert_true(in_sync(f));
+	assert_true(fixture_in_sync(f));
 }
 
 /* What was not desired was not read either: it must not pass for known. */
@@ -356,7 +280,7 @@ static void sysctls_are_watched(void **state)
 	put(f, KIND_UPLINK, uplink);
 	assert_in_range(f->kernel.sysctls_watched, 3, 10);
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_SYSCTL);
-	turn(f, 0);
+	fixture_turn(f, 0);
 	assert_true(f->kernel.sysctls > 0);
 	assert_int_equal(mended(f), 1);
 }
@@ -370,11 +294,11 @@ static void only_news_of_the_table_have_it_read(void **state)
 	unsigned before = f->kernel.table_reads;
 
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_LINKS | KERNEL_ROUTES | KERNEL_SYSCTL);
-	turn(f, 0);
+	fixture_turn(f, 0);
 	assert_int_equal(f->kernel.table_reads, before);
 	assert_true(f->kernel.sysctls > 0);
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
-	turn(f, 100);
+	fixture_turn(f, 100);
 	assert_int_equal(f->kernel.table_reads, before + 1);
 }
 
@@ -450,7 +374,7 @@ static void counters_add_up(void **state)
 	f->kernel.counter_reads = 0;
 	assert_int_equal(counters_of(f, 2).connections, 0); /* it was made just now: nobody is asked */
 	assert_int_equal(f->kernel.counter_reads, 0);
-	turn(f, COUNTERS_AGE_MS);
+	fixture_turn(f, COUNTERS_AGE_MS);
 	f->kernel.counter_reads = f->kernel.counters_read = 0;
 	assert_int_equal(counters_of(f, 2).connections, 4 * 5);
 	assert_int_equal(f->kernel.counters_read, 4); /* its own elements */
@@ -474,7 +398,7 @@ static void counters_survive(void **state)
 	put(f, KIND_FORWARD,
 	    "{\"name\": \"web\", \"external_ports\": \"80,443\", \"internal_address\": \"192.168.0.2\"}");
 	f->kernel.packets = 5;
-	turn(f, COUNTERS_AGE_MS);
+	fixture_turn(f, COUNTERS_AGE_MS);
 	assert_int_equal(counters_of(f, 1).connections, 10);
 	/* What came since it was read last is read before the elements go. */
 	f->kernel.packets = 7;
@@ -482,7 +406,7 @@ static void counters_survive(void **state)
 	f->kernel.packets = 0;
 	assert_int_equal(counters_of(f, 1).connections, 14);
 	f->kernel.packets = 2;
-	turn(f, COUNTERS_AGE_MS);
+	fixture_turn(f, COUNTERS_AGE_MS);
 	assert_int_equal(counters_of(f, 1).connections, 18);
 	/* One element goes, the other stays. */
 	assert_int_equal(put(f, KIND_FORWARD, fewer), 0);
@@ -495,10 +419,10 @@ static void counters_survive(void **state)
 	/* Somebody flushes the table: what was known last counts. */
 	f->kernel.packets = 0;
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
-	turn(f, 50);
+	fixture_turn(f, 50);
 	assert_int_equal(counters_of(f, 1).connections, 18);
 	f->kernel.packets = 1;
-	turn(f, COUNTERS_AGE_MS);
+	fixture_turn(f, COUNTERS_AGE_MS);
 	assert_int_equal(counters_of(f, 1).connections, 19);
 	/* A change that the kernel refuses takes nothing away and adds nothing. */
 	f->kernel.refuse_nft_step = true;
@@ -506,7 +430,7 @@ static void counters_survive(void **state)
 	assert_true(take_away(f, KIND_FORWARD, 1) < 0);
 	f->kernel.refuse_nft_step = false;
 	f->kernel.packets = 0;
-	turn(f, COUNTERS_AGE_MS);
+	fixture_turn(f, COUNTERS_AGE_MS);
 	assert_int_equal(counters_of(f, 1).connections, 19);
 }
 
@@ -525,7 +449,7 @@ static void a_plan_changes_nothing(void **state)
 	assert_true(json_array_size(json_object_get(plan, "kernel")) > 3);
 	assert_int_equal(f->kernel.applies, applies);
 	assert_int_equal(engine_revision(f->engine), 0);
-	assert_true(in_sync(f)); /* though it asked the kernel of things that are not desired yet */
+	assert_true(fixture_in_sync(f)); /* though it asked the kernel of things that are not desired yet */
 	json_decref(plan);
 	json_decref(json);
 	config_unref(next);
@@ -539,13 +463,13 @@ static void a_refused_table_accepts_nothing(void **state)
 	assert_int_equal(put(f, KIND_UPLINK, uplink), 0);
 	f->kernel.refuse_nft_step = true;
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
-	turn(f, 0);
+	fixture_turn(f, 0);
 	assert_true(put(f, KIND_FORWARD, forward) < 0);
 	assert_int_equal(f->err.kind, ERR_KERNEL);
 	assert_int_equal(engine_config(f->engine)->lists[KIND_FORWARD].count, 0);
 	f->kernel.refuse_nft_step = false;
 	assert_int_equal(put(f, KIND_FORWARD, forward), 0);
-	assert_true(in_sync(f));
+	assert_true(fixture_in_sync(f));
 }
 
 /* News that could not be looked at are not forgotten: they are looked at again, and status says so. */
@@ -557,7 +481,7 @@ static void what_cannot_be_read_is_read_later(void **state)
 	f->kernel.unreadable = true;
 	f->kernel.links = "[{\"name\": \"eth0\", \"index\": 2, \"addresses\": [\"192.0.2.99/24\"]}]";
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_LINKS | KERNEL_TABLE);
-	turn(f, 0);
+	fixture_turn(f, 0);
 	json_t *status = engine_kernel_status(f->engine);
 
 	assert_false(json_is_true(json_object_get(status, "in_sync")));
@@ -567,11 +491,11 @@ static void what_cannot_be_read_is_read_later(void **state)
 	json_decref(status);
 	unsigned reads = f->kernel.link_reads;
 
-	turn(f, 500);
+	fixture_turn(f, 500);
 	assert_int_equal(f->kernel.link_reads, reads); /* not again and again */
 	f->kernel.unreadable = false;
-	turn(f, 1500);
-	assert_true(in_sync(f));
+	fixture_turn(f, 1500);
+	assert_true(fixture_in_sync(f));
 	assert_string_equal(engine_links(f->engine)->items[0].name, "eth0");
 	assert_int_equal(engine_links(f->engine)->items[0].addresses[0].address.bytes[3], 99);
 }
@@ -581,19 +505,19 @@ static void unreadable_from_the_start(void **state)
 	struct fixture *f = *state;
 
 	put(f, KIND_UPLINK, uplink);
-	stop(f);
+	fixture_stop(f);
 	f->kernel.unreadable = true;
-	start(f);
-	assert_false(in_sync(f));
+	fixture_start(f);
+	assert_false(fixture_in_sync(f));
 	assert_true(put(f, KIND_FORWARD, forward) < 0);
 	f->kernel.unreadable = false;
 	f->kernel.unreadable_state = true;
-	turn(f, 1500);
-	assert_false(in_sync(f));
+	fixture_turn(f, 1500);
+	assert_false(fixture_in_sync(f));
 	assert_true(put(f, KIND_FORWARD, forward) < 0);
 	f->kernel.unreadable_state = false;
-	turn(f, 3000);
-	assert_true(in_sync(f));
+	fixture_turn(f, 3000);
+	assert_true(fixture_in_sync(f));
 	assert_int_equal(put(f, KIND_FORWARD, forward), 0);
 }
 
@@ -625,7 +549,7 @@ static void what_was_found_is_told(void **state)
 	assert_int_equal(json_array_size(found), 0);
 	json_decref(found);
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
-	turn(f, 0);
+	fixture_turn(f, 0);
 	found = kernel_status(f, "last_found");
 	assert_int_equal(json_array_size(found), 8);
 	assert_string_equal(json_string_value(json_array_get(found, 0)), "table inet portico was missing");
@@ -647,14 +571,14 @@ static void a_refusal_under_a_storm_of_events(void **state)
 
 	for (unsigned i = 0; i < 300; i++) {
 		f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
-		turn(f, 2);
+		fixture_turn(f, 2);
 	}
 	assert_in_range(f->kernel.applies - applies, 3, 12);
 	assert_true(retry_in_s(f) >= 0);
 	assert_int_equal(mended(f), 0); /* nothing was */
 	f->kernel.refuse_nft = false;
-	turn(f, 2500);
-	assert_true(in_sync(f));
+	fixture_turn(f, 2500);
+	assert_true(fixture_in_sync(f));
 	assert_true(retry_in_s(f) < 0);
 }
 
@@ -669,13 +593,13 @@ static void mended_beside_a_refusal(void **state)
 	put(f, KIND_UPLINK, uplink);
 	f->kernel.refuse_routes = true;
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
-	turn(f, 0);
+	fixture_turn(f, 0);
 	json_t *found = kernel_status(f, "last_found");
 
 	assert_int_equal(mended(f), 1);
 	assert_int_equal(json_array_size(found), 1);
 	assert_string_equal(json_string_value(json_array_get(found, 0)), "table inet portico was missing");
-	assert_false(in_sync(f));
+	assert_false(fixture_in_sync(f));
 	assert_in_range((int)(retry_in_s(f) * 1000), 1, 1000);
 	json_decref(found);
 }
@@ -702,42 +626,46 @@ static void one_who_undoes_everything_is_not_raced(void **state)
 	put(f, KIND_UPLINK, uplink);
 	assert_int_equal(timer_new(f->loop, undo, &adversary, &adversary.timer), 0);
 	undo(&adversary);
-	turn(f, 1000);
+	fixture_turn(f, 1000);
 	timer_free(adversary.timer);
 	assert_in_range(mended(f), 3, 12);
 	/* It is left alone again: the last of it is mended. */
-	turn(f, 2500);
-	assert_true(in_sync(f));
+	fixture_turn(f, 2500);
+	assert_true(fixture_in_sync(f));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(one_forward_is_one_element, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(same_again_is_no_revision, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refusal_keeps_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(survives_a_restart, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(at_rest_the_file_is_whole, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_clash_is_refused_before_anything, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_flush_is_mended, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_new_address_is_few_elements, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(an_old_refusal_hinders_nobody, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(fw4_is_noticed, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(fw4_that_cannot_be_read_is_read_later, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(sysctls_wanted_again_are_set, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(sysctls_are_watched, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(only_news_of_the_table_have_it_read, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(listeners_in_the_way_are_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(counters_add_up, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(counters_survive, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_plan_changes_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_refused_table_accepts_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_read_later, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(unreadable_from_the_start, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_was_found_is_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_refusal_under_a_storm_of_events, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(mended_beside_a_refusal, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(one_who_undoes_everything_is_not_raced, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_forward_is_one_element, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(same_again_is_no_revision, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(refusal_keeps_nothing, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(survives_a_restart, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(at_rest_the_file_is_whole, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(a_clash_is_refused_before_anything, set_up,
+						fixture_tear_down),
+		cmocka_unit_test_setup_teardown(a_flush_is_mended, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(a_new_address_is_few_elements, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(an_old_refusal_hinders_nobody, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(fw4_is_noticed, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(fw4_that_cannot_be_read_is_read_later, set_up,
+						fixture_tear_down),
+		cmocka_unit_test_setup_teardown(sysctls_wanted_again_are_set, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(sysctls_are_watched, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(only_news_of_the_table_have_it_read, set_up,
+						fixture_tear_down),
+		cmocka_unit_test_setup_teardown(listeners_in_the_way_are_told, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(counters_add_up, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(counters_survive, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(a_plan_changes_nothing, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(a_refused_table_accepts_nothing, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_read_later, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(unreadable_from_the_start, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(what_was_found_is_told, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(a_refusal_under_a_storm_of_events, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(mended_beside_a_refusal, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(one_who_undoes_everything_is_not_raced, set_up,
+						fixture_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,8 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "engine/engine.h"
-#include "fake_kernel.h"
+#include "engine_fixture.h"
 
 /* Added to the machine's wall clock, in milliseconds. */
 static int64_t shift_ms;
@@ -56,61 +55,11 @@ static const char other[] =
 static const char links[] = "[{\"name\": \"eth0\", \"index\": 2, \"addresses\": [\"192.0.2.1/24\"],"
 			    " \"gateway4\": \"192.0.2.254\"}]";
 
-struct fixture {
-	char directory[32], db[64];
-	struct loop *loop;
-	struct store *store;
-	struct engine *engine;
-	struct fake_kernel kernel;
-	struct err err;
-};
-
-static void start(struct fixture *f)
-{
-	struct engine_options options = { .kernel = fake_kernel_open, .kernel_arg = &f->kernel };
-
-	err_clear(&f->err);
-	assert_int_equal(loop_new(&f->loop), 0);
-	assert_int_equal(store_open(f->db, &f->store, &f->err), 0);
-	assert_int_equal(engine_new(f->loop, f->store, &options, &f->engine, &f->err), 0);
-}
-
-static void stop(struct fixture *f)
-{
-	engine_free(f->engine);
-	store_close(f->store);
-	loop_free(f->loop);
-}
-
 static int set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-
 	setenv("TZ", "UTC0", 1);
 	set_clock("2026-03-02T10:00:00Z", 0); /* a Monday */
-	strcpy(f->directory, "/tmp/portico-clock-XXXXXX");
-	assert_non_null(mkdtemp(f->directory));
-	snprintf(f->db, sizeof(f->db), "%s/portico.db", f->directory);
-	f->kernel.links = links;
-	start(f);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	static const char *const files[] = { "", "-journal", "-wal", "-shm", ".good" };
-	struct fixture *f = *state;
-	char path[96];
-
-	stop(f);
-	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s", f->db, files[i]);
-		unlink(path);
-	}
-	assert_int_equal(rmdir(f->directory), 0);
-	free(f);
-	return 0;
+	return fixture_set_up(state, links, NULL);
 }
 
 static void put(struct fixture *f, enum kind kind, const char *text)
@@ -224,9 +173,9 @@ static void local_time_counts(void **state)
 	set_clock("2026-03-01T21:29:30Z", 0);
 	put_forward(f, "'schedule': 'mon 00:00-24:00'");
 	assert_string_equal(reason(f), "scheduled");
-	stop(f);
+	fixture_stop(f);
 	set_clock("2026-03-01T21:30:00Z", 0);
-	start(f);
+	fixture_start(f);
 	assert_string_equal(reason(f), "live");
 }
 
@@ -259,9 +208,9 @@ static void expired_while_it_was_off(void **state)
 	struct fixture *f = *state;
 
 	put_forward(f, "'expires_at': '2026-03-02T10:01:00Z'");
-	stop(f);
+	fixture_stop(f);
 	set_clock("2026-03-02T10:01:00Z", 0);
-	start(f);
+	fixture_start(f);
 	assert_string_equal(reason(f), "expired");
 }
 
@@ -322,7 +271,7 @@ static void the_clock_is_set(void **state)
 	assert_string_equal(reason(f), "scheduled");
 }
 
-#define CLOCK_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define CLOCK_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, fixture_tear_down)
 
 int main(void)
 {

@@ -12,7 +12,7 @@
 
 #include "engine/events.h"
 #include "engine/health.h"
-#include "fake_kernel.h"
+#include "engine_fixture.h"
 #include "web/ring.h"
 
 /* --- the ring --- */
@@ -146,71 +146,36 @@ static const char down[] = "[{\"name\": \"eth0\", \"index\": 2, \"addresses\": [
 
 enum { LOG_MAX = 256, FORWARDS = ENGINE_COUNTERS_MAX + 30 };
 
-struct fixture {
-	char directory[32], db[64];
-	struct loop *loop;
-	struct store *store;
-	struct engine *engine;
-	struct fake_kernel kernel;
-	struct err err;
+static struct {
 	unsigned count;
 	struct engine_event log[LOG_MAX];
 	char changes[64];
 	uint64_t connections[FORWARDS + 1]; /* by id, as told */
-};
+} told;
 
 static int set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct engine_options options = { .kernel = fake_kernel_open };
-
-	strcpy(f->directory, "/tmp/portico-events-XXXXXX");
-	assert_non_null(mkdtemp(f->directory));
-	snprintf(f->db, sizeof(f->db), "%s/portico.db", f->directory);
-	f->kernel.links = up;
-	options.kernel_arg = &f->kernel;
-	assert_int_equal(loop_new(&f->loop), 0);
-	assert_int_equal(store_open(f->db, &f->store, &f->err), 0);
-	assert_int_equal(engine_new(f->loop, f->store, &options, &f->engine, &f->err), 0);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	static const char *const files[] = { "", "-journal", "-wal", "-shm", ".good" };
-	struct fixture *f = *state;
-	char path[96];
-
-	engine_free(f->engine);
-	store_close(f->store);
-	loop_free(f->loop);
-	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s", f->db, files[i]);
-		unlink(path);
-	}
-	assert_int_equal(rmdir(f->directory), 0);
-	free(f);
-	return 0;
+	memset(&told, 0, sizeof(told));
+	return fixture_set_up(state, up, NULL);
 }
 
 static void on_event(void *arg, const struct engine_event *event)
 {
 	struct fixture *f = arg;
 
-	assert_true(f->count < LOG_MAX);
-	f->log[f->count++] = *event;
+	assert_true(told.count < LOG_MAX);
+	told.log[told.count++] = *event;
 	if (event->kind == ENGINE_REVISION) {
 		const struct change *change = &event->changes->items[0];
 		const struct object *object = change->after ? change->after : change->before;
 
-		snprintf(f->changes, sizeof(f->changes), "%s%s%s", change->before ? "-" : "",
+		snprintf(told.changes, sizeof(told.changes), "%s%s%s", change->before ? "-" : "",
 			 change->after ? "+" : "", object->name);
 		assert_string_equal(event->request->author, "test");
 	}
 	for (unsigned i = 0; event->kind == ENGINE_COUNTERS && i < event->count; i++) {
-		assert_int_equal(f->connections[event->counters[i].id], 0);
-		f->connections[event->counters[i].id] = event->counters[i].counters.connections;
+		assert_int_equal(told.connections[event->counters[i].id], 0);
+		told.connections[event->counters[i].id] = event->counters[i].counters.connections;
 	}
 	loop_stop(f->loop, 0);
 }
@@ -227,13 +192,13 @@ static void await_events(struct fixture *f, unsigned count, uint64_t wait_ms)
 
 	assert_int_equal(timer_new(f->loop, on_timeout, f->loop, &timer), 0);
 	timer_start(timer, 5000);
-	while (f->count < count)
+	while (told.count < count)
 		assert_int_equal(loop_run(f->loop), 0);
 	timer_start(timer, wait_ms);
 	while (loop_run(f->loop) == 0)
 		;
 	timer_free(timer);
-	assert_int_equal(f->count, count);
+	assert_int_equal(told.count, count);
 }
 
 static struct object *object_of(enum kind kind, const char *text)
@@ -305,20 +270,20 @@ static void commits_are_told(void **state)
 	await_events(f, 0, 150);
 
 	put(f, KIND_FORWARD, forward);
-	assert_int_equal(f->count, 1);
-	assert_int_equal(f->log[0].kind, ENGINE_REVISION);
-	assert_int_equal(f->log[0].number, 2);
-	assert_int_equal(f->log[0].number, engine_revision(f->engine));
-	assert_string_equal(f->changes, "+web");
+	assert_int_equal(told.count, 1);
+	assert_int_equal(told.log[0].kind, ENGINE_REVISION);
+	assert_int_equal(told.log[0].number, 2);
+	assert_int_equal(told.log[0].number, engine_revision(f->engine));
+	assert_string_equal(told.changes, "+web");
 	await_events(f, 2, 150);
-	assert_int_equal(f->log[1].kind, ENGINE_FORWARD);
-	assert_int_equal(f->log[1].id, 1);
+	assert_int_equal(told.log[1].kind, ENGINE_FORWARD);
+	assert_int_equal(told.log[1].id, 1);
 
 	put(f, KIND_FORWARD,
 	    "{\"id\": 1, \"name\": \"web\", \"external_ports\": \"81\", \"internal_address\": \"192.168.0.2\"}");
-	assert_string_equal(f->changes, "-+web");
+	assert_string_equal(told.changes, "-+web");
 	remove_one(f, KIND_FORWARD, 1); /* its name must still be there to be told */
-	assert_string_equal(f->changes, "-web");
+	assert_string_equal(told.changes, "-web");
 	await_events(f, 4, 150);
 
 	/* Another one in the place of one that nobody has looked at again. */
@@ -327,7 +292,7 @@ static void commits_are_told(void **state)
 	remove_one(f, KIND_FORWARD, 1);
 	put(f, KIND_FORWARD, forward);
 	await_events(f, 9, 150);
-	assert_int_equal(f->log[8].kind, ENGINE_FORWARD);
+	assert_int_equal(told.log[8].kind, ENGINE_FORWARD);
 }
 
 static void nobody_is_told_nothing(void **state)
@@ -359,15 +324,15 @@ static void uplinks_and_their_forwards_are_told(void **state)
 	f->kernel.links = other_address;
 	news(f, KERNEL_LINKS);
 	await_events(f, 1, 150);
-	assert_int_equal(f->log[0].kind, ENGINE_UPLINK);
-	assert_int_equal(f->log[0].id, 1);
+	assert_int_equal(told.log[0].kind, ENGINE_UPLINK);
+	assert_int_equal(told.log[0].id, 1);
 
 	f->kernel.links = down;
 	news(f, KERNEL_LINKS);
 	await_events(f, 3, 150);
-	assert_int_equal(f->log[1].kind, ENGINE_UPLINK);
-	assert_int_equal(f->log[2].kind, ENGINE_FORWARD);
-	assert_int_equal(f->log[2].id, 1);
+	assert_int_equal(told.log[1].kind, ENGINE_UPLINK);
+	assert_int_equal(told.log[2].kind, ENGINE_FORWARD);
+	assert_int_equal(told.log[2].id, 1);
 }
 
 static void many_forwards_are_told_at_once(void **state)
@@ -381,7 +346,7 @@ static void many_forwards_are_told_at_once(void **state)
 	news(f, KERNEL_LINKS);
 	await_events(f, 1 + ENGINE_FORWARDS_MAX, 0);
 	for (unsigned i = 1; i <= ENGINE_FORWARDS_MAX; i++)
-		assert_int_equal(f->log[i].id, i);
+		assert_int_equal(told.log[i].id, i);
 
 	put(f, KIND_FORWARD,
 	    "{\"name\": \"one more\", \"external_ports\": \"9999\", \"internal_address\": \"192.168.0.2\"}");
@@ -389,8 +354,8 @@ static void many_forwards_are_told_at_once(void **state)
 	f->kernel.links = up;
 	news(f, KERNEL_LINKS);
 	await_events(f, 5 + ENGINE_FORWARDS_MAX, 150);
-	assert_int_equal(f->log[f->count - 1].kind, ENGINE_FORWARDS);
-	assert_int_equal(f->log[f->count - 1].count, ENGINE_FORWARDS_MAX + 1);
+	assert_int_equal(told.log[told.count - 1].kind, ENGINE_FORWARDS);
+	assert_int_equal(told.log[told.count - 1].count, ENGINE_FORWARDS_MAX + 1);
 }
 
 static bool in_sync(struct fixture *f)
@@ -410,8 +375,8 @@ static void mending_and_refusals_are_told(void **state)
 	assert_int_equal(engine_listen(f->engine, on_event, f), 0);
 	news(f, KERNEL_TABLE);
 	await_events(f, 1, 50);
-	assert_int_equal(f->log[0].kind, ENGINE_KERNEL);
-	assert_true(f->log[0].mended);
+	assert_int_equal(told.log[0].kind, ENGINE_KERNEL);
+	assert_true(told.log[0].mended);
 
 	f->kernel.refuse_nft = true;
 	news(f, KERNEL_TABLE);
@@ -419,8 +384,8 @@ static void mending_and_refusals_are_told(void **state)
 	f->kernel.refuse_nft = false;
 	news(f, KERNEL_TABLE);
 	await_events(f, 4, 50);
-	for (unsigned i = 1; i < f->count; i++)
-		assert_int_equal(f->log[i].kind, ENGINE_KERNEL);
+	for (unsigned i = 1; i < told.count; i++)
+		assert_int_equal(told.log[i].kind, ENGINE_KERNEL);
 	assert_true(in_sync(f));
 }
 
@@ -433,12 +398,12 @@ static void counters_are_told_in_bounds(void **state)
 	assert_int_equal(engine_listen(f->engine, on_event, f), 0);
 	put_forwards(f, FORWARDS);
 	await_events(f, 4, 50); /* the revision, all the forwards, and then two of counters */
-	assert_int_equal(f->log[1].kind, ENGINE_FORWARDS);
-	assert_int_equal(f->log[2].kind, ENGINE_COUNTERS);
-	assert_int_equal(f->log[2].count, ENGINE_COUNTERS_MAX);
-	assert_int_equal(f->log[3].count, FORWARDS - ENGINE_COUNTERS_MAX);
+	assert_int_equal(told.log[1].kind, ENGINE_FORWARDS);
+	assert_int_equal(told.log[2].kind, ENGINE_COUNTERS);
+	assert_int_equal(told.log[2].count, ENGINE_COUNTERS_MAX);
+	assert_int_equal(told.log[3].count, FORWARDS - ENGINE_COUNTERS_MAX);
 	for (uint32_t id = 1; id <= FORWARDS; id++)
-		assert_int_equal(f->connections[id], 5);
+		assert_int_equal(told.connections[id], 5);
 }
 
 static uint32_t latency_us;
@@ -489,15 +454,15 @@ static void measured_numbers_are_told(void **state)
 	latency_us = 8000;
 	await_latency(f); /* half a second, in which each round brings another mean */
 	run_for(f, 2200);
-	assert_in_range(f->count, 1, 2); /* in the middle of it, and after it */
-	for (unsigned i = 0; i < f->count; i++) {
-		assert_int_equal(f->log[i].kind, ENGINE_HEALTH);
-		assert_int_equal(f->log[i].count, 1);
+	assert_in_range(told.count, 1, 2); /* in the middle of it, and after it */
+	for (unsigned i = 0; i < told.count; i++) {
+		assert_int_equal(told.log[i].kind, ENGINE_HEALTH);
+		assert_int_equal(told.log[i].count, 1);
 	}
 	assert_int_equal(engine_listen(f->engine, NULL, NULL), 0);
 	latency_us = 5000;
 	await_latency(f);
-	await_events(f, f->count, 1200);
+	await_events(f, told.count, 1200);
 }
 
 int main(void)
@@ -508,13 +473,14 @@ int main(void)
 		cmocka_unit_test(the_oldest_go),
 		cmocka_unit_test(bytes_are_bounded),
 		cmocka_unit_test(nobody_goes_on_after_a_clear),
-		cmocka_unit_test_setup_teardown(commits_are_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(nobody_is_told_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(uplinks_and_their_forwards_are_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(many_forwards_are_told_at_once, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(mending_and_refusals_are_told, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(counters_are_told_in_bounds, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(measured_numbers_are_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(commits_are_told, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(nobody_is_told_nothing, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(uplinks_and_their_forwards_are_told, set_up,
+						fixture_tear_down),
+		cmocka_unit_test_setup_teardown(many_forwards_are_told_at_once, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(mending_and_refusals_are_told, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(counters_are_told_in_bounds, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(measured_numbers_are_told, set_up, fixture_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,6 @@
 /* The database: what is written comes back, whatever happens in between. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,28 +17,19 @@
 #include <cmocka.h>
 
 #include "model/schema.h"
+#include "scratch.h"
 #include "store/db.h"
 #include "store/store.h"
 
 static struct err err;
-static char directory[64], path[128], good[160];
+static char directory[32], path[128], good[160];
 
 /* --- scaffolding --- */
-
-static int remove_entry(const char *name, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(name);
-}
 
 static int setup(void **state)
 {
 	(void)state;
-	snprintf(directory, sizeof(directory), "%s/portico-store-XXXXXX", P_tmpdir);
-	if (!mkdtemp(directory))
-		return -1;
+	scratch_make(directory);
 	snprintf(path, sizeof(path), "%s/etc/portico.db", directory);
 	snprintf(good, sizeof(good), "%s.good", path);
 	err_clear(&err);
@@ -49,7 +39,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	return nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	scratch_remove(directory);
+	return 0;
 }
 
 static struct store *open_store(void)
