@@ -118,12 +118,21 @@ static int list_options(const struct command *command, struct buf *path)
 
 static void print_head(const json_t *revision)
 {
+	const json_t *confirmation = json_object_get(revision, "confirmation");
 	struct buf line;
 
 	buf_init(&line, CELL_MAX);
 	buf_printf(&line, "revision %" JSON_INTEGER_FORMAT ", ", member_number(revision, "number"));
 	add_time(member_text(revision, "at"), &line);
 	buf_printf(&line, ", by %s: %s", member_text(revision, "author"), member_text(revision, "reason"));
+	print_line(buf_text(&line));
+	buf_done(&line);
+	if (!json_is_object(confirmation))
+		return;
+	buf_init(&line, CELL_MAX);
+	buf_puts(&line, "on trial, and confirmed ");
+	add_time(member_text(confirmation, "at"), &line);
+	buf_printf(&line, ", by %s", member_text(confirmation, "author"));
 	print_line(buf_text(&line));
 	buf_done(&line);
 }
@@ -197,7 +206,7 @@ static int print_help(void)
 	puts("portico history: what was changed, when and by whom; the way back\n"
 	     "\n"
 	     "  portico history                 the newest revisions\n"
-	     "  portico history show N          all that revision N changed\n"
+	     "  portico history show N          all that revision N changed; who confirmed it\n"
 	     "  portico history diff N [M]      from the configuration of N to that of M,\n"
 	     "                                  or to the present one\n"
 	     "  portico history restore N       bring the configuration of N back, as a new\n"
@@ -304,7 +313,8 @@ int confirm_command(const struct command *command)
 		     "before comes back by itself unless it is confirmed so soon. Changes made\n"
 		     "meanwhile belong to the same trial. `portico status` tells of a running one, and\n"
 		     "`portico history restore N` with the confirmed revision undoes it at once.\n"
-		     "When the router is switched off in between, it comes back without the change.");
+		     "When the router is switched off in between, it comes back without the change;\n"
+		     "when porticod is stopped, it takes the change back first.");
 		return EXIT_OK;
 	}
 	if (command->count > 0)

@@ -242,7 +242,7 @@ int engine_confirm(struct engine *engine, const char *author, struct err *err)
 		return r;
 	if (!trial->confirmed)
 		return err_set(err, ERR_CONFLICT, "nothing is on trial");
-	r = store_confirm(engine->store, err);
+	r = store_confirm(engine->store, author, engine_now(), err);
 	if (r < 0)
 		return r;
 	settle_later(engine);

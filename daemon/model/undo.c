@@ -60,6 +60,8 @@ static int add_change(struct undo *undo, const json_t *change)
 	if (find_kind(change, &kind) < 0 || id < 1 || id > UINT32_MAX ||
 	    (!json_is_object(before) && !json_is_null(before)))
 		return -EBADMSG;
+	if (kind == KIND_UPLINK && id > UPLINKS_MAX)
+		return -ERANGE;
 	return json_object_set(undo->objects[kind], key_of(id, key), before) < 0 ? -ENOMEM : 0;
 }
 

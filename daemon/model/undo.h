@@ -17,7 +17,10 @@ struct undo {
 int undo_init(struct undo *undo);
 void undo_done(struct undo *undo);
 
-/* The changes of one revision, as changes_to_json() gave them; the newest comes first. -EBADMSG: they are none. */
+/*
+ * The changes of one revision, as changes_to_json() gave them; the newest comes first. -EBADMSG: they are none.
+ * -ERANGE: of an uplink with a number that none can have any more; migration 0002 gave it another.
+ */
 int undo_add(struct undo *undo, const json_t *changes);
 
 /*

@@ -146,12 +146,40 @@ bool store_trial(const struct store *store, uint64_t *ret_confirmed)
 	return store->history.trial;
 }
 
-int store_confirm(struct store *store, struct err *err)
+static int write_confirmation(struct store *store, const char *author, int64_t at)
 {
+	sqlite3_stmt *stmt = NULL;
+	int r = sqlite3_prepare_v2(store->db,
+				   "INSERT INTO confirmation (first, last, at, author) VALUES (?, ?, ?, ?)",
+				   -1, &stmt, NULL);
+
+	if (r == SQLITE_OK) {
+		sqlite3_bind_int64(stmt, 1, (sqlite3_int64)store->history.confirmed + 1);
+		sqlite3_bind_int64(stmt, 2, (sqlite3_int64)store->revision);
+		sqlite3_bind_int64(stmt, 3, at);
+		sqlite3_bind_text(stmt, 4, author, -1, SQLITE_STATIC);
+		r = sqlite3_step(stmt);
+	}
+	sqlite3_finalize(stmt);
+	return r == SQLITE_DONE ? SQLITE_OK : r;
+}
+
+int store_confirm(struct store *store, const char *author, int64_t at, struct err *err)
+{
+	int r;
+
 	if (store->in_commit)
 		return err_set(err, ERR_UNAVAILABLE, "a change is being made");
-	if (sqlite3_exec(store->db, "DELETE FROM trial", NULL, NULL, NULL) != SQLITE_OK)
-		return db_error(store->db, store->path, err);
+	r = sqlite3_exec(store->db, "BEGIN IMMEDIATE; DELETE FROM trial", NULL, NULL, NULL);
+	if (r == SQLITE_OK)
+		r = write_confirmation(store, author, at);
+	if (r == SQLITE_OK)
+		r = sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
+	if (r != SQLITE_OK) {
+		r = db_refused(store->db, r, store->path, err);
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+		return r;
+	}
 	store->history.trial = false;
 	return 0;
 }
@@ -173,13 +201,27 @@ static json_t *column_json(sqlite3_stmt *row, int column)
 	return text ? json_loadb(text, (size_t)sqlite3_column_bytes(row, column), 0, NULL) : NULL;
 }
 
-/* The columns number, at, author, reason. NULL if they are no texts. */
+/* What row_head() reads, and where from. */
+#define HEAD_COLUMNS \
+	"revision.number, revision.at, revision.author, reason, confirmation.at, confirmation.author"
+#define HEAD_TABLES "revision LEFT JOIN confirmation ON number BETWEEN first AND last"
+enum { HEAD_COUNT = 6 };
+
+static json_t *row_confirmation(sqlite3_stmt *row)
+{
+	if (sqlite3_column_type(row, 4) == SQLITE_NULL)
+		return json_null();
+	return json_pack("{s:o, s:s}", "at", time_to_json(sqlite3_column_int64(row, 4)), "author",
+			 (const char *)sqlite3_column_text(row, 5));
+}
+
+/* NULL if there is no text where there must be one. */
 static json_t *row_head(sqlite3_stmt *row)
 {
-	return json_pack("{s:I, s:o, s:s, s:s}", "number", (json_int_t)sqlite3_column_int64(row, 0), "at",
-			 time_to_json(sqlite3_column_int64(row, 1)), "author",
+	return json_pack("{s:I, s:o, s:s, s:s, s:o}", "number", (json_int_t)sqlite3_column_int64(row, 0),
+			 "at", time_to_json(sqlite3_column_int64(row, 1)), "author",
 			 (const char *)sqlite3_column_text(row, 2), "reason",
-			 (const char *)sqlite3_column_text(row, 3));
+			 (const char *)sqlite3_column_text(row, 3), "confirmation", row_confirmation(row));
 }
 
 /* With the columns summary, and changes where there is no summary. */
@@ -187,10 +229,10 @@ static json_t *list_item(sqlite3_stmt *row)
 {
 	json_t *item = row_head(row), *summary, *changes;
 
-	if (sqlite3_column_type(row, 4) != SQLITE_NULL) {
-		summary = column_json(row, 4);
+	if (sqlite3_column_type(row, HEAD_COUNT) != SQLITE_NULL) {
+		summary = column_json(row, HEAD_COUNT);
 	} else {
-		changes = column_json(row, 5);
+		changes = column_json(row, HEAD_COUNT + 1);
 		summary = changes ? changes_json_summary(changes, SUMMARY_CHANGES_MAX) : NULL;
 		json_decref(changes);
 	}
@@ -207,11 +249,12 @@ int store_list_revisions(struct store *store, uint64_t before, unsigned limit, j
 {
 	json_t *items = json_array();
 	sqlite3_stmt *row = NULL;
-	int result = 0, r = sqlite3_prepare_v2(store->db,
-					       "SELECT number, at, author, reason, summary,"
-					       " CASE WHEN summary IS NULL THEN changes END"
-					       " FROM revision WHERE number < ? ORDER BY number DESC LIMIT ?",
-					       -1, &row, NULL);
+	int result = 0,
+	    r = sqlite3_prepare_v2(store->db,
+				   "SELECT " HEAD_COLUMNS ", summary,"
+				   " CASE WHEN summary IS NULL THEN changes END"
+				   " FROM " HEAD_TABLES " WHERE number < ? ORDER BY number DESC LIMIT ?",
+				   -1, &row, NULL);
 
 	if (r == SQLITE_OK) {
 		sqlite3_bind_int64(row, 1, before > INT64_MAX ? INT64_MAX : (int64_t)before);
@@ -244,10 +287,10 @@ int store_get_revision(struct store *store, uint64_t number, json_t **ret_revisi
 {
 	json_t *revision = NULL, *changes;
 	sqlite3_stmt *row = NULL;
-	int result = 0, r = sqlite3_prepare_v2(store->db,
-					       "SELECT number, at, author, reason, changes FROM revision"
-					       " WHERE number = ?",
-					       -1, &row, NULL);
+	int result = 0,
+	    r = sqlite3_prepare_v2(store->db,
+				   "SELECT " HEAD_COLUMNS ", changes FROM " HEAD_TABLES " WHERE number = ?",
+				   -1, &row, NULL);
 
 	if (r == SQLITE_OK) {
 		sqlite3_bind_int64(row, 1, number > INT64_MAX ? INT64_MAX : (int64_t)number);
@@ -255,7 +298,7 @@ int store_get_revision(struct store *store, uint64_t number, json_t **ret_revisi
 	}
 	if (r == SQLITE_ROW) {
 		revision = row_head(row);
-		changes = column_json(row, 4);
+		changes = column_json(row, HEAD_COUNT);
 		if (!revision || !changes || json_object_set(revision, "changes", changes) < 0)
 			result = damaged_revision(store, (int64_t)number, err);
 		json_decref(changes);
@@ -299,6 +342,11 @@ static int gather(struct store *store, uint64_t number, struct undo *undo, struc
 		json_decref(changes);
 		if (result == -EBADMSG)
 			result = damaged_revision(store, at, err);
+		else if (result == -ERANGE)
+			err_set(err, ERR_CONFLICT,
+				"revision %lld changed an uplink that an upgrade gave another number: the "
+				"configuration of before it cannot be brought back",
+				(long long)at);
 		else if (result < 0)
 			err_set(err, ERR_UNAVAILABLE, "out of memory");
 	}

@@ -58,18 +58,19 @@ bool store_in_commit(const struct store *store); /* begun, and not yet finished 
 
 /* Whether what was committed last is on trial, and which revision is the last confirmed one. */
 bool store_trial(const struct store *store, uint64_t *ret_confirmed);
-/* Ends the trial: the newest revision is confirmed. Durable on return. */
-int store_confirm(struct store *store, struct err *err);
+/* Ends the trial: its revisions are confirmed, and by whom is recorded. Durable on return. */
+int store_confirm(struct store *store, const char *author, int64_t at, struct err *err);
 
 /* --- history --- */
 
 /*
- * The newest `limit` revisions below `before`: [{"number", "at", "author", "reason", "changes": [{"kind", "id",
- * "name", "what"}], "more": n}], where `more` are those changes that are not named.
+ * The newest `limit` revisions below `before`: [{"number", "at", "author", "reason", "confirmation", "changes":
+ * [{"kind", "id", "name", "what"}], "more": n}], where `more` are those changes that are not named, and `confirmation`
+ * is {"at", "author"} of a revision that was on trial and kept, else null.
  */
 int store_list_revisions(struct store *store, uint64_t before, unsigned limit, json_t **ret_items,
 			 struct err *err);
-/* {"number", "at", "author", "reason", "changes"}, with the changes as changes_to_json() has them. */
+/* {"number", "at", "author", "reason", "confirmation", "changes"}, with the changes as changes_to_json() has them. */
 int store_get_revision(struct store *store, uint64_t number, json_t **ret_revision, struct err *err);
 /*
  * The configuration of a revision that is kept, or of 0 while revision 1 is. `present` is that of the newest one. It

@@ -8,8 +8,11 @@ ALTER TABLE forwards ADD COLUMN pinhole INTEGER NOT NULL DEFAULT 0 CHECK (pinhol
 ALTER TABLE forwards ADD COLUMN schedule TEXT; -- 'mon-fri 08:00-22:00', or NULL: always
 ALTER TABLE forwards ADD COLUMN log INTEGER NOT NULL DEFAULT 0 CHECK (log IN (0, 1));
 
--- Numbers above 63 have no place in marks any more: an uplink that has one gets the lowest free one.
+-- Numbers above 63 have no place in marks any more: an uplink that has one gets the lowest free one,
+-- if possible one that no revision knows of another uplink, since removed: that one may come back by its number.
 UPDATE uplinks SET id = (
 	WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 63)
-	SELECT min(n) FROM numbers WHERE n < uplinks.id AND n NOT IN (SELECT id FROM uplinks)
+	SELECT n FROM numbers WHERE n < uplinks.id AND n NOT IN (SELECT id FROM uplinks)
+	ORDER BY EXISTS (SELECT * FROM revision WHERE changes LIKE '%"kind":"uplink","id":' || n || ',%'), n
+	LIMIT 1
 ) WHERE id > 63;

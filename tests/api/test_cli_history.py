@@ -70,6 +70,16 @@ def test_restore(cli, router, isp):
     assert f"the newest is {at + 2}" in cli("history", "restore", str(at + 9), status=1).stderr
 
 
+def test_who_confirmed(cli, router, isp):
+    cli("forward", "add", "web", "--port", "80", "--to", "192.168.1.2", "--confirm-within", "600")
+    at = str(revision(router.sock))
+    assert "confirmed" not in cli("history", "show", at).stdout
+    router.api.post("/confirm").expect(200)
+    shown = cli("history", "show", at).stdout.splitlines()
+    assert re.fullmatch(r"on trial, and confirmed \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, by admin", shown[1])
+    assert shown[2] == 'forward "web" added'
+
+
 def test_nested_fields(cli, router, isp):
     router.sock.patch("/uplinks/1", {"health": {"targets": ["198.51.100.1"]}}).expect(200)
     router.sock.patch("/uplinks/1", {"health": {"interval_ms": 3000}}).expect(200)

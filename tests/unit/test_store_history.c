@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the database remembers of former configurations. */
 #include <errno.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,27 +11,18 @@
 
 #include <cmocka.h>
 
+#include "scratch.h"
 #include "store/db.h"
 
 static struct err err;
-static char directory[64], path[128];
+static char directory[32], path[128];
 
 /* --- scaffolding --- */
-
-static int remove_entry(const char *name, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(name);
-}
 
 static int setup(void **state)
 {
 	(void)state;
-	snprintf(directory, sizeof(directory), "%s/portico-history-XXXXXX", P_tmpdir);
-	if (!mkdtemp(directory))
-		return -1;
+	scratch_make(directory);
 	snprintf(path, sizeof(path), "%s/portico.db", directory);
 	err_clear(&err);
 	return 0;
@@ -41,7 +31,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	return nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	scratch_remove(directory);
+	return 0;
 }
 
 /* The store and its newest configuration. */
@@ -73,6 +64,14 @@ static void sql(const char *text)
 	if (sqlite3_exec(db, text, NULL, NULL, &message) != SQLITE_OK)
 		fail_msg("%s: %s", text, message);
 	sqlite3_close(db);
+}
+
+static int64_t ask(struct fixture *f, const char *text)
+{
+	int64_t value = -1;
+
+	assert_int_equal(db_integer(f->store->db, text, &value), SQLITE_OK);
+	return value;
 }
 
 /* `count` forwards, all of them with `comment`. */
@@ -336,6 +335,25 @@ static bool trial_of(struct fixture *f, uint64_t confirmed)
 	return store_trial(f->store, &found) && found == confirmed;
 }
 
+/* Who kept a revision, and when, which the list must tell as well; "" if nobody did. */
+static const char *confirmation(struct fixture *f, uint64_t number)
+{
+	static char text[64];
+	json_t *items, *one, *json;
+
+	assert_int_equal(store_get_revision(f->store, number, &one, &err), 0);
+	assert_int_equal(store_list_revisions(f->store, number + 1, 1, &items, &err), 0);
+	json = json_object_get(one, "confirmation");
+	assert_true(json_equal(json, json_object_get(json_array_get(items, 0), "confirmation")));
+	text[0] = '\0';
+	if (!json_is_null(json))
+		snprintf(text, sizeof(text), "%s %s", json_string_value(json_object_get(json, "author")),
+			 json_string_value(json_object_get(json, "at")));
+	json_decref(items);
+	json_decref(one);
+	return text;
+}
+
 static void test_trial(void **state)
 {
 	struct commit few = on_trial(COMMIT_AS_IT_IS);
@@ -361,7 +379,9 @@ static void test_trial(void **state)
 	for (unsigned i = 0; i < 20; i++)
 		commit_with(&f, forwards(4 + i, "c"), few);
 	assert_true(has_former(&f, 1, 1));
-	assert_int_equal(store_confirm(f.store, &err), 0);
+	assert_string_equal(confirmation(&f, 22), "");
+	assert_int_equal(store_confirm(f.store, "somebody", 1234, &err), 0);
+	assert_string_equal(confirmation(&f, 22), "somebody 1970-01-01T00:20:34Z");
 	assert_false(store_trial(f.store, &ignored));
 	commit_with(&f, forwards(1, "d"), few);
 	assert_false(has_former(&f, 1, 1));
@@ -370,6 +390,19 @@ static void test_trial(void **state)
 	assert_false(store_trial(f.store, &ignored));
 	commit_with(&f, forwards(2, "e"), on_trial(COMMIT_ON_TRIAL));
 	commit_with(&f, forwards(1, "d"), on_trial(COMMIT_ENDS_TRIAL));
+	/* All of a trial is confirmed at once, and nothing else; what nobody confirmed does not say so. */
+	commit_with(&f, forwards(2, "f"), on_trial(COMMIT_ON_TRIAL));
+	commit(&f, forwards(3, "g"));
+	assert_int_equal(store_confirm(f.store, "token x", 1235, &err), 0);
+	stop(&f);
+	start(&f);
+	assert_string_equal(confirmation(&f, 26), "");
+	assert_string_equal(confirmation(&f, 27), "token x 1970-01-01T00:20:35Z");
+	assert_string_equal(confirmation(&f, 28), "token x 1970-01-01T00:20:35Z");
+	/* It goes with the revision. */
+	for (unsigned i = 0; i < 10; i++)
+		commit_with(&f, forwards(i, "h"), few);
+	assert_int_equal(ask(&f, "SELECT count(*) FROM confirmation"), 0);
 	stop(&f);
 	start(&f);
 	assert_false(store_trial(f.store, &ignored));
@@ -414,7 +447,7 @@ static int step_begin(struct fixture *f)
 
 static int step_confirm(struct fixture *f)
 {
-	return store_confirm(f->store, &err);
+	return store_confirm(f->store, "somebody", 1234, &err);
 }
 
 static int step_return(struct fixture *f)
@@ -507,6 +540,75 @@ static void test_version_1(void **state)
 	stop(&f);
 }
 
+static const char old_uplink[] =
+	"INSERT INTO revision VALUES (9, 1, 'root', '', '[{\"kind\":\"uplink\",\"id\":2,\"name\":\"old\","
+	"\"before\":{\"id\":2,\"name\":\"old\",\"enabled\":true,\"device\":\"eth1\",\"gateway\":\"auto\","
+	"\"source_nat\":\"masquerade\",\"weight\":1,\"tier\":1,\"sticky\":false,\"health\":null},\"after\":null}]');";
+static const char big_number[] =
+	"INSERT INTO revision VALUES (10, 1, 'root', '', '[{\"kind\":\"uplink\",\"id\":100,\"name\":\"isp3\","
+	"\"before\":null,\"after\":{\"id\":100,\"name\":\"isp3\"}}]');";
+
+/* Uplinks with numbers beyond 63 were given others: what came back by its number must not take another's place. */
+static void test_renumbered(void **state)
+{
+	struct config *former;
+	struct fixture f;
+
+	(void)state;
+	sql(version_1);
+	sql(old_uplink);
+	start(&f);
+	assert_int_equal(store_former(f.store, f.config, 8, &former, &err), 0);
+	assert_int_equal(former->lists[KIND_UPLINK].count, 4);
+	assert_int_equal(config_find_name(former, KIND_UPLINK, "old")->id, 2);
+	assert_non_null(config_find_name(former, KIND_UPLINK, "isp2"));
+	assert_non_null(config_find_name(former, KIND_UPLINK, "isp3"));
+	config_unref(former);
+	stop(&f);
+
+	/* Whose number is not known any more cannot be undone: refused, and not done half. */
+	unlink(path);
+	sql(version_1);
+	sql(old_uplink);
+	sql(big_number);
+	start(&f);
+	assert_true(has_former(&f, 10, 2));
+	assert_false(has_former(&f, 9, 0));
+	assert_int_equal(err.kind, ERR_CONFLICT);
+	assert_non_null(
+		strstr(err.detail, "revision 10 changed an uplink that an upgrade gave another number"));
+	assert_false(has_former(&f, 7, 0));
+	commit(&f, forwards(1, "and on"));
+	assert_true(has_former(&f, 10, 2));
+	stop(&f);
+}
+
+__asm__(".pushsection .rodata\n"
+	"version_4: .incbin \"tests/unit/version-4.sql\"\n"
+	".byte 0\n"
+	".popsection\n");
+extern const char version_4[] __asm__("version_4");
+
+/* Killed amid a trial, then upgraded: the trial is still one, and of the one before nobody knows who confirmed it. */
+static void test_version_4(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	sql(version_4);
+	start(&f);
+	assert_int_equal(f.revision, 4);
+	assert_true(trial_of(&f, 2));
+	assert_string_equal(confirmation(&f, 2), "");
+	assert_true(has_former(&f, 2, 1));
+	assert_int_equal(store_confirm(f.store, "somebody", 1234, &err), 0);
+	assert_string_equal(confirmation(&f, 2), "");
+	assert_string_equal(confirmation(&f, 3), "somebody 1970-01-01T00:20:34Z");
+	assert_string_equal(confirmation(&f, 4), "somebody 1970-01-01T00:20:34Z");
+	assert_int_equal(ask(&f, "SELECT count(*) FROM token WHERE name = 'prometheus'"), 1);
+	stop(&f);
+}
+
 #define STORE_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -518,6 +620,8 @@ int main(void)
 		STORE_TEST(test_pruned_by_size),
 		STORE_TEST(test_damaged),
 		STORE_TEST(test_version_1),
+		STORE_TEST(test_renumbered),
+		STORE_TEST(test_version_4),
 		STORE_TEST(test_trial),
 		STORE_TEST(test_failing_disk),
 	};

@@ -20,6 +20,7 @@ await story(async () => {
 	await list(page);
 	await one(page);
 	await restore(page);
+	await kept(page);
 	await older(page);
 	await tokens(page);
 	await phone();
@@ -86,6 +87,20 @@ async function restore(page) {
 	assert.equal((await ask("internet", "192.0.2.1", 9999)).outcome, "answer", "what was restored is in force");
 	const names = (await api("GET", "/forwards")).body.items.map(({ name }) => name);
 	assert.deepEqual(names, ["web", "mail"]);
+}
+
+async function kept(page) {
+	const at = await revision();
+	const words = "Kept, after a trial, by: The router's shell";
+	await api("PATCH", "/forwards/1?confirm_within_s=600", { comment: "on trial" });
+	await revisionRow(page, at + 1).getByText("on trial", { exact: true }).waitFor();
+	assert.equal(await revisionRow(page, at + 1).getByText("Kept").count(), 0);
+	await api("POST", "/confirm");
+	await revisionRow(page, at + 1).getByText(words).waitFor();
+	await revisionRow(page, at + 1).getByRole("link").click();
+	await dialog(page).getByText(words).waitFor();
+	await shot(page, "revision-kept");
+	await close(page);
 }
 
 async function older(page) {

@@ -191,7 +191,13 @@ export interface Change {
 	after: Record<string, unknown> | null;
 }
 
-interface RevisionHead { number: number; at: string | null; author: string; reason: string }
+interface RevisionHead {
+	number: number;
+	at: string | null;
+	author: string;
+	reason: string;
+	confirmation: { at: string | null; author: string } | null; // who kept it, if it was on trial
+}
 export type RevisionItem = RevisionHead & { changes: Pick<Change, "kind" | "id" | "name" | "what">[]; more: number };
 export type Revision = RevisionHead & { changes: Change[] };
 

@@ -503,6 +503,7 @@ export const en = {
 	"history.more": "Older ones",
 	"history.present": "Now",
 	"history.on-trial": "on trial",
+	"history.kept": "Kept, after a trial, by: {who}",
 	"history.restored": "Restored revision {n}",
 	"history.root": "The router's shell",
 	"history.expiry": "Nobody: not kept in time",

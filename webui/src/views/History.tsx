@@ -27,7 +27,7 @@ export function History({ state, route }: { state: State; route: Route }) {
 			if (!older.length)
 				setNext(page.next);
 		}, report);
-	}, [newest]);
+	}, [newest, state.trial === null]); // who kept it stands with a revision when its trial is over
 
 	const more = async () => {
 		try {
@@ -82,7 +82,10 @@ function List({ items, state }: { items: RevisionItem[]; state: State }) {
 							{changesLine(item.changes, item.more)}
 							{!isRequest(item.reason) && <span class="under">{reasonWords(item.reason)}</span>}
 						</td>
-						<td data-label={t("history.column.who")}>{authorWords(item.author)}</td>
+						<td data-label={t("history.column.who")}>
+							{authorWords(item.author)}
+							{item.confirmation && <span class="under">{keptWords(item.confirmation)}</span>}
+						</td>
 						<td data-label={t("history.column.when")}>
 							{item.at && <time dateTime={item.at} title={formatTime(item.at)}>{formatAge(item.at, state.now)}</time>}
 						</td>
@@ -115,6 +118,10 @@ function authorWords(author: string): string {
 	return author.startsWith("token ") ? t("history.token", { name: author.slice(6) }) : author;
 }
 
+function keptWords({ author }: NonNullable<RevisionItem["confirmation"]>): string {
+	return t("history.kept", { who: authorWords(author) });
+}
+
 // --- one revision ---
 
 function RevisionSheet({ number, items, state }: { number: number; items: RevisionItem[]; state: State }) {
@@ -134,6 +141,12 @@ function RevisionSheet({ number, items, state }: { number: number; items: Revisi
 							{revision.at && formatTime(revision.at)}, {authorWords(revision.author)}
 							{!isRequest(revision.reason) && `: ${reasonWords(revision.reason)}`}
 						</p>
+						{revision.confirmation && (
+							<p>
+								{revision.confirmation.at && `${formatTime(revision.confirmation.at)}, `}
+								{keptWords(revision.confirmation)}
+							</p>
+						)}
 						<div class="segments" role="group" aria-label={t("history.show")}>
 							{(["changed", "differs"] as const).map((value) => (
 								<label key={value}>
