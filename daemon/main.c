@@ -339,6 +339,7 @@ static int serve(const struct options *options, struct edge *edge, const uint16_
 		notify("READY=1");
 		status = loop_run(running.loop);
 		notify("STOPPING=1");
+		engine_end_trial(running.engine);
 	}
 	edge_stop(edge);
 	web_free(web);

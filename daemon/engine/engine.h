@@ -71,6 +71,11 @@ int engine_commit(struct engine *engine, struct config *next, const struct chang
 /* Keeps what is on trial. -EEXIST: nothing is. */
 int engine_confirm(struct engine *engine, const char *author, struct err *err);
 bool engine_on_trial(const struct engine *engine);
+/*
+ * Before an orderly end: takes back what is on trial, in the kernel too, as nobody would be there to do it in time. One
+ * try; what fails is left to the next start.
+ */
+void engine_end_trial(struct engine *engine);
 
 /*
  * The configuration of a revision that is kept, or of 0, the empty one, while revision 1 is. To be config_unref()ed.

@@ -117,21 +117,33 @@ static void take_back(struct engine *engine, const char *why)
 	engine->config = config_ref(trial->confirmed);
 }
 
-static void on_timer(void *arg)
+static void go_back(struct engine *engine, const char *why)
 {
-	struct engine *engine = arg;
-	struct config *before;
+	struct config *before = config_ref(engine->config); /* what the kernel still has was made of it */
 
-	if (is_owed(&engine->trial)) {
-		record_return(engine);
-		return;
-	}
-	before = config_ref(engine->config); /* what the kernel still has was made of it */
-	take_back(engine, "not confirmed in time");
+	take_back(engine, why);
 	engine_new_config(engine);
 	record_return(engine);
 	mend_now(engine); /* what the kernel refuses is tried again, and shown, as ever */
 	config_unref(before);
+}
+
+static void on_timer(void *arg)
+{
+	struct engine *engine = arg;
+
+	if (is_owed(&engine->trial))
+		record_return(engine);
+	else
+		go_back(engine, "not confirmed in time");
+}
+
+void engine_end_trial(struct engine *engine)
+{
+	if (is_owed(&engine->trial))
+		record_return(engine);
+	else if (engine_on_trial(engine))
+		go_back(engine, "porticod was stopped before it was confirmed");
 }
 
 int trial_start(struct engine *engine, struct err *err)

@@ -42,8 +42,12 @@ def test_kept(api, isp):
     now = trial(api)
     assert (now["revision"], now["confirmed_revision"], now["failure"]) == (at + 1, at, None)
     assert 590 < now["remaining_s"] <= 600
+    assert newest(api)["confirmation"] is None
     assert api.post("/confirm").expect(200) == {"revision": at + 1}
     assert trial(api) is None and ports(api) == ["80"]
+    assert newest(api)["confirmation"]["author"] == "admin" and newest(api)["confirmation"]["at"] >= newest(api)["at"]
+    assert api.get(f"/revisions/{at + 1}").expect(200)["confirmation"] == newest(api)["confirmation"]
+    assert api.get(f"/revisions/{at}").expect(200)["confirmation"] is None
     assert "nothing is on trial" in api.post("/confirm").expect(409)["detail"]
 
 
@@ -145,15 +149,16 @@ def test_the_end_of_the_daemon_is_no_confirmation(fresh, end):
     fresh.sock.patch("/forwards/1?confirm_within_s=3600", {"external_ports": "81"}).expect(200)
     fresh.sock.delete("/uplinks/1").expect(200)
     getattr(fresh, end)()
+    said = fresh.log()
     fresh.start()
+    why = f"porticod {'ended' if end == 'kill' else 'was stopped'} before it was confirmed: back to revision 1"
+    assert why in (fresh.log() if end == "kill" else said)
     assert fresh.sock.get("/config").expect(200) == before
     assert newest(fresh.sock) == {
-        "number": 4, "at": newest(fresh.sock)["at"], "author": "expiry", "more": 0,
-        "reason": "porticod ended before it was confirmed: back to revision 1",
+        "number": 4, "at": newest(fresh.sock)["at"], "author": "expiry", "more": 0, "reason": why, "confirmation": None,
         "changes": [{"kind": "uplink", "id": 1, "name": "isp1", "what": "added"},
                     {"kind": "forward", "id": 1, "name": "web", "what": "changed"}]}
     assert trial(fresh.sock) is None
-    assert "porticod ended before it was confirmed" in fresh.log()
     # And what was confirmed stays.
     fresh.sock.patch("/forwards/1?confirm_within_s=3600", {"external_ports": "82"}).expect(200)
     fresh.sock.post("/confirm").expect(200)

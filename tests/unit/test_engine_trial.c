@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Changes on trial: kept if confirmed, else taken back, whatever happens in between. */
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,7 +14,7 @@
 #include <cmocka.h>
 
 #include "engine/events.h"
-#include "fake_kernel.h"
+#include "engine_fixture.h"
 
 enum { PATIENCE_MS = 20000 };
 
@@ -23,92 +22,31 @@ static const char links[] = "[{\"name\": \"eth0\", \"index\": 2, \"addresses\": 
 			    " \"gateway4\": \"192.0.2.254\"},"
 			    " {\"name\": \"br-lan\", \"index\": 4, \"addresses\": [\"192.168.0.1/24\"]}]";
 
-struct fixture {
-	char directory[32], db[64];
-	struct loop *loop;
-	struct store *store;
-	struct engine *engine;
-	struct fake_kernel kernel;
-	struct err err;
-	unsigned revisions; /* events of each kind, and the outcome of the last trial */
-	unsigned trials;
-	const char *outcome;
-};
+/* Events of each kind, and the outcome of the last trial. */
+static unsigned revisions, trials;
+static const char *outcome;
 
 static void on_event(void *arg, const struct engine_event *event)
 {
-	struct fixture *f = arg;
-
-	f->revisions += event->kind == ENGINE_REVISION;
+	(void)arg;
+	revisions += event->kind == ENGINE_REVISION;
 	if (event->kind != ENGINE_TRIAL)
 		return;
-	f->trials++;
-	f->outcome = event->outcome;
+	trials++;
+	outcome = event->outcome;
 }
 
-static void start(struct fixture *f)
+static void listen_to_it(struct fixture *f)
 {
-	struct engine_options options = { .kernel = fake_kernel_open, .kernel_arg = &f->kernel };
-
-	err_clear(&f->err);
-	assert_int_equal(loop_new(&f->loop), 0);
-	assert_int_equal(store_open(f->db, &f->store, &f->err), 0);
-	assert_int_equal(engine_new(f->loop, f->store, &options, &f->engine, &f->err), 0);
-	assert_int_equal(engine_listen(f->engine, on_event, f), 0);
-}
-
-static void stop(struct fixture *f)
-{
-	engine_free(f->engine);
-	store_close(f->store);
-	loop_free(f->loop);
+	assert_int_equal(engine_listen(f->engine, on_event, NULL), 0);
 }
 
 static int set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	strcpy(f->directory, "/tmp/portico-trial-XXXXXX");
-	assert_non_null(mkdtemp(f->directory));
-	snprintf(f->db, sizeof(f->db), "%s/portico.db", f->directory);
-	f->kernel.links = links;
 	signal(SIGXFSZ, SIG_IGN);
-	start(f);
-	*state = f;
-	return 0;
-}
-
-static int remove_entry(const char *name, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(name);
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	stop(f);
-	assert_int_equal(nftw(f->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
-	free(f);
-	return 0;
-}
-
-static void stop_loop(void *arg)
-{
-	loop_stop(arg, 0);
-}
-
-static void turn(struct fixture *f, uint64_t ms)
-{
-	struct timer *timer;
-
-	assert_int_equal(timer_new(f->loop, stop_loop, f->loop, &timer), 0);
-	timer_start(timer, ms);
-	loop_run(f->loop);
-	timer_free(timer);
+	revisions = trials = 0;
+	outcome = NULL;
+	return fixture_set_up(state, links, listen_to_it);
 }
 
 static void wait_until(struct fixture *f, bool (*condition)(struct fixture *f), const char *what)
@@ -118,7 +56,7 @@ static void wait_until(struct fixture *f, bool (*condition)(struct fixture *f), 
 	while (!condition(f)) {
 		if (loop_now_ms() > end_ms)
 			fail_msg("not in time: %s", what);
-		turn(f, 10);
+		fixture_turn(f, 10);
 	}
 }
 
@@ -144,21 +82,31 @@ static int change(struct fixture *f, const char *name, unsigned confirm_within_s
 	return r;
 }
 
+/* Something that the kernel hears of. */
+static int add_uplink(struct fixture *f, unsigned confirm_within_s)
+{
+	struct change_request request = { .author = "test",
+					  .reason = "test",
+					  .confirm_within_s = confirm_within_s };
+	struct config *next = config_copy(engine_config(f->engine));
+	json_t *json = json_pack("{s:s, s:s}", "name", "isp1", "device", "eth0");
+	struct object *object;
+	int r;
+
+	assert_int_equal(object_from_json(KIND_UPLINK, json, "", false, &object, &f->err), 0);
+	assert_int_equal(config_put(next, object, &f->err), 0);
+	r = engine_commit(f->engine, next, &request, &f->err);
+	json_decref(json);
+	config_unref(next);
+	return r;
+}
+
 /* The name of the only network. */
 static const char *name_now(struct fixture *f)
 {
 	const struct object *network = config_find(engine_config(f->engine), KIND_NETWORK, 1);
 
 	return network ? network->name : "";
-}
-
-static bool in_sync(struct fixture *f)
-{
-	json_t *status = engine_kernel_status(f->engine);
-	bool result = json_is_true(json_object_get(status, "in_sync"));
-
-	json_decref(status);
-	return result;
 }
 
 static bool is_over(struct fixture *f)
@@ -227,14 +175,14 @@ static void what_is_confirmed_stays(void **state)
 	assert_int_equal(change(f, "after", 1), 0);
 	assert_true(engine_on_trial(f->engine));
 	assert_true(remaining_s(f) > 0 && remaining_s(f) <= 1);
-	assert_null(f->outcome);
+	assert_null(outcome);
 	assert_int_equal(engine_confirm(f->engine, "test", &f->err), 0);
-	assert_string_equal(f->outcome, "confirmed");
+	assert_string_equal(outcome, "confirmed");
 	assert_false(engine_on_trial(f->engine));
-	turn(f, 1100); /* nothing comes after the end */
+	fixture_turn(f, 1100); /* nothing comes after the end */
 	assert_string_equal(name_now(f), "after");
-	stop(f);
-	start(f);
+	fixture_stop(f);
+	fixture_start(f);
 	assert_string_equal(name_now(f), "after");
 	assert_int_equal(engine_revision(f->engine), 2);
 }
@@ -247,17 +195,17 @@ static void what_is_not_confirmed_is_taken_back(void **state)
 	assert_int_equal(change(f, "after", 1), 0);
 	f->kernel.events.changed(f->kernel.events.arg,
 				 KERNEL_TABLE); /* what is seen meanwhile is mended then */
-	unsigned revisions = f->revisions;
+	unsigned before = revisions;
 
 	wait_until(f, is_over, "the end of the trial");
 	assert_string_equal(name_now(f), "before");
 	newest_is(f, 3, "expiry", "not confirmed in time: back to revision 1");
-	assert_true(in_sync(f));
-	assert_string_equal(f->outcome, "expired");
-	assert_int_equal(f->revisions, revisions + 1);
+	assert_true(fixture_in_sync(f));
+	assert_string_equal(outcome, "expired");
+	assert_int_equal(revisions, before + 1);
 	assert_true(engine_confirm(f->engine, "test", &f->err) < 0);
-	stop(f);
-	start(f);
+	fixture_stop(f);
+	fixture_start(f);
 	assert_string_equal(name_now(f), "before");
 	assert_int_equal(engine_revision(f->engine), 3);
 }
@@ -265,22 +213,14 @@ static void what_is_not_confirmed_is_taken_back(void **state)
 static void the_kernel_is_brought_back_too(void **state)
 {
 	struct fixture *f = *state;
-	struct change_request request = { .author = "test", .reason = "test", .confirm_within_s = 1 };
-	struct config *next = config_copy(engine_config(f->engine));
-	json_t *json = json_pack("{s:s, s:s}", "name", "isp1", "device", "eth0");
-	struct object *object;
 	unsigned applies;
 
-	assert_int_equal(object_from_json(KIND_UPLINK, json, "", false, &object, &f->err), 0);
-	assert_int_equal(config_put(next, object, &f->err), 0);
-	assert_int_equal(engine_commit(f->engine, next, &request, &f->err), 0);
-	json_decref(json);
-	config_unref(next);
+	assert_int_equal(add_uplink(f, 1), 0);
 	applies = f->kernel.applies;
 	wait_until(f, is_over, "the end of the trial");
 	assert_int_equal(f->kernel.applies, applies + 1);
 	assert_true(f->kernel.steps > 1);
-	assert_true(in_sync(f));
+	assert_true(fixture_in_sync(f));
 	assert_int_equal(engine_config(f->engine)->lists[KIND_UPLINK].count, 0);
 }
 
@@ -326,9 +266,9 @@ static void nothing_changed_is_no_trial(void **state)
 	f->kernel.events.changed(f->kernel.events.arg, KERNEL_TABLE);
 	assert_true(change(f, "b", 60) < 0);
 	assert_false(engine_on_trial(f->engine));
-	stop(f);
+	fixture_stop(f);
 	f->kernel.unreadable_state = false;
-	start(f);
+	fixture_start(f);
 	assert_string_equal(name_now(f), "a");
 	assert_int_equal(engine_revision(f->engine), 1);
 }
@@ -346,9 +286,9 @@ static void as_before_is_the_end_of_it(void **state)
 	assert_int_equal(engine_commit(f->engine, former, &request, &f->err), 0);
 	config_unref(former);
 	assert_false(engine_on_trial(f->engine));
-	assert_string_equal(f->outcome, "undone");
-	stop(f);
-	start(f);
+	assert_string_equal(outcome, "undone");
+	fixture_stop(f);
+	fixture_start(f);
 	newest_is(f, 4, "test", "restore of 1");
 	/* By hand it is the same. */
 	assert_int_equal(change(f, "b", 60), 0);
@@ -379,8 +319,8 @@ static void a_long_trial(void **state)
 	assert_true(change(f, "one more", 0) < 0);
 	assert_int_equal(f->err.kind, ERR_CONFLICT);
 	assert_non_null(strstr(f->err.detail, "1000 revisions"));
-	stop(f);
-	start(f);
+	fixture_stop(f);
+	fixture_start(f);
 	assert_string_equal(name_now(f), "confirmed");
 	assert_int_equal(change(f, "and on", 0), 0);
 	/* Now they go. */
@@ -406,18 +346,61 @@ static void another_start_takes_it_back_first(void **state)
 	assert_int_equal(change(f, "before", 0), 0);
 	assert_int_equal(change(f, "a", 600), 0);
 	assert_int_equal(change(f, "b", 0), 0);
-	stop(f);
+	fixture_stop(f);
 	f->kernel.touched = look_at_store;
 	f->kernel.touched_arg = f;
 	applies = f->kernel.applies;
-	start(f);
+	fixture_start(f);
 	assert_true(f->kernel.applies > applies);
 	assert_string_equal(name_now(f), "before");
 	newest_is(f, 4, "expiry", "porticod ended before it was confirmed: back to revision 1");
 	assert_false(engine_on_trial(f->engine));
-	stop(f);
-	start(f);
+	fixture_stop(f);
+	fixture_start(f);
 	assert_int_equal(engine_revision(f->engine), 4);
+}
+
+/* Nobody would be there to take it back: an orderly end does so itself, in the kernel too. */
+static void an_orderly_end_takes_it_back(void **state)
+{
+	struct fixture *f = *state;
+	unsigned applies;
+
+	assert_int_equal(change(f, "before", 0), 0);
+	applies = f->kernel.applies;
+	engine_end_trial(f->engine); /* nothing is on trial */
+	assert_int_equal(f->kernel.applies, applies);
+	assert_int_equal(add_uplink(f, 600), 0);
+	applies = f->kernel.applies;
+	engine_end_trial(f->engine);
+	assert_int_equal(f->kernel.applies, applies + 1);
+	assert_true(fixture_in_sync(f));
+	assert_int_equal(engine_config(f->engine)->lists[KIND_UPLINK].count, 0);
+	newest_is(f, 3, "expiry", "porticod was stopped before it was confirmed: back to revision 1");
+	fixture_stop(f);
+	fixture_start(f);
+	assert_int_equal(engine_revision(f->engine), 3);
+}
+
+static void an_orderly_end_on_a_full_disk(void **state)
+{
+	struct fixture *f = *state;
+	unsigned applies;
+
+	assert_int_equal(change(f, "before", 0), 0);
+	assert_int_equal(add_uplink(f, 600), 0);
+	fixture_turn(f, STORE_SETTLE_MS + 200); /* the next write begins a new log */
+	fill_disk(true);
+	applies = f->kernel.applies;
+	engine_end_trial(f->engine);
+	assert_int_equal(f->kernel.applies, applies + 1); /* not recorded, but in force */
+	assert_true(has_failed(f));
+	engine_end_trial(f->engine);
+	fixture_stop(f);
+	fill_disk(false);
+	fixture_start(f);
+	assert_int_equal(engine_config(f->engine)->lists[KIND_UPLINK].count, 0);
+	newest_is(f, 3, "expiry", "porticod ended before it was confirmed: back to revision 1");
 }
 
 /* --- what goes wrong --- */
@@ -433,9 +416,9 @@ static void a_refusal_of_the_kernel_is_tried_again(void **state)
 	wait_until(f, is_over, "the end of the trial");
 	assert_string_equal(name_now(f), "before");
 	newest_is(f, 3, "expiry", "not confirmed in time: back to revision 1");
-	assert_false(in_sync(f));
+	assert_false(fixture_in_sync(f));
 	f->kernel.unreadable_state = false;
-	wait_until(f, in_sync, "the kernel in sync");
+	wait_until(f, fixture_in_sync, "the kernel in sync");
 }
 
 static void a_full_disk_keeps_nobody_out(void **state)
@@ -448,7 +431,7 @@ static void a_full_disk_keeps_nobody_out(void **state)
 	wait_until(f, has_failed, "the return that cannot be recorded");
 	/* In force all the same, and nobody builds upon it. */
 	assert_string_equal(name_now(f), "before");
-	assert_true(in_sync(f));
+	assert_true(fixture_in_sync(f));
 	assert_non_null(strstr(failure(f), "disk I/O error"));
 	assert_true(change(f, "more", 0) < 0);
 	assert_int_equal(f->err.kind, ERR_UNAVAILABLE);
@@ -456,11 +439,11 @@ static void a_full_disk_keeps_nobody_out(void **state)
 	assert_non_null(strstr(f->err.detail, "revision 1 is back"));
 	assert_true(engine_confirm(f->engine, "test", &f->err) < 0);
 	assert_int_equal(f->err.kind, ERR_UNAVAILABLE);
-	assert_null(f->outcome);
+	assert_null(outcome);
 
 	fill_disk(false);
 	wait_until(f, is_over, "the return recorded");
-	assert_string_equal(f->outcome, "expired");
+	assert_string_equal(outcome, "expired");
 	newest_is(f, 3, "expiry", "not confirmed in time: back to revision 1");
 	assert_int_equal(change(f, "more", 0), 0);
 }
@@ -473,9 +456,9 @@ static void an_end_before_it_could_be_recorded(void **state)
 	assert_int_equal(change(f, "after", 1), 0);
 	fill_disk(true);
 	wait_until(f, has_failed, "the return that cannot be recorded");
-	stop(f);
+	fixture_stop(f);
 	fill_disk(false);
-	start(f);
+	fixture_start(f);
 	assert_string_equal(name_now(f), "before");
 	newest_is(f, 3, "expiry", "porticod ended before it was confirmed: back to revision 1");
 }
@@ -486,19 +469,19 @@ static void a_confirmation_that_cannot_be_written(void **state)
 
 	assert_int_equal(change(f, "before", 0), 0);
 	assert_int_equal(change(f, "after", 60), 0);
-	turn(f, STORE_SETTLE_MS + 200); /* the next write begins a new log */
+	fixture_turn(f, STORE_SETTLE_MS + 200); /* the next write begins a new log */
 	fill_disk(true);
 	assert_true(engine_confirm(f->engine, "test", &f->err) < 0);
 	assert_int_equal(f->err.kind, ERR_UNAVAILABLE);
 	fill_disk(false);
 	assert_true(engine_on_trial(f->engine));
 	assert_int_equal(engine_confirm(f->engine, "test", &f->err), 0);
-	stop(f);
-	start(f);
+	fixture_stop(f);
+	fixture_start(f);
 	assert_string_equal(name_now(f), "after");
 }
 
-#define TRIAL_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define TRIAL_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, fixture_tear_down)
 
 int main(void)
 {
@@ -512,6 +495,8 @@ int main(void)
 		TRIAL_TEST(as_before_is_the_end_of_it),
 		TRIAL_TEST(a_long_trial),
 		TRIAL_TEST(another_start_takes_it_back_first),
+		TRIAL_TEST(an_orderly_end_takes_it_back),
+		TRIAL_TEST(an_orderly_end_on_a_full_disk),
 		TRIAL_TEST(a_refusal_of_the_kernel_is_tried_again),
 		TRIAL_TEST(a_full_disk_keeps_nobody_out),
 		TRIAL_TEST(an_end_before_it_could_be_recorded),
