@@ -51,6 +51,12 @@ int db_open_copy(const char *path, const struct scripts *scripts, sqlite3 **ret_
 /* Moves what stands in the log into the file, and empties the log. An SQLite result code. */
 int db_settle(sqlite3 *db);
 
+/*
+ * To be called when a commit has failed, and why was taken note of. If it was the wait for the disk that failed, all of
+ * the commit stands in the log, and the next start would take it as done: something without an end is written over it.
+ */
+void db_disown_commit(sqlite3 *db);
+
 /* The version that the scripts lead to. */
 unsigned db_version(const struct scripts *scripts);
 

@@ -30,30 +30,50 @@ int db_error(sqlite3 *db, const char *path, struct err *err)
 	return db_refused(db, sqlite3_extended_errcode(db), path, err);
 }
 
+/* Of input and output SQLite says no more than that it failed; the system says why. */
+static int system_refused(int error, const char *what, const char *text, const char *path, struct err *err)
+{
+	switch (error) {
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return err_set(err, ERR_UNAVAILABLE,
+			       "cannot write the database %s: no space is left; free some, then try again",
+			       path);
+	case EROFS:
+		return err_set(err, ERR_UNAVAILABLE,
+			       "cannot write the database %s: it or its directory is read-only", path);
+	default:
+		return err_set(err, ERR_UNAVAILABLE, "%s %s: %s", what, path, error ? strerror(error) : text);
+	}
+}
+
 int db_refused(sqlite3 *db, int code, const char *path, struct err *err)
 {
+	int error = errno; /* sqlite3_system_errno() does not know of a COMMIT that failed */
 	const char *text = code == sqlite3_extended_errcode(db) ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+	const char *what = "the database";
 
 	switch (code & 0xff) {
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		return db_damaged(path, text, err);
 	case SQLITE_FULL:
-		return err_set(err, ERR_UNAVAILABLE, "cannot write the database %s: no space is left", path);
+		return system_refused(ENOSPC, what, text, path, err);
 	case SQLITE_READONLY:
-		return err_set(err, ERR_UNAVAILABLE,
-			       "cannot write the database %s: it or its directory is read-only", path);
+		return system_refused(EROFS, what, text, path, err);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return db_in_use(path, err);
 	case SQLITE_CANTOPEN:
-		return err_set(err, ERR_UNAVAILABLE, "cannot open the database %s: %s", path,
-			       sqlite3_system_errno(db) ? strerror(sqlite3_system_errno(db)) : text);
+		return system_refused(error, "cannot open the database", text, path, err);
+	case SQLITE_IOERR:
+		return system_refused(error, what, text, path, err);
 	case SQLITE_NOMEM:
 		err_set(err, ERR_UNAVAILABLE, "out of memory");
 		return -ENOMEM;
 	default:
-		return err_set(err, ERR_UNAVAILABLE, "the database %s: %s", path, text);
+		return err_set(err, ERR_UNAVAILABLE, "%s %s: %s", what, path, text);
 	}
 }
 
@@ -150,6 +170,19 @@ static int set_journal(sqlite3 *db)
 int db_settle(sqlite3 *db)
 {
 	return sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
+void db_disown_commit(sqlite3 *db)
+{
+	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL); /* a failed COMMIT may have done so by itself */
+	/*
+	 * It comes to stand where the commit begins, whose checksums go on from frame to frame. A new table has a page
+	 * that nobody holds, and so is one that can be flushed.
+	 */
+	sqlite3_exec(db, "BEGIN IMMEDIATE; CREATE TABLE disowned (id INTEGER)", NULL, NULL, NULL);
+	sqlite3_db_cacheflush(db);
+	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	db_settle(db);
 }
 
 int db_integer(sqlite3 *db, const char *sql, int64_t *ret_value)

@@ -177,7 +177,7 @@ int store_confirm(struct store *store, const char *author, int64_t at, struct er
 		r = sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
 	if (r != SQLITE_OK) {
 		r = db_refused(store->db, r, store->path, err);
-		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+		db_disown_commit(store->db);
 		return r;
 	}
 	store->history.trial = false;

@@ -163,7 +163,8 @@ int store_finish(struct store *store, struct err *err)
 		return err_set(err, ERR_INTERNAL, "no change was begun");
 	if (sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
 		r = db_error(store->db, store->path, err);
-		store_undo(store);
+		db_disown_commit(store->db);
+		store->in_commit = false;
 		return r;
 	}
 	store->in_commit = false;
@@ -176,7 +177,6 @@ void store_undo(struct store *store)
 {
 	if (!store->in_commit)
 		return;
-	/* A failed COMMIT may have rolled back by itself; then this is refused, and no harm. */
 	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 	store->in_commit = false;
 }
@@ -237,8 +237,11 @@ int store_put_secret(struct store *store, const char *name, const char *value, s
 		r = sqlite3_reset(stmt);
 	}
 	sqlite3_finalize(stmt);
-	if (r != SQLITE_OK)
-		return db_error(store->db, store->path, err);
+	if (r != SQLITE_OK) {
+		r = db_error(store->db, store->path, err);
+		db_disown_commit(store->db);
+		return r;
+	}
 	store_settle(store);
 	return 0;
 }

@@ -78,7 +78,11 @@ int store_keep_sysctls(struct store *store, const char *place, const struct stor
 			    "INSERT INTO sysctl_before (place, path, value) VALUES (?, ?, ?)"
 			    " ON CONFLICT DO NOTHING",
 			    place, sysctls[i].path, sysctls[i].value);
-	if (alone && sqlite3_exec(store->db, r == 0 ? "COMMIT" : "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
+	if (!alone)
+		return r;
+	if (r == 0 && sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
 		r = -EIO;
+	if (r < 0)
+		db_disown_commit(store->db);
 	return r;
 }

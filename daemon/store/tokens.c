@@ -43,8 +43,11 @@ static int run(struct store *store, sqlite3_stmt *stmt, struct err *err)
 
 	sqlite3_step(stmt);
 	r = sqlite3_finalize(stmt);
-	if (r != SQLITE_OK)
-		return db_refused(store->db, r, store->path, err);
+	if (r != SQLITE_OK) {
+		r = db_refused(store->db, r, store->path, err);
+		db_disown_commit(store->db);
+		return r;
+	}
 	store_settle(store);
 	return 0;
 }
