@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Changes on trial: kept if confirmed, else taken back, whatever happens in between. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "engine/events.h"
 #include "engine_fixture.h"
+#include "faulty_disk.h"
 
 enum { PATIENCE_MS = 20000 };
 
@@ -43,7 +42,6 @@ static void listen_to_it(struct fixture *f)
 
 static int set_up(void **state)
 {
-	signal(SIGXFSZ, SIG_IGN);
 	revisions = trials = 0;
 	outcome = NULL;
 	return fixture_set_up(state, links, listen_to_it);
@@ -153,14 +151,9 @@ static void newest_is(struct fixture *f, uint64_t number, const char *author, co
 	json_decref(items);
 }
 
-/* A disk without space: no file can grow beyond what every file has. */
 static void fill_disk(bool full)
 {
-	struct rlimit limit;
-
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = full ? 1024 : limit.rlim_max;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	faulty_disk_set(full ? FAULT_FULL : FAULT_NONE, 0, true);
 }
 
 /* --- in time, or not --- */
@@ -432,7 +425,7 @@ static void a_full_disk_keeps_nobody_out(void **state)
 	/* In force all the same, and nobody builds upon it. */
 	assert_string_equal(name_now(f), "before");
 	assert_true(fixture_in_sync(f));
-	assert_non_null(strstr(failure(f), "disk I/O error"));
+	assert_non_null(strstr(failure(f), "no space is left"));
 	assert_true(change(f, "more", 0) < 0);
 	assert_int_equal(f->err.kind, ERR_UNAVAILABLE);
 	assert_true(f->err.retry_after_s > 0);
@@ -503,5 +496,6 @@ int main(void)
 		TRIAL_TEST(a_confirmation_that_cannot_be_written),
 	};
 
+	faulty_disk_init(false);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

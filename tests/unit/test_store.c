@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "faulty_disk.h"
 #include "model/schema.h"
 #include "scratch.h"
 #include "store/db.h"
@@ -571,42 +571,10 @@ static void test_taken_over(void **state)
 
 /* --- what a commit costs --- */
 
-static unsigned syncs;
-static uint64_t bytes_written;
-static ssize_t (*real_pwrite)(int fd, const void *data, size_t size, off64_t offset);
-
-/* SQLite finds these before the C library's. Nothing here needs the disk to have anything. */
-int fsync(int fd)
+static void forget_cost(void)
 {
-	(void)fd;
-	syncs++;
-	return 0;
-}
-
-int fdatasync(int fd)
-{
-	return fsync(fd);
-}
-
-static ssize_t counted_pwrite(int fd, const void *data, size_t size, off64_t offset)
-{
-	bytes_written += size;
-	return real_pwrite(fd, data, size, offset);
-}
-
-static void count_writes(bool on)
-{
-	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
-
-	if (on) {
-		real_pwrite = (ssize_t(*)(int, const void *, size_t, off64_t))vfs->xGetSystemCall(vfs,
-												  "pwrite64");
-		vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)counted_pwrite);
-	} else {
-		vfs->xSetSystemCall(vfs, "pwrite64", NULL);
-	}
-	syncs = 0;
-	bytes_written = 0;
+	faulty_disk.syncs = 0;
+	faulty_disk.bytes_written = 0;
 }
 
 /* Waiting for the disk is the longest part of a small change. */
@@ -619,22 +587,21 @@ static void test_cost(void **state)
 	assert_int_equal(config_remove(b, KIND_FORWARD, 1000), 0);
 	commit(store, empty, a);
 	store_settle(store);
-	count_writes(true);
+	forget_cost();
 	commit(store, a, b);
-	print_message("a commit: %u syncs, %u bytes", syncs, (unsigned)bytes_written);
-	assert_in_range(syncs, 1, 2); /* the first after a rest begins a new log */
-	assert_in_range(bytes_written, 1, 48 * 1024);
-	syncs = 0;
-	bytes_written = 0;
+	print_message("a commit: %u syncs, %u bytes", faulty_disk.syncs, (unsigned)faulty_disk.bytes_written);
+	assert_in_range(faulty_disk.syncs, 1, 2); /* the first after a rest begins a new log */
+	assert_in_range(faulty_disk.bytes_written, 1, 48 * 1024);
+	forget_cost();
 	commit(store, b, a);
-	print_message(", the next one: %u syncs, %u bytes", syncs, (unsigned)bytes_written);
-	assert_int_equal(syncs, 1);
-	assert_in_range(bytes_written, 1, 48 * 1024);
-	syncs = 0;
-	bytes_written = 0;
+	print_message(", the next one: %u syncs, %u bytes", faulty_disk.syncs,
+		      (unsigned)faulty_disk.bytes_written);
+	assert_int_equal(faulty_disk.syncs, 1);
+	assert_in_range(faulty_disk.bytes_written, 1, 48 * 1024);
+	forget_cost();
 	store_settle(store);
-	print_message(", and at rest: %u syncs, %u bytes\n", syncs, (unsigned)bytes_written);
-	count_writes(false);
+	print_message(", and at rest: %u syncs, %u bytes\n", faulty_disk.syncs,
+		      (unsigned)faulty_disk.bytes_written);
 	store_close(store);
 	config_unref(empty);
 	config_unref(a);
@@ -1178,42 +1145,6 @@ static void test_permissions(void **state)
 	assert_int_equal(chmod(folder, 0700), 0);
 }
 
-/* A limit on the file's size is like a full disk: refused in words, nothing kept, and it goes on afterwards. */
-static void test_full_disk(void **state)
-{
-	struct config *config = make_sample(), *big = many_forwards(2000), *few = many_forwards(1), *read;
-	struct rlimit limit, old;
-	struct store *store = open_store();
-
-	(void)state;
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-	limit = old;
-	limit.rlim_cur = 200 * 1024;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	assert_true(begin(store, config, big, 200) < 0);
-	assert_int_equal(err.kind, ERR_UNAVAILABLE);
-	assert_non_null(strstr(err.detail, "disk I/O error"));
-	/* So few pages that they stay in memory to the end. */
-	limit.rlim_cur = 1024;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	assert_true(begin(store, config, few, 200) < 0);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-	assert_int_equal(err.kind, ERR_UNAVAILABLE);
-	assert_non_null(strstr(err.detail, "disk I/O error"));
-	read = load(store, 1);
-	assert_same(config, read);
-	config_unref(read);
-	commit(store, config, big);
-	read = load(store, 2);
-	assert_same(big, read);
-	config_unref(read);
-	store_close(store);
-	config_unref(few);
-	config_unref(big);
-	config_unref(config);
-}
-
 static int open_second(void)
 {
 	struct store *store = NULL;
@@ -1294,20 +1225,16 @@ static void test_ten_thousand(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORE_TEST(test_new),          STORE_TEST(test_connection),
-		STORE_TEST(test_columns),      STORE_TEST(test_round_trip),
-		STORE_TEST(test_changes),      STORE_TEST(test_undo),
-		STORE_TEST(test_killed),       STORE_TEST(test_history),
-		STORE_TEST(test_secrets),      STORE_TEST(test_tokens),
-		STORE_TEST(test_wrong_rows),   STORE_TEST(test_strange_files),
-		STORE_TEST(test_damaged),      STORE_TEST(test_any_page),
-		STORE_TEST(test_good_copy),    STORE_TEST(test_migrations),
-		STORE_TEST(test_version_1),    STORE_TEST(test_permissions),
-		STORE_TEST(test_full_disk),    STORE_TEST(test_one_owner),
-		STORE_TEST(test_ten_thousand), STORE_TEST(test_killed_unsettled),
-		STORE_TEST(test_settled),      STORE_TEST(test_taken_over),
-		STORE_TEST(test_cost),
+		STORE_TEST(test_new),        STORE_TEST(test_connection),   STORE_TEST(test_columns),
+		STORE_TEST(test_round_trip), STORE_TEST(test_changes),      STORE_TEST(test_undo),
+		STORE_TEST(test_killed),     STORE_TEST(test_history),      STORE_TEST(test_secrets),
+		STORE_TEST(test_tokens),     STORE_TEST(test_wrong_rows),   STORE_TEST(test_strange_files),
+		STORE_TEST(test_damaged),    STORE_TEST(test_any_page),     STORE_TEST(test_good_copy),
+		STORE_TEST(test_migrations), STORE_TEST(test_version_1),    STORE_TEST(test_permissions),
+		STORE_TEST(test_one_owner),  STORE_TEST(test_ten_thousand), STORE_TEST(test_killed_unsettled),
+		STORE_TEST(test_settled),    STORE_TEST(test_taken_over),   STORE_TEST(test_cost),
 	};
 
+	faulty_disk_init(false);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

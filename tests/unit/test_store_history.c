@@ -409,111 +409,6 @@ static void test_trial(void **state)
 	stop(&f);
 }
 
-static int writes_left = -1; /* -1: none fails */
-static ssize_t (*real_pwrite)(int fd, const void *data, size_t size, off64_t offset);
-
-static ssize_t failing_pwrite(int fd, const void *data, size_t size, off64_t offset)
-{
-	if (writes_left == 0) {
-		errno = EIO;
-		return -1;
-	}
-	writes_left -= writes_left > 0;
-	return real_pwrite(fd, data, size, offset);
-}
-
-/* Runs `step` with the n-th write failing, and all that follow; true if it went well. */
-static bool survives(struct fixture *f, int n, int (*step)(struct fixture *f))
-{
-	bool well;
-
-	writes_left = n;
-	well = step(f) == 0;
-	writes_left = -1;
-	return well;
-}
-
-static int step_begin(struct fixture *f)
-{
-	struct config *next = forwards(30, "on trial");
-	int r = begin(f, next, on_trial(COMMIT_ON_TRIAL));
-
-	if (r == 0)
-		r = store_finish(f->store, &err);
-	config_unref(r == 0 ? f->config : next);
-	f->config = r == 0 ? next : f->config;
-	return r;
-}
-
-static int step_confirm(struct fixture *f)
-{
-	return store_confirm(f->store, "somebody", 1234, &err);
-}
-
-static int step_return(struct fixture *f)
-{
-	struct config *next;
-	int r = store_former(f->store, f->config, 1, &next, &err);
-
-	if (r == 0)
-		r = begin(f, next, on_trial(COMMIT_ENDS_TRIAL));
-	if (r == 0)
-		r = store_finish(f->store, &err);
-	config_unref(r == 0 ? f->config : next);
-	f->config = r == 0 ? next : f->config;
-	return r;
-}
-
-/* Each write fails once: then nothing has changed, in this process and the next, and the same succeeds afterwards. */
-static void test_failing_disk(void **state)
-{
-	static int (*const ends[])(struct fixture * f) = { step_confirm, step_return };
-	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
-	unsigned failures = 0;
-	uint64_t ignored;
-	struct fixture f;
-
-	(void)state;
-	real_pwrite = (ssize_t(*)(int, const void *, size_t, off64_t))vfs->xGetSystemCall(vfs, "pwrite64");
-	vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)failing_pwrite);
-	for (unsigned end = 0; end < 2; end++) {
-		start(&f);
-		commit(&f, forwards(1, "confirmed"));
-		for (int n = 0; !survives(&f, n, step_begin); n++, failures++) {
-			assert_int_equal(err.kind, ERR_UNAVAILABLE);
-			assert_false(store_trial(f.store, &ignored));
-			if (n % 3 == 0) { /* and as the next process sees it */
-				stop(&f);
-				start(&f);
-				assert_false(store_trial(f.store, &ignored));
-			}
-			assert_int_equal(f.config->lists[KIND_FORWARD].count, 1);
-			assert_string_equal(listed(&f, INT64_MAX, 9), "1");
-		}
-		assert_true(trial_of(&f, 1));
-		for (int n = 0; !survives(&f, n, ends[end]); n++, failures++) {
-			assert_int_equal(err.kind, ERR_UNAVAILABLE);
-			if (n % 2 == 0) {
-				stop(&f);
-				start(&f);
-			}
-			assert_true(trial_of(&f, 1));
-			assert_true(has_former(&f, 1, 1));
-			assert_int_equal(f.config->lists[KIND_FORWARD].count, 30);
-		}
-		assert_false(store_trial(f.store, &ignored));
-		stop(&f);
-		start(&f);
-		assert_false(store_trial(f.store, &ignored));
-		assert_int_equal(f.config->lists[KIND_FORWARD].count, end == 0 ? 30 : 1);
-		stop(&f);
-		assert_int_equal(remove(path), 0);
-	}
-	vfs->xSetSystemCall(vfs, "pwrite64", NULL);
-	print_message("%u failures\n", failures);
-	assert_true(failures > 20);
-}
-
 __asm__(".pushsection .rodata\n"
 	"version_1: .incbin \"tests/unit/version-1.sql\"\n"
 	".byte 0\n"
@@ -623,7 +518,6 @@ int main(void)
 		STORE_TEST(test_renumbered),
 		STORE_TEST(test_version_4),
 		STORE_TEST(test_trial),
-		STORE_TEST(test_failing_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
