@@ -190,6 +190,8 @@ static bool fails(enum operation operation)
 {
 	bool off = faulty_disk.fault == FAULT_POWER && faulty_disk.met;
 
+	if (faulty_disk.before && operation != OP_READ)
+		faulty_disk.before();
 	if (!(faults[faulty_disk.fault].operations & 1 << operation) && !off)
 		return false;
 	if (!off && faulty_disk.n) {

@@ -30,6 +30,7 @@ struct faulty_disk {
 	enum fault fault;
 	unsigned n;
 	bool lasting;
+	void (*before)(void); /* if there is one: called before each operation that changes something */
 	/* How often it was met. */
 	unsigned met;
 	/* Counted without end. */
