@@ -190,7 +190,8 @@ demo: deps
 
 DEPS_BUILD := build-essential pkg-config libmicrohttpd-dev libnl-3-dev libnl-route-3-dev libnl-nf-3-dev \
 	libnftnl-dev libmnl-dev libmbedtls-dev libsqlite3-dev libjansson-dev libcap-dev ca-certificates
-DEPS_TEST  := libcmocka-dev nftables iptables iproute2 conntrack chromium python3 python3-pytest python3-jsonschema mandoc
+DEPS_TEST  := libcmocka-dev nftables iptables iproute2 conntrack chromium python3 python3-pytest python3-jsonschema \
+	mandoc e2fsprogs
 DEPS_BENCH := iptables socat haproxy strace
 NODE       := $(if $(shell command -v npm),,nodejs npm)
 
