@@ -43,7 +43,7 @@ struct err_item {
 
 struct err {
 	enum err_kind kind;
-	unsigned retry_after_s; /* ERR_THROTTLED */
+	unsigned retry_after_s; /* ERR_THROTTLED, ERR_UNAVAILABLE; 0: not known */
 	unsigned count;         /* items used; further ones are dropped */
 	char detail[ERR_DETAIL_MAX];
 	struct err_item items[ERR_ITEMS_MAX];

@@ -15,6 +15,7 @@
 #include "web/request.h"
 
 enum {
+	RETRY_AFTER_S = 30, /* where nothing says when: space on a disk comes with people */
 	CONNECTIONS_MAX = 256,
 	CONNECTIONS_RESERVED = 32, /* of these for the Unix socket: strangers must not keep root out */
 	CONNECTION_MEMORY =
@@ -213,8 +214,10 @@ static void add_answer_headers(const struct request *request, struct MHD_Respons
 		MHD_add_response_header(response, "Allow", answer->allow);
 	if (trial_outdates(request))
 		MHD_add_response_header(response, "Connection", "close");
-	if (request->failed && request->err.retry_after_s > 0) {
-		snprintf(text, sizeof(text), "%u", request->err.retry_after_s);
+	if (request->failed && (request->err.retry_after_s > 0 || request->err.kind == ERR_UNAVAILABLE)) {
+		unsigned after_s = request->err.retry_after_s ? request->err.retry_after_s : RETRY_AFTER_S;
+
+		snprintf(text, sizeof(text), "%u", after_s);
 		MHD_add_response_header(response, "Retry-After", text);
 	}
 	if (request->failed && request->err.kind == ERR_UNAUTHENTICATED)

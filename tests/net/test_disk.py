@@ -87,6 +87,7 @@ def refuses_everything(router, words):
     table = router.host.nft("list table inet portico")
     problem = sock.post("/forwards", MORE)
     assert words in problem.expect(503)["detail"] and problem.body["type"] == "urn:portico:problem:unavailable"
+    assert int(problem.headers["Retry-After"]) > 0
     assert words in sock.post("/forwards?confirm_within_s=60", MORE).expect(503)["detail"]
     assert words in sock.post(f"/revisions/{revision - 1}/restore").expect(503)["detail"]
     assert words in sock.post("/tokens", {"name": "script", "role": "viewer"}).expect(503)["detail"]
