@@ -27,7 +27,9 @@ MODE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-p
 else
 MODE := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
-ALL_CFLAGS  = -std=gnu11 $(CFLAGS) -D_GNU_SOURCE -DPORTICO_VERSION='"$(VERSION)"' -Idaemon $(PKG_CFLAGS) \
+# On 32 bits glibc's time ends in 2038, unless asked otherwise; the other is what that asks for in turn.
+TIME64     := -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64
+ALL_CFLAGS  = -std=gnu11 $(CFLAGS) -D_GNU_SOURCE $(TIME64) -DPORTICO_VERSION='"$(VERSION)"' -Idaemon $(PKG_CFLAGS) \
 	$(WARNINGS) -fstack-protector-strong -fPIE $(MODE) -pthread -MMD -MP
 ALL_LDFLAGS = $(MODE) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
