@@ -214,6 +214,8 @@ static size_t field_size(const struct field *field)
 	case FIELD_COMMENT:
 	case FIELD_NAME:
 		return sizeof(void *);
+	case FIELD_TIME:
+		return sizeof(int64_t);
 	default:
 		return 1;
 	}
