@@ -1,23 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""kernel/ against the real kernel: what it writes is what nft and ip show, what it reads is what it wrote.
-
-The driver is linked with the daemon's objects, by hand:
-    make SAN=1 build/san/daemon.a
-    gcc -std=gnu11 -D_GNU_SOURCE -g -fsanitize=address,undefined -Idaemon tests/net/kernel_driver.c \
-        build/san/daemon.a $(pkg-config --cflags --libs libnl-3.0 libnftnl jansson) -lmbedcrypto -lcap -pthread
-"""
-import os
-import pathlib
+"""kernel/ against the real kernel: what it writes is what nft and ip show, what it reads is what it wrote."""
 import re
-import shlex
 
 import pytest
 
 from lab.driver import Driver
-from lab.lab import Lab, Node, Topology, command, wait_for
+from lab.lab import Lab, Node, Topology, wait_for
 from lab.porticod import build_dir
-
-TREE = pathlib.Path(__file__).resolve().parents[2]
 
 
 def network():
@@ -48,20 +37,10 @@ class KernelDriver(Driver):
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory):
-    if os.geteuid() != 0:
-        pytest.skip("network namespaces need root")
-    build = build_dir()
-    sanitized = build.name == "san"
-    archive = build / "daemon.a"
-    command(["make", "-s", "-C", str(TREE), f"BUILD={build.parent if sanitized else build}",
-             *(["SAN=1"] if sanitized else []), str(archive)], timeout=600)
-    flags = command("pkg-config --cflags --libs libnl-3.0 libnftnl jansson").stdout
-    made = tmp_path_factory.mktemp("driver") / "kernel_driver"
-    command(["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-g",
-             *(["-fsanitize=address,undefined"] if sanitized else []), f"-I{TREE / 'daemon'}",
-             str(TREE / "tests/net/kernel_driver.c"), str(archive), "-o", str(made),
-             *shlex.split(flags), "-lmbedcrypto", "-lcap", "-pthread"])
+def program(built):
+    made = build_dir() / "kernel_driver"
+    if not made.exists():
+        pytest.fail(f"no {made}: make drivers first")
     return made
 
 
