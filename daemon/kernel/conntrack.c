@@ -171,8 +171,7 @@ static bool is_tcp(struct nlattr *info)
 	return info && nla_find(nla_data(info), nla_len(info), CTA_PROTOINFO_TCP);
 }
 
-/* The table sees to the rest. The entry stays: without it the next packet would begin a connection of its own. */
-static int end_entry(struct netlink *commands, struct nlmsghdr *hdr)
+static struct nl_msg *end_message(struct nlmsghdr *hdr)
 {
 	struct nl_msg *msg = entry_message(IPCTNL_MSG_CT_NEW, hdr, false);
 	struct nlattr *tb[CTA_MAX + 1];
@@ -184,7 +183,13 @@ static int end_entry(struct netlink *commands, struct nlmsghdr *hdr)
 		nlmsg_free(msg);
 		msg = NULL;
 	}
-	return netlink_request(commands, msg, NULL);
+	return msg;
+}
+
+/* The table sees to the rest. The entry stays: without it the next packet would begin a connection of its own. */
+static int end_entry(struct netlink *commands, struct nlmsghdr *hdr)
+{
+	return netlink_request(commands, end_message(hdr), NULL);
 }
 
 /* --- on the thread --- */
