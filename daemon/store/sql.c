@@ -3,16 +3,7 @@
 
 #include <stddef.h>
 
-/* Makes the file, relative to the top of the source tree, a string constant. */
-#define EMBED(name, file)                                                     \
-	/* NOLINTNEXTLINE(bugprone-macro-parentheses): an array takes none */ \
-	extern const char name[] __attribute__((visibility("hidden")));       \
-	__asm__(".pushsection .rodata\n"                                      \
-		".global " #name "\n"                                         \
-		".hidden " #name "\n" #name ":\n"                             \
-		".incbin \"" file "\"\n"                                      \
-		".byte 0\n"                                                   \
-		".popsection\n")
+#include "base/embed.h"
 
 EMBED(store_sql_schema, "db/schema.sql");
 

@@ -5,13 +5,10 @@
  */
 #include <string.h>
 
+#include "base/embed.h"
 #include "web/request.h"
 
-__asm__(".pushsection .rodata\n"
-	"openapi_text: .incbin \"daemon/web/openapi.json\"\n"
-	".byte 0\n"
-	".popsection\n");
-extern const char openapi_text[] __asm__("openapi_text");
+EMBED(openapi_text, "daemon/web/openapi.json");
 
 enum { NAME_BYTES_MAX = 512 };
 

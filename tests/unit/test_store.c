@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/embed.h"
 #include "faulty_disk.h"
 #include "model/schema.h"
 #include "scratch.h"
@@ -997,11 +998,7 @@ static void test_migrations(void **state)
 	assert_int_equal(ask(path, "SELECT id FROM more"), 17);
 }
 
-__asm__(".pushsection .rodata\n"
-	"version_1: .incbin \"tests/unit/version-1.sql\"\n"
-	".byte 0\n"
-	".popsection\n");
-extern const char version_1[] __asm__("version_1");
+EMBED(version_1, "tests/unit/version-1.sql");
 
 /* A database that the first version's daemon left: everything in it stays, and what is new is not in use. */
 static void test_version_1(void **state)

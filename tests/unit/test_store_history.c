@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/embed.h"
 #include "scratch.h"
 #include "store/db.h"
 
@@ -409,11 +410,7 @@ static void test_trial(void **state)
 	stop(&f);
 }
 
-__asm__(".pushsection .rodata\n"
-	"version_1: .incbin \"tests/unit/version-1.sql\"\n"
-	".byte 0\n"
-	".popsection\n");
-extern const char version_1[] __asm__("version_1");
+EMBED(version_1, "tests/unit/version-1.sql");
 
 /* Revisions that an earlier version wrote have no summary. */
 static void test_version_1(void **state)
@@ -478,11 +475,7 @@ static void test_renumbered(void **state)
 	stop(&f);
 }
 
-__asm__(".pushsection .rodata\n"
-	"version_4: .incbin \"tests/unit/version-4.sql\"\n"
-	".byte 0\n"
-	".popsection\n");
-extern const char version_4[] __asm__("version_4");
+EMBED(version_4, "tests/unit/version-4.sql");
 
 /* Killed amid a trial, then upgraded: the trial is still one, and of the one before nobody knows who confirmed it. */
 static void test_version_4(void **state)
