@@ -339,7 +339,7 @@ def _prepare(host, node):
     for name, value in {"net.ipv4.ip_forward": forwards, "net.ipv6.conf.all.forwarding": forwards,
                         "net.ipv4.conf.all.rp_filter": 0, "net.ipv4.conf.default.rp_filter": 0,
                         "net.ipv6.conf.all.accept_dad": 0, "net.ipv6.conf.default.accept_dad": 0,
-                        "net.ipv4.icmp_ratelimit": 0, "net.ipv6.icmp.ratelimit": 0}.items():
+                        "net.ipv4.icmp_ratemask": 0, "net.ipv6.icmp.ratelimit": 0}.items():
         host.sysctl(name, value)
 
 

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from lab import topologies
+from lab.capture import BUFFER_BYTES, SO_RCVBUFFORCE
 from lab.driver import Driver
 from lab.lab import Lab, wait_for
 from lab.porticod import build_dir
@@ -146,6 +147,8 @@ class Pinged:
         if address not in self.sockets:
             protocol = socket.IPPROTO_ICMP if self.version == 4 else socket.IPPROTO_ICMPV6
             one = self.sockets[address] = self.host.socket(FAMILY[self.version], socket.SOCK_RAW, protocol)
+            # Hundreds of packets, each of which counts as some kilobytes on machines with long cache lines.
+            one.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
             one.bind((address, 0))
             one.settimeout(3)
         return self.sockets[address]
