@@ -59,7 +59,7 @@ static void print_sum(const json_t *answer, size_t refused)
 
 static void print_answer(const json_t *answer)
 {
-	const json_t *line, *object;
+	const json_t *line;
 	size_t i, refused = 0;
 
 	json_array_foreach(json_object_get(answer, "lines"), i, line)
@@ -67,16 +67,7 @@ static void print_answer(const json_t *answer)
 		print_text_line(line);
 		refused += !json_is_true(json_object_get(line, "understood"));
 	}
-	json_array_foreach(json_object_get(answer, "changes"), i, object)
-	{
-		struct buf text;
-
-		buf_init(&text, CELL_MAX);
-		buf_printf(&text, "add %s %s", member_text(object, "kind"), member_text(object, "name"));
-		print_line(buf_text(&text));
-		buf_done(&text);
-		print_change_fields(object);
-	}
+	print_changes(json_object_get(answer, "changes"));
 	print_sum(answer, refused);
 }
 

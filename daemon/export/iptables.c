@@ -387,7 +387,6 @@ static void write_redirect_from(struct writer *writer, const struct redirect *re
 {
 	char protocol[8], text[PREFIX_TEXT_MAX];
 
-	protocol_name(redirect->protocol, protocol);
 	for (unsigned i = 0; i < 2 * redirect->except.count; i++)
 		buf_printf(writer->text, "iptables -t nat -A PREROUTING -%c %s -p %s --dport %u -j RETURN\n",
 			   i % 2 ? 'd' : 's', prefix_format(&redirect->except.items[i / 2], text),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "import/uci.h"
+#include "model/schema.h"
 
 enum { ZONES_MAX = 64 };
 
@@ -57,6 +58,9 @@ static void zone_uplinks(struct firewall *firewall, struct zone *zone, const cha
 			there |= strcmp(zone->uplinks[k], name) == 0;
 		if (!there)
 			zone->uplinks[zone->uplink_count++] = name;
+		if (draft >= 0 && !uci_flag(zone->section, "masq", false))
+			json_object_set_new(firewall->import->drafts[draft].fields, "source_nat",
+					    json_string("none"));
 		if (first < 0)
 			first = draft;
 	}
@@ -119,16 +123,18 @@ static void read_zone(struct firewall *firewall, struct uci_section *section)
 		zone_network(firewall, zone, values, count);
 	REFUSE(firewall, section,
 	       "nobody says which devices it has: /etc/config/network does, which can be given, too");
-	for (unsigned i = 0; i < section->option_count; i++)
-		if (!section->options[i].used)
-			statement_refuse(firewall->import,
-					 &firewall->import->statements[section->options[i].statement], "%s",
-					 not_expressible);
+	uci_refuse_rest(firewall->import, section, not_expressible);
 }
 
 /* --- values --- */
 
-/* "tcp udp", "tcpudp", "any": names in a list; NULL: it cannot be said. */
+static void add_tcp_and_udp(json_t *list)
+{
+	json_array_append_new(list, json_string("tcp"));
+	json_array_append_new(list, json_string("udp"));
+}
+
+/* "tcp udp", "tcpudp", "any": names in a list. */
 static json_t *protocol_list(struct firewall *firewall, struct uci_section *section, bool *ret_all)
 {
 	const char *values[UCI_VALUES_MAX];
@@ -142,12 +148,11 @@ static json_t *protocol_list(struct firewall *firewall, struct uci_section *sect
 		if (strcmp(values[i], "tcpudp") != 0)
 			json_array_append_new(list, json_string(values[i]));
 		else
-			json_array_extend(list, json_pack("[s, s]", "tcp", "udp"));
+			add_tcp_and_udp(list);
 	}
 	if (*ret_all || count == 0) {
 		json_array_clear(list);
-		json_array_append_new(list, json_string("tcp"));
-		json_array_append_new(list, json_string("udp"));
+		add_tcp_and_udp(list);
 	}
 	return list;
 }
@@ -182,11 +187,11 @@ static json_t *prefix_texts(struct firewall *firewall, struct uci_section *secti
 	struct prefix prefix;
 
 	for (unsigned i = 0; i < count; i++) {
-		if (values[i][0] == '!' || (prefix_parse(values[i], &prefix) < 0 && strchr(values[i], '!'))) {
+		if (values[i][0] == '!') {
 			REFUSE(firewall, section, "option %s: nothing here is for all but some", name);
 			*ret_bad = true;
 		}
-		json_array_append_new(list, json_string(prefix_parse(values[i], &prefix) == 0 ?
+		json_array_append_new(list, json_string(import_prefix(values[i], &prefix) ?
 								prefix_format(&prefix, text) :
 								values[i]));
 	}
@@ -241,15 +246,16 @@ static json_t *zone_uplink_names(const struct firewall *firewall, const struct z
 /* The router's own address in a LAN. */
 static const char *router_address(struct firewall *firewall)
 {
-	const struct links *links = firewall->import->links;
+	const struct import *import = firewall->import;
 	char text[IP_TEXT_MAX];
 
-	for (unsigned i = 0; i < links->count; i++) {
-		const struct link *link = &links->items[i];
+	for (unsigned i = 0; i < import->links->count; i++) {
+		const struct link *link = &import->links->items[i];
 
-		for (unsigned k = 0; k < link->address_count && !link->loopback && !link->default_route4; k++)
+		for (unsigned k = 0; k < link->address_count; k++)
 			if (link->addresses[k].address.family == AF_INET &&
-			    ip_is_private(&link->addresses[k].address))
+			    (import_network_on(import, link->name) ||
+			     import_drafted_network(import, link->name, NULL) >= 0))
 				return import_printf(firewall->import, "%s",
 						     ip_format(&link->addresses[k].address, text));
 	}
@@ -323,10 +329,9 @@ static bool set_ports(struct firewall *firewall, struct uci_section *section, js
 
 	json_array_foreach(json_object_get(fields, "protocols"), i, protocol)
 	{
-		int number = strcmp(json_string_value(protocol), "tcp") == 0 ? IPPROTO_TCP : 0;
+		int number = protocol_parse(json_string_value(protocol));
 
-		with_ports |= number || strcmp(json_string_value(protocol), "udp") == 0 ||
-			      strcmp(json_string_value(protocol), "sctp") == 0;
+		with_ports |= number > 0 && protocol_has_ports((uint8_t)number);
 	}
 	if (bad)
 		return false;
@@ -455,9 +460,8 @@ static void read_source_nat(struct firewall *firewall, struct uci_section *secti
 	else if (!address || json_array_size(sources) == 0)
 		REFUSE(firewall, section, "source NAT here is from some sources to one address");
 	else if (!bad) {
-		json_t *fields = json_pack("{s:O, s:s, s:s, s:b}", "sources", sources, "uplink",
-					   zone->uplinks[0], "address", address, "enabled",
-					   uci_flag(section, "enabled", true));
+		json_t *fields = json_pack("{s:O, s:s, s:s, s:b}", "sources", sources, "uplink", uplink,
+					   "address", address, "enabled", uci_flag(section, "enabled", true));
 
 		if (uci_all_used(import, section, not_expressible))
 			statement_became(statement_of(firewall, section),
@@ -469,6 +473,21 @@ static void read_source_nat(struct firewall *firewall, struct uci_section *secti
 			json_decref(fields);
 	}
 	json_decref(sources);
+}
+
+static void read_masquerade(struct firewall *firewall, struct uci_section *section)
+{
+	static const char *const all[] = { "name", "src_ip", "family", "proto", "enabled", NULL };
+	const struct zone *zone = find_zone(firewall, uci_value(section, "src", NULL));
+
+	uci_ignore(section, all);
+	if (zone && !zone->outward)
+		REFUSE(firewall, section,
+		       "source NAT towards a LAN belongs to a forward here: see its backend_sees");
+	else if (uci_all_used(firewall->import, section, not_expressible))
+		statement_covered(
+			firewall->import, statement_of(firewall, section),
+			"what leaves by an uplink is masqueraded, unless the uplink says otherwise");
 }
 
 static void read_redirect(struct firewall *firewall, struct uci_section *section)
@@ -555,9 +574,7 @@ static void read_section(struct firewall *firewall, struct uci_section *section)
 	else if (strcmp(type, "nat") == 0 && strcmp(uci_value(section, "target", ""), "SNAT") == 0)
 		read_source_nat(firewall, section, "src", "snat_ip");
 	else if (strcmp(type, "nat") == 0 && strcmp(uci_value(section, "target", ""), "MASQUERADE") == 0)
-		statement_covered(
-			import, statement_of(firewall, section),
-			"what leaves by an uplink is masqueraded, unless the uplink says otherwise");
+		read_masquerade(firewall, section);
 	else if (strcmp(type, "defaults") == 0 || strcmp(type, "forwarding") == 0 ||
 		 strcmp(type, "include") == 0)
 		statement_covered(import, statement_of(firewall, section),

@@ -17,7 +17,8 @@ struct landing {
 	unsigned inside_count;
 	unsigned source_count;
 	struct prefix *sources;
-	const char *hours; /* NULL: always */
+	const char *hours;                  /* NULL: always */
+	unsigned window_count, range_count; /* that it is merged of */
 	bool router_seen;
 	bool rest; /* all ports that no other forward has */
 	int into;  /* the landing that it has become part of; itself: none */
@@ -27,6 +28,7 @@ struct work {
 	struct recipe *recipe;
 	unsigned count, size;
 	struct landing *landings;
+	int *changes; /* of how many take a port, from the one before it to each port; for leave_ports_of_others() */
 };
 
 static struct statement *statement_of(const struct work *work, const struct rule *rule)
@@ -39,6 +41,14 @@ static struct statement *statement_of(const struct work *work, const struct rule
 #define NOTE(work, rule, ...) statement_note((work)->recipe->import, statement_of(work, rule), __VA_ARGS__)
 
 /* --- where it listens --- */
+
+static bool prefixes_hold(const struct prefix *prefixes, unsigned count, const struct ip *ip)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (prefix_contains(&prefixes[i], ip))
+			return true;
+	return count == 0;
+}
 
 /* Uplinks that there will be. */
 static unsigned uplink_count(const struct recipe *recipe)
@@ -58,6 +68,34 @@ static bool on_way(struct work *work, struct landing *landing, const struct way 
 	return true;
 }
 
+/* Addresses of the router's that packets from outside are not for. */
+static bool is_inside_address(struct work *work, const struct rule *rule)
+{
+	for (unsigned i = 0; i < rule->destination_count; i++) {
+		const struct ip *address = &rule->destinations[i].address;
+		const struct link *link = import_link_with(work->recipe->import, address, false);
+
+		if (ip_is_loopback(address) || (link && recipe_is_inside(work->recipe, link->name)))
+			return true;
+	}
+	return false;
+}
+
+/* A rule for one of several addresses of an uplink becomes a forward for all of them. */
+static void note_other_addresses(struct work *work, const struct rule *rule, const struct way *way)
+{
+	for (unsigned i = 0; i < way->address_count; i++) {
+		const struct ip *address = &way->addresses[i];
+
+		if (address->family != rule->family ||
+		    prefixes_hold(rule->destinations, rule->destination_count, address))
+			continue;
+		NOTE(work, rule, "forwards answer on all addresses of an uplink: %s also has others",
+		     way->name);
+		return;
+	}
+}
+
 /* On the uplinks that have the addresses. */
 static bool on_addresses(struct work *work, struct landing *landing)
 {
@@ -66,9 +104,12 @@ static bool on_addresses(struct work *work, struct landing *landing)
 
 	for (unsigned i = 0; i < rule->destination_count; i++) {
 		const struct prefix *to = &rule->destinations[i];
+		const struct way *way = recipe_way_of_address(work->recipe, &to->address);
 
-		if (on_way(work, landing, recipe_way_of_address(work->recipe, &to->address)))
+		if (on_way(work, landing, way)) {
+			note_other_addresses(work, rule, way);
 			continue;
+		}
 		if (uplink_count(work->recipe) > 1) {
 			REFUSE(work, rule, "nothing says which device has the address %s",
 			       prefix_format(to, text));
@@ -87,6 +128,20 @@ static const char *device_of(const struct rule *rule)
 	return rule->in && !rule->in_not ? rule->in : NULL;
 }
 
+static bool on_device(struct work *work, struct landing *landing, const char *device)
+{
+	struct recipe *recipe = work->recipe;
+	const struct rule *rule = landing->rule;
+
+	for (unsigned i = 0; i < recipe->way_count; i++)
+		if (rule_device_matches(device, recipe->ways[i].device) &&
+		    on_way(work, landing, &recipe->ways[i]) && rule->destination_count > 0)
+			note_other_addresses(work, rule, &recipe->ways[i]);
+	if (!landing->ways)
+		REFUSE(work, rule, "%.32s is no uplink", device);
+	return landing->ways;
+}
+
 static bool find_uplinks(struct work *work, struct landing *landing)
 {
 	struct recipe *recipe = work->recipe;
@@ -97,13 +152,12 @@ static bool find_uplinks(struct work *work, struct landing *landing)
 		REFUSE(work, rule, "no forward is for all addresses but some");
 		return false;
 	}
+	if (is_inside_address(work, rule)) {
+		REFUSE(work, rule, "forwards are for addresses of uplinks, and this is none");
+		return false;
+	}
 	if (device) {
-		for (unsigned i = 0; i < recipe->way_count; i++)
-			if (rule_device_matches(device, recipe->ways[i].device))
-				on_way(work, landing, &recipe->ways[i]);
-		if (!landing->ways)
-			REFUSE(work, rule, "%.32s is no uplink", device);
-		return landing->ways;
+		return on_device(work, landing, device);
 	}
 	if (rule->marked) {
 		if (!on_way(work, landing, recipe_way_of_mark(recipe, rule->with_mark)))
@@ -245,27 +299,28 @@ static void merge(struct work *work, struct landing *into, const struct landing 
 {
 	switch (part) {
 	case KEY_HOURS:
-		into->hours = into->hours && other->hours ? import_printf(work->recipe->import, "%s, %s",
-									  into->hours, other->hours) :
-							    NULL; /* always, by one of the two rules */
+		into->hours = into->hours && other->hours ?
+				      import_join(work->recipe->import, into->hours, ", ", other->hours) :
+				      NULL; /* always, by one of the two rules */
+		into->window_count += other->window_count;
 		break;
 	case KEY_PORTS:
-		into->external = import_join(work->recipe->import, into->external, other->external);
+		into->external = import_join(work->recipe->import, into->external, ",", other->external);
 		if (into->internal)
-			into->internal = import_join(work->recipe->import, into->internal, other->internal);
+			into->internal = import_join(work->recipe->import, into->internal, ",",
+						     other->internal);
+		into->range_count += other->range_count;
 		break;
 	case KEY_WAYS:
 		into->ways |= other->ways;
 		into->everywhere |= other->everywhere;
 		break;
 	case KEY_SOURCES:
-		if (into->source_count + other->source_count <= LIST_MAX)
-			merge_sources(work, into, other);
+		merge_sources(work, into, other);
 		break;
 	case KEY_PROTOCOLS:
 		for (unsigned i = 0; i < other->protocol_count; i++)
-			if (!memchr(into->protocols, other->protocols[i], into->protocol_count) &&
-			    into->protocol_count < sizeof(into->protocols))
+			if (!memchr(into->protocols, other->protocols[i], into->protocol_count))
 				into->protocols[into->protocol_count++] = other->protocols[i];
 		break;
 	}
@@ -275,6 +330,24 @@ static bool can_merge(const struct landing *landing, enum key_part part)
 {
 	return part != KEY_PORTS ||
 	       (landing->external && !landing->rest && landing->rule->comment && landing->rule->comment[0]);
+}
+
+/* Whether one forward has room for both. */
+static bool fits(const struct landing *a, const struct landing *b, enum key_part part)
+{
+	switch (part) {
+	case KEY_HOURS:
+		return a->window_count + b->window_count <= SCHEDULE_WINDOWS_MAX;
+	case KEY_PORTS:
+		return a->range_count + b->range_count <= LIST_MAX;
+	case KEY_SOURCES:
+		return a->source_count + b->source_count <= LIST_MAX;
+	case KEY_PROTOCOLS:
+		return a->protocol_count + b->protocol_count <= sizeof(a->protocols);
+	case KEY_WAYS:
+		break;
+	}
+	return true;
 }
 
 static void merge_by(struct work *work, enum key_part part)
@@ -289,7 +362,7 @@ static void merge_by(struct work *work, enum key_part part)
 			continue;
 		key = landing_key(work, &work->landings[i], part);
 		first = json_object_get(seen, key);
-		if (first) {
+		if (first && fits(&work->landings[json_integer_value(first)], &work->landings[i], part)) {
 			work->landings[i].into = (int)json_integer_value(first);
 			merge(work, &work->landings[json_integer_value(first)], &work->landings[i], part);
 		} else {
@@ -308,14 +381,6 @@ static struct landing *merged(struct work *work, unsigned i)
 
 /* --- what POSTROUTING does to them --- */
 
-static bool prefixes_hold(const struct prefix *prefixes, unsigned count, const struct ip *ip)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (prefix_contains(&prefixes[i], ip))
-			return true;
-	return count == 0;
-}
-
 static bool ports_meet(const struct port_range *a, unsigned a_count, const struct port_range *b,
 		       unsigned b_count)
 {
@@ -326,9 +391,10 @@ static bool ports_meet(const struct port_range *a, unsigned a_count, const struc
 	return a_count == 0;
 }
 
-static bool leads_there(const struct landing *landing, const struct rule *rule)
+static bool leads_there(struct work *work, const struct landing *landing, const struct rule *rule)
 {
-	return prefixes_hold(rule->destinations, rule->destination_count, &landing->rule->address) &&
+	return import_step(work->recipe->import) &&
+	       prefixes_hold(rule->destinations, rule->destination_count, &landing->rule->address) &&
 	       ports_meet(rule->ports, rule->port_count, landing->inside, landing->inside_count) &&
 	       (!rule->protocol || memchr(landing->protocols, rule->protocol, landing->protocol_count));
 }
@@ -339,7 +405,7 @@ static void note_router_seen(struct work *work, const struct rule *rule)
 	bool found = false;
 
 	for (unsigned i = 0; i < work->count; i++) {
-		if (!leads_there(&work->landings[i], rule))
+		if (!leads_there(work, &work->landings[i], rule))
 			continue;
 		merged(work, i)->router_seen = true;
 		found = true;
@@ -348,15 +414,67 @@ static void note_router_seen(struct work *work, const struct rule *rule)
 		REFUSE(work, rule, "no forward leads there");
 }
 
+/* --- whom the filter lets in --- */
+
+/* A rule of the filter that lets in somebody from an uplink. */
+static bool lets_in_from_outside(const struct recipe *recipe, const struct rule *rule)
+{
+	bool from_way = !rule->in || rule->in_not, to_way = false;
+
+	for (unsigned i = 0; i < recipe->way_count; i++) {
+		const struct way *way = &recipe->ways[i];
+
+		from_way |= rule->in && way->name && rule_device_matches(rule->in, way->device);
+		to_way |= rule->out && way->name && rule_device_matches(rule->out, way->device);
+	}
+	/* Sources that are private and may go everywhere are a LAN's. */
+	return strcmp(rule->table, "filter") == 0 && strcmp(rule->chain, "FORWARD") == 0 &&
+	       rule->target == TARGET_ACCEPT && !rule->answers && from_way && (!to_way || rule->out_not) &&
+	       (rule->destination_count > 0 || rule->source_count == 0 ||
+		!ip_is_private(&rule->sources[0].address));
+}
+
+/*
+ * Where the filter drops all else, and each rule that lets in to the backend is for some sources, the forward is for
+ * those.
+ */
+static void narrow(struct work *work, struct landing *landing)
+{
+	struct recipe *recipe = work->recipe;
+	unsigned count = 0, size = 0;
+	struct prefix *sources = NULL;
+
+	for (unsigned i = 0; i < recipe->flat_count; i++) {
+		const struct rule *rule = &recipe->flat[i];
+
+		if (!rule->lets_in || !leads_there(work, landing, rule))
+			continue;
+		if (rule->source_count == 0 || rule->sources_not)
+			return;
+		for (unsigned k = 0; k < rule->source_count; k++) {
+			sources = import_grow(recipe->import, sources, count, &size, sizeof(*sources));
+			if (!sources)
+				return;
+			sources[count++] = rule->sources[k];
+		}
+	}
+	for (unsigned i = 0; i < recipe->flat_count && count > 0; i++)
+		recipe->flat[i].narrows |= recipe->flat[i].lets_in &&
+					   leads_there(work, landing, &recipe->flat[i]);
+	landing->sources = sources;
+	landing->source_count = count;
+}
+
 /* --- what is left for a host that gets everything --- */
 
 enum { PORTS_END = 65536 };
 
-static void take_ports(bool *taken, const struct port_range *ranges, unsigned count)
+static void take_ports(int *changes, const struct port_range *ranges, unsigned count)
 {
-	for (unsigned i = 0; i < count; i++)
-		for (unsigned port = ranges[i].first; port <= ranges[i].last; port++)
-			taken[port] = true;
+	for (unsigned i = 0; i < count; i++) {
+		changes[ranges[i].first]++;
+		changes[ranges[i].last + 1]--;
+	}
 }
 
 static bool protocols_meet(const struct landing *landing, const uint8_t *protocols, unsigned count)
@@ -371,29 +489,36 @@ static bool protocols_meet(const struct landing *landing, const uint8_t *protoco
 static void leave_ports_of_others(struct work *work, struct landing *landing)
 {
 	const struct object_list *list = &work->recipe->import->config->lists[KIND_FORWARD];
-	bool *taken = import_alloc(work->recipe->import, PORTS_END * sizeof(*taken));
 	struct port_range free_ports[LIST_MAX + 1];
 	unsigned count = 0;
+	int taken = 0;
 
-	if (!taken)
+	if (!work->changes)
+		work->changes = import_alloc(work->recipe->import, (PORTS_END + 1) * sizeof(*work->changes));
+	if (!work->changes)
 		return;
+	memset(work->changes, 0, (PORTS_END + 1) * sizeof(*work->changes));
 	for (unsigned i = 0; i < work->count; i++) {
 		const struct landing *other = &work->landings[i];
 
+		if (!import_step(work->recipe->import))
+			return;
 		if (!other->rest && other->rule->port_count && other->rule->family == landing->rule->family &&
 		    protocols_meet(landing, other->protocols, other->protocol_count) &&
 		    (landing->everywhere || other->everywhere || (landing->ways & other->ways)))
-			take_ports(taken, other->rule->ports, other->rule->port_count);
+			take_ports(work->changes, other->rule->ports, other->rule->port_count);
 	}
 	for (unsigned i = 0; i < list->count; i++) {
 		const struct forward *forward = (const struct forward *)list->items[i];
 
 		if (forward->enabled &&
 		    protocols_meet(landing, forward->protocols.items, forward->protocols.count))
-			take_ports(taken, forward->external_ports.items, forward->external_ports.count);
+			take_ports(work->changes, forward->external_ports.items,
+				   forward->external_ports.count);
 	}
 	for (unsigned port = 1; port < PORTS_END && count <= LIST_MAX; port++) {
-		if (taken[port])
+		taken += work->changes[port];
+		if (taken > 0)
 			continue;
 		if (count > 0 && free_ports[count - 1].last == port - 1)
 			free_ports[count - 1].last = (uint16_t)port;
@@ -473,14 +598,15 @@ static void draft_all(struct work *work)
 	for (unsigned i = 0; drafts && i < work->count; i++)
 		statement_became(statement_of(work, work->landings[i].rule),
 				 drafts[merged(work, i) - work->landings], NULL);
-	/* What rewrites the source towards a backend belongs to its forward. */
+	/* What rewrites the source towards a backend, or lets some in, belongs to its forward. */
 	for (unsigned r = 0; drafts && r < work->recipe->flat_count; r++) {
 		const struct rule *rule = &work->recipe->flat[r];
 
-		if (!rule->towards_backend || statement_of(work, rule)->state != STATEMENT_OPEN)
+		if ((!rule->towards_backend && !rule->narrows) ||
+		    statement_of(work, rule)->state != STATEMENT_OPEN)
 			continue;
 		for (unsigned i = 0; i < work->count; i++)
-			if (leads_there(&work->landings[i], rule)) {
+			if (leads_there(work, &work->landings[i], rule)) {
 				statement_became(statement_of(work, rule),
 						 drafts[merged(work, i) - work->landings], NULL);
 				break;
@@ -502,6 +628,8 @@ static void add_landing(struct work *work, const struct rule *rule)
 		.rule = rule,
 		.into = (int)work->count,
 		.hours = rule->hours,
+		.window_count = 1,
+		.range_count = rule->port_count,
 		.sources = rule->sources,
 		.source_count = rule->source_count,
 	};
@@ -524,15 +652,24 @@ static void add_landing(struct work *work, const struct rule *rule)
 	items[work->count++] = landing;
 }
 
-static void finish_hairpin_half(struct work *work, const struct rule *rule)
+/* What a LAN or the router itself needs a rule for in iptables, and a forward does by itself. */
+static void finish_half(struct work *work, const struct rule *rule, const char *who)
 {
-	for (unsigned i = 0; i < work->count; i++)
-		if (ip_compare(&work->landings[i].rule->address, &rule->address) == 0) {
+	for (unsigned i = 0; i < work->count; i++) {
+		const struct landing *landing = &work->landings[i];
+
+		if (ip_compare(&landing->rule->address, &rule->address) == 0 &&
+		    (!rule->protocol ||
+		     memchr(landing->protocols, rule->protocol, landing->protocol_count)) &&
+		    import_ports_hold(landing->rule->ports, landing->rule->port_count, rule->ports,
+				      rule->port_count)) {
 			statement_covered(work->recipe->import, statement_of(work, rule),
-					  "LANs reach each forward by the uplinks' addresses by themselves");
+					  "%s reach each forward by the uplinks' addresses by themselves",
+					  who);
 			return;
 		}
-	REFUSE(work, rule, "%.32s is no uplink, and no forward leads there from one", device_of(rule));
+	}
+	REFUSE(work, rule, "%s reach only what is forwarded from an uplink, and this is not", who);
 }
 
 void recipe_forwards(struct recipe *recipe)
@@ -548,6 +685,11 @@ void recipe_forwards(struct recipe *recipe)
 	}
 	if (recipe->import->failed)
 		return;
+	for (unsigned i = 0; i < recipe->flat_count; i++)
+		recipe->flat[i].lets_in = lets_in_from_outside(recipe, &recipe->flat[i]);
+	for (unsigned i = 0; i < work.count && recipe->drops_forwards; i++)
+		if (work.landings[i].source_count == 0)
+			narrow(&work, &work.landings[i]);
 	merge_by(&work, KEY_HOURS);
 	merge_by(&work, KEY_WAYS);
 	merge_by(&work, KEY_SOURCES);
@@ -562,9 +704,8 @@ void recipe_forwards(struct recipe *recipe)
 
 		if (rule->target == TARGET_DNAT && strcmp(rule->chain, "PREROUTING") == 0 &&
 		    is_hairpin_half(&work, rule))
-			finish_hairpin_half(&work, rule);
+			finish_half(&work, rule, "LANs");
 		else if (rule->target == TARGET_DNAT && strcmp(rule->chain, "OUTPUT") == 0)
-			statement_covered(recipe->import, statement_of(&work, rule),
-					  "the router's own programs reach each forward by themselves");
+			finish_half(&work, rule, "the router's own programs");
 	}
 }

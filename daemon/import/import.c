@@ -15,6 +15,8 @@ enum {
 	DRAFT_PLACE = 1000000,
 	/* Each drops sixteen drafts at most, and checks the whole. */
 	CHECK_ROUNDS_MAX = 32,
+	/* A second on a small router: nothing else happens meanwhile. */
+	STEPS_MAX = 10000000,
 };
 
 static const char *const format_names[IMPORT_FORMATS] = {
@@ -100,6 +102,13 @@ void *import_grow(struct import *import, void *items, unsigned count, unsigned *
 	return moved;
 }
 
+bool import_step(struct import *import)
+{
+	if (import->steps <= STEPS_MAX)
+		import->steps++;
+	return import->steps <= STEPS_MAX;
+}
+
 const char *import_strndup(struct import *import, const char *text, size_t length)
 {
 	char *copy = import_alloc(import, length + 1);
@@ -134,16 +143,14 @@ const char *import_printf(struct import *import, const char *fmt, ...)
 	return text;
 }
 
-const char *import_join(struct import *import, const char *a, const char *b)
+const char *import_join(struct import *import, const char *a, const char *separator, const char *b)
 {
-	size_t a_length = strlen(a), b_length = strlen(b);
-	char *text = import_alloc(import, a_length + b_length + 2);
+	size_t size = strlen(a) + strlen(separator) + strlen(b) + 1;
+	char *text = import_alloc(import, size);
 
 	if (!text)
 		return "";
-	memcpy(text, a, a_length);
-	text[a_length] = ',';
-	memcpy(text + a_length + 1, b, b_length);
+	snprintf(text, size, "%s%s%s", a, separator, b);
 	return text;
 }
 
@@ -271,30 +278,32 @@ static void clean_name(const char *text, char *name, size_t max)
 /* The name, or that with a number behind it. */
 static const char *free_name(struct import *import, enum kind kind, const char *wanted)
 {
-	char name[NAME_MAX_BYTES + 1];
-	const char *found;
+	char name[NAME_MAX_BYTES + 1], numbered[NAME_MAX_BYTES + 16];
+	json_t *last;
 
 	clean_name(wanted, name, NAME_MAX_BYTES);
 	if (name_fault(name, strlen(name)))
 		snprintf(name, sizeof(name), "%s", schema_of(kind)->noun);
-	if (!json_object_get(import->names[kind], name))
+	last = json_object_get(import->names[kind], name);
+	if (!last)
 		return import_strndup(import, name, strlen(name));
 	clean_name(name, name, NAME_MAX_BYTES - 6);
-	for (unsigned i = 2;; i++) {
-		found = import_printf(import, "%s %u", name, i);
-		if (import->failed || !json_object_get(import->names[kind], found))
-			return found;
-	}
+	do {
+		json_integer_set(last, json_integer_value(last) + 1);
+		snprintf(numbered, sizeof(numbered), "%s %u", name, (unsigned)json_integer_value(last));
+	} while (json_object_get(import->names[kind], numbered));
+	return import_strndup(import, numbered, strlen(numbered));
 }
 
 int draft_add(struct import *import, enum kind kind, const char *name, json_t *fields)
 {
 	struct draft *items = import_grow(import, import->drafts, import->draft_count, &import->draft_size,
 					  sizeof(*items));
-	const char *own = free_name(import, kind, name);
+	const char *own = name ? free_name(import, kind, name) : "";
 
-	if (items && fields && json_object_set_new(fields, "name", json_string(own)) == 0 &&
-	    json_object_set_new(import->names[kind], own, json_true()) == 0) {
+	if (items && fields &&
+	    (!name || (json_object_set_new(fields, "name", json_string(own)) == 0 &&
+		       json_object_set_new(import->names[kind], own, json_integer(1)) == 0))) {
 		import->drafts = items;
 		items[import->draft_count] = (struct draft){ .kind = kind, .name = own, .fields = fields };
 		return (int)import->draft_count++;
@@ -304,12 +313,25 @@ int draft_add(struct import *import, enum kind kind, const char *name, json_t *f
 	return -1;
 }
 
+int draft_last_resort(struct import *import, enum last_resort last_resort)
+{
+	const struct settings *settings = config_settings(import->config);
+	json_t *fields;
+
+	if (settings->last_resort == last_resort)
+		return -1;
+	fields = object_to_json(&settings->object);
+	json_object_set_new(fields, "last_resort",
+			    json_string(last_resort == LAST_RESORT_MAIN ? "main" : "unreachable"));
+	return draft_add(import, KIND_SETTINGS, NULL, fields);
+}
+
 const char *draft_title(struct import *import, int draft)
 {
 	if (draft < 0)
 		return "";
-	return import_printf(import, "%s %s", schema_of(import->drafts[draft].kind)->noun,
-			     import->drafts[draft].name);
+	return import_printf(import, "%s%s%s", schema_of(import->drafts[draft].kind)->noun,
+			     import->drafts[draft].name[0] ? " " : "", import->drafts[draft].name);
 }
 
 /* --- from drafts to a configuration --- */
@@ -439,8 +461,12 @@ static int make_config(struct import *import, struct config **ret_config, struct
 		config_unref(config);
 		if (err->kind == ERR_INTERNAL || import->failed)
 			return err_memory(err);
-		if (!drop_faulty(import, err) || round == CHECK_ROUNDS_MAX)
+		if (!drop_faulty(import, err))
 			return -EINVAL;
+		if (round == CHECK_ROUNDS_MAX) {
+			err_clear(err);
+			return err_field(err, "/text", "has too many rules that contradict each other");
+		}
 	}
 }
 
@@ -453,11 +479,31 @@ static json_t *objects_json(const struct import *import)
 	for (unsigned i = 0; i < import->draft_count; i++) {
 		const struct draft *draft = &import->drafts[i];
 
-		if (!draft->why_not && !draft->there)
+		if (!draft->why_not && !draft->there && draft->kind != KIND_SETTINGS)
 			json_array_append_new(list, json_pack("{s:s, s:o}", "kind", kind_name(draft->kind),
 							      "object", object_to_json(draft->object)));
 	}
 	return list;
+}
+
+/* An object may wait for uplinks that are yet to come; here they were among what could not be. */
+static void note_missing_uplinks(struct import *import, struct statement *statement,
+				 const struct draft *draft)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(draft->fields, "uplinks"), i, name)
+	{
+		const char *text = json_string_value(name);
+		bool there = config_find_name(import->config, KIND_UPLINK, text);
+
+		for (unsigned k = 0; k < import->draft_count && !there; k++)
+			there = import->drafts[k].kind == KIND_UPLINK && !import->drafts[k].why_not &&
+				strcmp(import->drafts[k].name, text) == 0;
+		if (!there)
+			statement_note(import, statement, "there is no uplink %s: see above why not", text);
+	}
 }
 
 static json_t *line_json(struct import *import, struct statement *statement)
@@ -470,8 +516,12 @@ static json_t *line_json(struct import *import, struct statement *statement)
 		statement_note(import, statement, "it is there already");
 	} else if (draft && draft->why_not) {
 		statement->state = STATEMENT_REFUSED;
-		statement->message = import_printf(import, "%s cannot be: %s", title, draft->why_not);
+		statement->message = import_printf(import, "%s cannot be: %s%s%s", title, draft->why_not,
+						   statement->message ? "; " : "",
+						   statement->message ? statement->message : "");
 		title = NULL;
+	} else if (draft) {
+		note_missing_uplinks(import, statement, draft);
 	}
 	if (statement->state == STATEMENT_OPEN)
 		statement_refuse(import, statement, "nothing here knows what this is for");
@@ -502,7 +552,8 @@ static int import_init(struct import *import, const struct config *config, const
 		import->names[kind] = json_object();
 		for (unsigned i = 0; i < list->count; i++)
 			if (list->items[i]->name)
-				json_object_set_new(import->names[kind], list->items[i]->name, json_true());
+				json_object_set_new(import->names[kind], list->items[i]->name,
+						    json_integer(1));
 	}
 	return import->failed ? -ENOMEM : 0;
 }
@@ -549,6 +600,9 @@ int import_run(const struct import_source *source, const struct config *config, 
 		read_text(&import, source);
 	if (import.failed)
 		r = err_memory(err);
+	else if (import.steps > STEPS_MAX)
+		r = err_field(err, "/text",
+			      "has too many rules that must be held against each other: import it in parts");
 	else if (import.statement_count == IMPORT_STATEMENTS_MAX)
 		r = err_field(err, "/text", "must have at most %d commands or options",
 			      IMPORT_STATEMENTS_MAX);

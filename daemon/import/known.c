@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the parts of the import need to know of the world: devices, networks, services. */
+#include <errno.h>
 #include <string.h>
 
 #include "import/private.h"
@@ -84,15 +85,17 @@ static bool network_holds(const struct import *import, const struct network *net
 	return false;
 }
 
-/* A network that was drafted for the device or the prefix before; -1. */
-static int drafted_network(const struct import *import, const char *device, const char *prefix)
+int import_drafted_network(const struct import *import, const char *device, const struct prefix *prefix)
 {
 	for (unsigned i = 0; i < import->draft_count; i++) {
 		const struct draft *draft = &import->drafts[i];
 		const json_t *list = json_object_get(draft->fields, device ? "devices" : "prefixes");
 		const char *first = json_string_value(json_array_get(list, 0));
+		struct prefix own;
 
-		if (draft->kind == KIND_NETWORK && first && strcmp(first, device ? device : prefix) == 0)
+		if (draft->kind == KIND_NETWORK && first &&
+		    (device ? strcmp(first, device) == 0 :
+			      prefix_parse(first, &own) == 0 && prefix_covers(&own, prefix)))
 			return (int)i;
 	}
 	return -1;
@@ -101,7 +104,7 @@ static int drafted_network(const struct import *import, const char *device, cons
 /* "lan" of br-lan and eth1, "docker0" of docker0. */
 static const char *network_title(const char *device)
 {
-	if (!device || strncmp(device, "eth", 3) == 0 || strncmp(device, "en", 2) == 0)
+	if (strncmp(device, "eth", 3) == 0 || strncmp(device, "en", 2) == 0)
 		return "lan";
 	return strncmp(device, "br-", 3) == 0 && device[3] ? device + 3 : device;
 }
@@ -118,15 +121,41 @@ const char *import_network_of(struct import *import, const struct prefix *prefix
 		if (network_holds(import, (const struct network *)list->items[i], prefix))
 			return list->items[i]->name;
 	prefix_format(prefix, text);
-	*ret_draft = drafted_network(import, device, text);
+	*ret_draft = import_drafted_network(import, device, prefix);
 	if (*ret_draft < 0)
-		*ret_draft = draft_add(import, KIND_NETWORK, network_title(device),
+		*ret_draft = draft_add(import, KIND_NETWORK, device ? network_title(device) : text,
 				       device ? json_pack("{s:[s]}", "devices", device) :
 						json_pack("{s:[s]}", "prefixes", text));
 	return *ret_draft < 0 ? "" : import->drafts[*ret_draft].name;
 }
 
 /* --- values --- */
+
+bool import_prefix(const char *text, struct prefix *ret_prefix)
+{
+	char address[IP_TEXT_MAX];
+	const char *slash = strchr(text, '/');
+	size_t length = slash ? (size_t)(slash - text) : 0;
+	struct ip ip, mask;
+	int r = prefix_parse(text, ret_prefix);
+	uint8_t bits = 0;
+
+	if (r == 0 || r == -ERANGE)
+		return true;
+	if (!slash || length >= sizeof(address) || ip_parse(slash + 1, &mask) < 0 || mask.family != AF_INET)
+		return false;
+	memcpy(address, text, length);
+	address[length] = '\0';
+	if (ip_parse(address, &ip) < 0 || ip.family != AF_INET)
+		return false;
+	while (bits < 32 && (mask.bytes[bits / 8] & (0x80 >> bits % 8)))
+		bits++;
+	for (unsigned i = bits; i < 32; i++)
+		if (mask.bytes[i / 8] & (0x80 >> i % 8))
+			return false;
+	*ret_prefix = prefix_of(&ip, bits);
+	return true;
+}
 
 json_t *import_prefix_list(const struct prefix *prefixes, unsigned count)
 {
@@ -171,6 +200,11 @@ static const struct {
 	{ "http-alt", 8080, "web-alt" },
 	{ "wireguard", 51820, "wireguard" },
 };
+
+unsigned import_weight(unsigned weight, unsigned highest)
+{
+	return highest > 100 ? (unsigned)(((uint64_t)weight * 100 + highest - 1) / highest) : weight;
+}
 
 const char *import_service_name(uint16_t port)
 {
@@ -221,6 +255,22 @@ bool import_port_range(const char *text, struct port_range *ret_range)
 	if (range.first == 0) /* nothing comes to port 0 */
 		range.first = 1;
 	*ret_range = range;
+	return true;
+}
+
+bool import_ports_hold(const struct port_range *outer, unsigned outer_count, const struct port_range *inner,
+		       unsigned inner_count)
+{
+	if (outer_count == 0 || inner_count == 0)
+		return outer_count == 0;
+	for (unsigned i = 0; i < inner_count; i++) {
+		bool held = false;
+
+		for (unsigned k = 0; k < outer_count; k++)
+			held |= outer[k].first <= inner[i].first && inner[i].last <= outer[k].last;
+		if (!held)
+			return false;
+	}
 	return true;
 }
 

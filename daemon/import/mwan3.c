@@ -8,7 +8,10 @@ struct mwan3 {
 	struct import *import;
 	struct uci_file file, network;
 	const char *balanced; /* the policy of what no other rule is for; NULL: none */
+	unsigned decided;     /* families of which it is that */
 };
+
+enum { IPV4 = 1, IPV6 = 2 };
 
 #define REFUSE(mwan3, section, ...) \
 	statement_refuse((mwan3)->import, statement_of(mwan3, section), __VA_ARGS__)
@@ -41,6 +44,10 @@ static json_t *health_json(struct mwan3 *mwan3, struct uci_section *section)
 
 	if (count == 0)
 		return json_null();
+	if (count > HEALTH_TARGETS_MAX) {
+		count = HEALTH_TARGETS_MAX;
+		NOTE(mwan3, section, "of its targets the first %u are asked", count);
+	}
 	targets = json_array();
 	for (unsigned i = 0; i < count; i++)
 		json_array_append_new(targets, json_string(values[i]));
@@ -50,7 +57,7 @@ static json_t *health_json(struct mwan3 *mwan3, struct uci_section *section)
 			   (int)uci_number(section, "down", 5), "up_after",
 			   (int)uci_number(section, "up", 5));
 	if (need > 1)
-		json_object_set_new(health, "need", need == count ? json_string("all") : json_integer(need));
+		json_object_set_new(health, "need", need >= count ? json_string("all") : json_integer(need));
 	if (uci_flag(section, "check_quality", false)) {
 		json_object_set_new(health, "max_loss_percent",
 				    json_integer(uci_number(section, "failure_loss", 40)));
@@ -65,14 +72,22 @@ static json_t *health_json(struct mwan3 *mwan3, struct uci_section *section)
 	return health;
 }
 
+static bool is_enabled(struct uci_section *interface)
+{
+	return uci_flag(interface, "enabled", false); /* as mwan3 has it */
+}
+
 static void read_interface(struct mwan3 *mwan3, struct uci_section *section)
 {
+	static const char *const left[] = { "family",           "initial_state", "size",
+					    "max_ttl",          "httping_ssl",   "flush_conntrack",
+					    "recovery_latency", "recovery_loss", NULL };
 	struct import *import = mwan3->import;
 	const char *name;
 	json_t *fields;
 	int draft;
 
-	if (!uci_flag(section, "enabled", true)) {
+	if (!is_enabled(section)) {
 		statement_covered(import, statement_of(mwan3, section), "it is not enabled");
 		return;
 	}
@@ -84,13 +99,16 @@ static void read_interface(struct mwan3 *mwan3, struct uci_section *section)
 	}
 	statement_became(statement_of(mwan3, section), draft, import_printf(import, "uplink %s", name));
 	fields = draft >= 0 ? import->drafts[draft].fields : NULL;
-	if (!fields)
+	if (!fields) {
 		NOTE(mwan3, section,
 		     "the uplink is there already and is left as it is: its health check, tier and weight are not taken from here");
-	else if (!json_object_get(fields, "health"))
-		json_object_set_new(fields, "health", health_json(mwan3, section));
-	else
+	} else if (json_object_get(fields, "health")) {
 		NOTE(mwan3, section, "the uplink has its health check by another interface on its device");
+	} else {
+		json_object_set_new(fields, "health", health_json(mwan3, section));
+		uci_ignore(section, left);
+		uci_refuse_rest(import, section, "no uplink has that");
+	}
 }
 
 /* --- members and policies --- */
@@ -101,7 +119,7 @@ struct member {
 	unsigned metric, weight;
 };
 
-/* The members of a policy, those with the lowest metric first. */
+/* The members of a policy, those with the lowest metric first; those whose interface is off do not count. */
 static unsigned policy_members(struct mwan3 *mwan3, struct uci_section *policy,
 			       struct member members[UPLINKS_MAX])
 {
@@ -110,12 +128,13 @@ static unsigned policy_members(struct mwan3 *mwan3, struct uci_section *policy,
 
 	for (unsigned i = 0; i < listed && count < UPLINKS_MAX; i++) {
 		struct uci_section *section = find_section(mwan3, "member", values[i]);
+		const char *name = section ? uci_value(section, "interface", "") : "";
+		struct uci_section *interface = find_section(mwan3, "interface", name);
 		struct member member = { 0 };
 		unsigned at = count;
 
-		if (section)
-			member.uplink = uci_uplink(mwan3->import, &mwan3->network,
-						   uci_value(section, "interface", ""), &member.draft);
+		if (interface && is_enabled(interface))
+			member.uplink = uci_uplink(mwan3->import, &mwan3->network, name, &member.draft);
 		if (!member.uplink)
 			continue;
 		member.metric = uci_number(section, "metric", 1);
@@ -149,7 +168,18 @@ static bool is_for_all(struct uci_section *rule)
 	       strcmp(protocol, "all") == 0;
 }
 
-static void set_member(struct import *import, const struct member *member, unsigned tier,
+/* Of which families the rule is. */
+static unsigned rule_families(struct uci_section *rule)
+{
+	const char *family = uci_value(rule, "family", "any");
+	const char *from = uci_value(rule, "src_ip", ""), *to = uci_value(rule, "dest_ip", "");
+
+	if (strcmp(family, "ipv6") == 0 || strchr(from, ':') || strchr(to, ':'))
+		return IPV6;
+	return strcmp(family, "ipv4") == 0 || from[0] || to[0] ? IPV4 : IPV4 | IPV6;
+}
+
+static void set_member(struct import *import, const struct member *member, unsigned tier, unsigned highest,
 		       struct uci_section *rule)
 {
 	json_t *fields = member->draft >= 0 ? import->drafts[member->draft].fields : NULL;
@@ -157,7 +187,8 @@ static void set_member(struct import *import, const struct member *member, unsig
 	if (!fields)
 		return;
 	json_object_set_new(fields, "tier", json_integer(tier));
-	json_object_set_new(fields, "weight", json_integer(member->weight > 100 ? 100 : member->weight));
+	json_object_set_new(fields, "weight",
+			    json_integer(member->weight ? import_weight(member->weight, highest) : 1));
 	if (uci_flag(rule, "sticky", false)) {
 		json_object_set_new(fields, "sticky", json_true());
 		json_object_set_new(fields, "sticky_timeout_s",
@@ -165,27 +196,40 @@ static void set_member(struct import *import, const struct member *member, unsig
 	}
 }
 
+/* The main table, for when no member is up. */
+static bool is_last_resort(struct uci_section *policy)
+{
+	return strcmp(uci_value(policy, "last_resort", "unreachable"), "default") == 0;
+}
+
 /* Weights and tiers, of what is not chosen otherwise. */
 static void read_default_rule(struct mwan3 *mwan3, struct uci_section *rule, struct uci_section *policy)
 {
 	struct import *import = mwan3->import;
 	struct member members[UPLINKS_MAX];
-	unsigned count = policy_members(mwan3, policy, members), tier = 0;
+	unsigned count = policy_members(mwan3, policy, members), tier = 0, highest = 0;
+	int draft;
 
+	for (unsigned i = 0; i < count; i++)
+		if (members[i].weight > highest)
+			highest = members[i].weight;
 	for (unsigned i = 0; i < count; i++) {
 		tier += i == 0 || members[i].metric != members[i - 1].metric;
-		set_member(import, &members[i], tier, rule);
+		set_member(import, &members[i], tier, highest, rule);
 	}
 	mwan3->balanced = policy->name;
-	if (count == 0)
-		REFUSE(mwan3, rule, "nobody says which devices the members of policy %.50s have",
+	if (count == 0) {
+		REFUSE(mwan3, rule,
+		       "no member of policy %.50s has a device that is known and not switched off",
 		       policy->name);
-	else
-		statement_covered(import, statement_of(mwan3, rule),
-				  "tiers and weights of the uplinks say that: %.50s", policy->name);
-	if (strcmp(uci_value(policy, "last_resort", "unreachable"), "default") != 0)
-		NOTE(mwan3, rule,
-		     "nothing gets out while no uplink is up if the settings say so (last_resort)");
+		return;
+	}
+	draft = draft_last_resort(import,
+				  is_last_resort(policy) ? LAST_RESORT_MAIN : LAST_RESORT_UNREACHABLE);
+	statement_became(statement_of(mwan3, rule), draft, NULL);
+	if (draft >= 0)
+		NOTE(mwan3, rule, "last_resort is %s", is_last_resort(policy) ? "main" : "unreachable");
+	NOTE(mwan3, rule, "tiers and weights of the uplinks say that: %.50s", policy->name);
 }
 
 /* --- rules --- */
@@ -232,18 +276,21 @@ static json_t *policy_fields(struct mwan3 *mwan3, struct uci_section *rule, cons
 	return fields;
 }
 
+/* `policy`: NULL for the one that lets nothing out. */
 static void read_policy_rule(struct mwan3 *mwan3, struct uci_section *rule, struct uci_section *policy,
 			     unsigned position)
 {
 	static const char *const without_effect[] = { "family", "use_policy", "logging", NULL };
 	struct import *import = mwan3->import;
 	struct member members[UPLINKS_MAX];
-	unsigned count = policy_members(mwan3, policy, members);
+	unsigned count = policy ? policy_members(mwan3, policy, members) : 0;
 	json_t *fields = policy_fields(mwan3, rule, members, count, position);
 	int draft;
 
-	if (strcmp(uci_value(policy, "last_resort", "unreachable"), "default") != 0)
+	if (!policy || !is_last_resort(policy))
 		json_object_set_new(fields, "otherwise", json_string("unreachable"));
+	if (uci_has(rule, "family") && !uci_has(rule, "src_ip") && !uci_has(rule, "dest_ip"))
+		NOTE(mwan3, rule, "policies without addresses are for both families");
 	if (uci_flag(rule, "sticky", false))
 		NOTE(mwan3, rule, "sticky is a setting of uplinks here");
 	uci_value(rule, "timeout", NULL);
@@ -267,13 +314,19 @@ static void read_rule(struct mwan3 *mwan3, struct uci_section *rule, unsigned po
 	const char *name = uci_value(rule, "use_policy", "");
 	struct uci_section *policy = find_section(mwan3, "policy", name);
 
-	if (strcmp(name, "default") == 0 || strcmp(name, "unreachable") == 0 ||
-	    strcmp(name, "blackhole") == 0)
-		REFUSE(mwan3, rule, "a policy is for uplinks: %s has no counterpart here", name);
-	else if (!policy)
+	bool nowhere = strcmp(name, "unreachable") == 0 || strcmp(name, "blackhole") == 0;
+	unsigned families = rule_families(rule);
+
+	if (strcmp(name, "default") == 0)
+		REFUSE(mwan3, rule, "a policy is for uplinks: the main table has no counterpart here");
+	else if (!policy && !nowhere)
 		REFUSE(mwan3, rule, "there is no policy %.50s", name);
+	else if ((families & ~mwan3->decided) == 0)
+		REFUSE(mwan3, rule, "it is never asked: a rule before it is for all");
 	else if (!is_for_all(rule))
 		read_policy_rule(mwan3, rule, policy, position);
+	else if (!policy)
+		REFUSE(mwan3, rule, "that all else gets nowhere has no counterpart here");
 	else if (!mwan3->balanced)
 		read_default_rule(mwan3, rule, policy);
 	else if (strcmp(mwan3->balanced, policy->name) == 0)
@@ -281,6 +334,8 @@ static void read_rule(struct mwan3 *mwan3, struct uci_section *rule, unsigned po
 				  "tiers and weights of the uplinks say that: %.50s", policy->name);
 	else
 		REFUSE(mwan3, rule, "the rule for all else is another one before it");
+	if (is_for_all(rule))
+		mwan3->decided |= families;
 }
 
 /* --- the whole --- */

@@ -116,7 +116,7 @@ static void find_devices(struct recipe *recipe)
 
 static bool sets_mark(const struct rule *rule)
 {
-	return strcmp(rule->table, "mangle") == 0 && rule->target == TARGET_SET_MARK;
+	return strcmp(rule->table, "filter") != 0 && rule->target == TARGET_SET_MARK;
 }
 
 /* The router forwards from this address, so it is one of its own. */
@@ -169,6 +169,25 @@ static void find_marks(struct recipe *recipe)
 	}
 }
 
+/* Policies know no devices: the addresses of the one that packets come in by stand for it. */
+static void draft_policy(struct recipe *recipe, struct rule rule, const struct way *way)
+{
+	const struct link *link = rule.in && !rule.in_not ? links_find(recipe->import->links, rule.in) : NULL;
+	struct prefix prefix;
+
+	if (rule.in && !has_sources(&rule)) {
+		if (!link || !import_link_prefix(link, rule.family, &prefix)) {
+			REFUSE(recipe, &rule,
+			       "policies know no devices, but addresses: nothing says those of %.32s",
+			       rule.in);
+			return;
+		}
+		rule.sources = &prefix;
+		rule.source_count = 1;
+	}
+	statement_became(statement_of(recipe, &rule), recipe_policy(recipe, &rule, way), NULL);
+}
+
 /* A mark for some of what comes from inside is a policy. */
 static void understand_mark(struct recipe *recipe, const struct rule *rule)
 {
@@ -178,18 +197,30 @@ static void understand_mark(struct recipe *recipe, const struct rule *rule)
 		REFUSE(recipe, rule, "%s", rule->problem ? rule->problem : "policies know no hours");
 	else if (arrival && arrival->name)
 		recipe_became_uplink(recipe, rule->statement, arrival);
+	else if (rule->marked && rule->with_mark)
+		REFUSE(recipe, rule, "no policy is for packets with a mark");
 	else if (way && way->name && is_at(rule, "mangle", "POSTROUTING"))
 		recipe_became_uplink(recipe, rule->statement, way);
 	else if (!way || !way->name)
 		REFUSE(recipe, rule, "nothing says where the mark 0x%x leads", rule->mark);
 	else if (rule->sources_not || rule->destinations_not || strcmp(rule->chain, "PREROUTING") != 0)
 		REFUSE(recipe, rule, "no policy is for all but some, or for the router's own packets");
-	else if (rule->in && !has_sources(rule) && !has_destinations(rule) && !rule->port_count &&
-		 !recipe_is_inside(recipe, rule->in))
-		REFUSE(recipe, rule, "policies know no devices, but addresses: nothing says those of %.32s",
-		       rule->in);
 	else
-		statement_became(statement_of(recipe, rule), recipe_policy(recipe, rule, way), NULL);
+		draft_policy(recipe, *rule, way);
+}
+
+/*
+ * Of policies the first one counts; of marks the last one, but for those that are set where there is none yet
+ * (-m mark --mark 0).
+ */
+static void understand_marks(struct recipe *recipe)
+{
+	for (unsigned i = recipe->flat_count; i > 0 && !recipe->import->failed; i--)
+		if (sets_mark(&recipe->flat[i - 1]) && !recipe->flat[i - 1].marked)
+			understand_mark(recipe, &recipe->flat[i - 1]);
+	for (unsigned i = 0; i < recipe->flat_count && !recipe->import->failed; i++)
+		if (sets_mark(&recipe->flat[i]) && recipe->flat[i].marked)
+			understand_mark(recipe, &recipe->flat[i]);
 }
 
 /* --- uplinks --- */
@@ -201,7 +232,7 @@ static const char *way_title(struct recipe *recipe, const struct way *way, unsig
 	return count_outward(recipe) == 1 ? "wan" : import_printf(recipe->import, "isp%u", number);
 }
 
-static void draft_uplink(struct recipe *recipe, struct way *way, unsigned number)
+static void draft_uplink(struct recipe *recipe, struct way *way, unsigned number, unsigned highest)
 {
 	char address[IP_TEXT_MAX];
 	json_t *fields = json_pack("{s:s}", "device", way->device);
@@ -211,7 +242,9 @@ static void draft_uplink(struct recipe *recipe, struct way *way, unsigned number
 	else if (way->direct)
 		json_object_set_new(fields, "gateway", json_null());
 	if (way->weight > 0)
-		json_object_set_new(fields, "weight", json_integer(way->weight));
+		json_object_set_new(fields, "weight", json_integer(import_weight(way->weight, highest)));
+	if (recipe_tier(recipe, way) > 1)
+		json_object_set_new(fields, "tier", json_integer(recipe_tier(recipe, way)));
 	way->draft = draft_add(recipe->import, KIND_UPLINK, way_title(recipe, way, number), fields);
 	if (way->draft >= 0)
 		way->name = recipe->import->drafts[way->draft].name;
@@ -219,27 +252,52 @@ static void draft_uplink(struct recipe *recipe, struct way *way, unsigned number
 
 static void draft_uplinks(struct recipe *recipe)
 {
-	unsigned number = 0;
+	unsigned number = 0, highest = 0;
 
+	for (unsigned i = 0; i < recipe->way_count; i++)
+		if (recipe->ways[i].weight > highest)
+			highest = recipe->ways[i].weight;
 	for (unsigned i = 0; i < recipe->way_count; i++) {
 		struct way *way = &recipe->ways[i];
 
 		number += way->outward;
 		if (way->outward && !way->uplink)
-			draft_uplink(recipe, way, number);
+			draft_uplink(recipe, way, number, highest);
 	}
 }
 
 /* --- POSTROUTING --- */
 
-static void set_source_nat(struct recipe *recipe, const struct way *way, const struct rule *rule)
+/* The first rule for all that leaves counts; false: there was another one. Uplinks that are there are not changed. */
+static bool set_source_nat(struct recipe *recipe, const struct way *way, const struct rule *rule)
 {
-	char address[IP_TEXT_MAX];
+	json_t *fields = way->draft < 0 ? NULL : recipe->import->drafts[way->draft].fields;
+	char address[IP_TEXT_MAX] = "masquerade";
 
-	if (way->draft < 0 || rule->target != TARGET_SNAT)
-		return; /* masquerade is what an uplink does anyway; those that are there are not changed */
-	json_object_set_new(recipe->import->drafts[way->draft].fields, "source_nat",
-			    json_string(ip_format(&rule->address, address)));
+	if (rule->target == TARGET_SNAT)
+		ip_format(&rule->address, address);
+	if (!fields)
+		return true;
+	if (json_object_get(fields, "source_nat"))
+		return strcmp(json_string_value(json_object_get(fields, "source_nat")), address) == 0;
+	if (!has_sources(rule))
+		json_object_set_new(fields, "source_nat", json_string(address));
+	return true;
+}
+
+/* "-s LAN ! -d LAN": what stays inside does not leave by an uplink anyway. */
+static bool leaves_out_itself(const struct rule *rule)
+{
+	for (unsigned i = 0; i < rule->destination_count; i++) {
+		bool own = ip_is_loopback(&rule->destinations[i].address) ||
+			   ip_is_multicast(&rule->destinations[i].address);
+
+		for (unsigned k = 0; k < rule->source_count; k++)
+			own |= prefix_covers(&rule->sources[k], &rule->destinations[i]);
+		if (!own)
+			return false;
+	}
+	return true;
 }
 
 static void draft_source_nat(struct recipe *recipe, const struct way *way, const struct rule *rule)
@@ -303,18 +361,24 @@ static void understand_leaving(struct recipe *recipe, const struct rule *rule)
 		REFUSE(recipe, rule, "source NAT here is by source and uplink, not by destination");
 		return;
 	}
+	if (rule->marked && (!way || recipe_way_of_mark(recipe, rule->with_mark) != way)) {
+		REFUSE(recipe, rule, "source NAT here is by source and uplink, not by a mark");
+		return;
+	}
 	if (rule->port_count || rule->protocol || rule->sources_not) {
 		REFUSE(recipe, rule,
 		       "source NAT here is for all ports and protocols, and for sources that are named");
 		return;
 	}
+	note_lan(recipe, rule);
+	if (rule->destinations_not && !leaves_out_itself(rule))
+		statement_note(recipe->import, statement_of(recipe, rule),
+			       "the source is rewritten whatever the destination is");
 	if (rule->target == TARGET_SNAT && has_sources(rule)) {
 		draft_source_nat(recipe, way, rule);
-		return;
-	}
-	note_lan(recipe, rule);
-	if (way) {
-		set_source_nat(recipe, way, rule);
+	} else if (way && !set_source_nat(recipe, way, rule)) {
+		REFUSE(recipe, rule, "a rule before it has all that leaves by %.32s", way->device);
+	} else if (way) {
 		recipe_became_uplink(recipe, rule->statement, way);
 	} else {
 		COVERED(recipe, rule,
@@ -380,14 +444,10 @@ static const char *redirect_network(struct recipe *recipe, const struct rule *ru
 	if (has_sources(rule))
 		return import_network_of(import, &rule->sources[0], &draft);
 	if (rule->in) {
-		for (unsigned i = 0; i < import->draft_count; i++) {
-			const char *device = json_string_value(
-				json_array_get(json_object_get(import->drafts[i].fields, "devices"), 0));
-
-			if (import->drafts[i].kind == KIND_NETWORK && device && strcmp(device, rule->in) == 0)
-				return import->drafts[i].name;
-		}
-		draft = draft_add(import, KIND_NETWORK, "lan", json_pack("{s:[s]}", "devices", rule->in));
+		draft = import_drafted_network(import, rule->in, NULL);
+		if (draft < 0)
+			draft = draft_add(import, KIND_NETWORK, "lan",
+					  json_pack("{s:[s]}", "devices", rule->in));
 		return draft < 0 ? NULL : import->drafts[draft].name;
 	}
 	if (import->config->lists[KIND_NETWORK].count == 1)
@@ -395,22 +455,37 @@ static const char *redirect_network(struct recipe *recipe, const struct rule *ru
 	return NULL;
 }
 
+/* Whether the exception is for the redirect's device, protocol and ports, or for more. */
+static bool covers_packets(const struct rule *exception, const struct rule *redirect)
+{
+	bool device = !exception->in || (redirect->in && !exception->in_not &&
+					 rule_device_matches(exception->in, redirect->in));
+
+	return device && (!exception->protocol || exception->protocol == redirect->protocol) &&
+	       import_ports_hold(exception->ports, exception->port_count, redirect->ports,
+				 redirect->port_count);
+}
+
 /* Rules ahead of it that let some of its packets go. */
 static void add_exceptions(struct recipe *recipe, const struct rule *redirect, json_t *except)
 {
-	char text[PREFIX_TEXT_MAX];
-
-	for (const struct rule *rule = recipe->flat; rule < redirect; rule++) {
+	for (const struct rule *rule = recipe->flat; rule < redirect && import_step(recipe->import); rule++) {
 		bool leaves = rule->target == TARGET_ACCEPT || rule->target == TARGET_RETURN;
+		json_t *list;
 
 		if (!leaves || !is_at(rule, "nat", "PREROUTING") || rule->problem ||
-		    has_sources(rule) == has_destinations(rule) ||
-		    (rule->protocol && rule->protocol != redirect->protocol))
+		    json_array_size(except) > LIST_MAX || !covers_packets(rule, redirect))
 			continue;
-		if (has_sources(rule))
-			json_array_append_new(except, json_string(prefix_format(rule->sources, text)));
-		else
-			json_array_append_new(except, json_string(prefix_format(rule->destinations, text)));
+		if (rule->to_local && !has_sources(rule) && !has_destinations(rule)) {
+			COVERED(recipe, rule, "a redirect leaves alone what is for the router itself");
+			continue;
+		}
+		if (has_sources(rule) == has_destinations(rule))
+			continue;
+		list = has_sources(rule) ? import_prefix_list(rule->sources, rule->source_count) :
+					   import_prefix_list(rule->destinations, rule->destination_count);
+		json_array_extend(except, list);
+		json_decref(list);
 		COVERED(recipe, rule, "an exception of the redirect at line %u",
 			statement_of(recipe, redirect)->line);
 	}
@@ -433,11 +508,11 @@ static json_t *redirect_exceptions(struct recipe *recipe, const struct rule *rul
 }
 
 /* One that was drafted for another device or prefix of the network; -1. */
-static int same_redirect(const struct import *import, const json_t *fields)
+static int same_redirect(struct import *import, const json_t *fields)
 {
 	static const char *const keys[] = { "network", "protocol", "port", "to_port" };
 
-	for (unsigned i = 0; i < import->draft_count; i++) {
+	for (unsigned i = 0; i < import->draft_count && import_step(import); i++) {
 		bool same = import->drafts[i].kind == KIND_REDIRECT;
 
 		for (unsigned k = 0; k < 4 && same; k++)
@@ -452,13 +527,13 @@ static int same_redirect(const struct import *import, const json_t *fields)
 static void draft_redirects(struct recipe *recipe, const struct rule *rule, const char *network)
 {
 	json_t *except = redirect_exceptions(recipe, rule);
-	char protocol[8];
+	char text[8];
+	const char *protocol = protocol_name(rule->protocol, text);
 
 	for (unsigned i = 0; i < rule->port_count; i++) {
 		uint16_t port = rule->ports[i].first, to = rule->to_ports.first ? rule->to_ports.first : port;
 		json_t *fields = json_pack("{s:s, s:s, s:i, s:i, s:O}", "network", network, "protocol",
-					   protocol_name(rule->protocol, protocol), "port", port, "to_port",
-					   to, "except", except);
+					   protocol, "port", port, "to_port", to, "except", except);
 		const char *name = rule->comment && rule->comment[0] ?
 					   rule->comment :
 					   import_printf(recipe->import, "%s to %u",
@@ -478,10 +553,26 @@ static void draft_redirects(struct recipe *recipe, const struct rule *rule, cons
 	json_decref(except);
 }
 
+/* Of a rule with sources: whether they are no less than the network that the redirect is for. */
+static bool is_whole_network(struct recipe *recipe, const struct rule *rule)
+{
+	const struct link *link = rule->in ? links_find(recipe->import->links, rule->in) : NULL;
+	struct prefix prefix;
+
+	if (!has_sources(rule))
+		return true;
+	if (rule->source_count > 1)
+		return false;
+	if (!rule->in)
+		link = import_link_with(recipe->import, &rule->sources[0].address, true);
+	return (!rule->in && !link) || (link && import_link_prefix(link, rule->family, &prefix) &&
+					prefix_covers(&rule->sources[0], &prefix));
+}
+
 static void understand_redirect(struct recipe *recipe, const struct rule *rule)
 {
 	const char *network;
-	bool single = rule->port_count > 0;
+	bool single = rule->port_count > 0 && rule->to_ports.first == rule->to_ports.last;
 
 	for (unsigned i = 0; i < rule->port_count; i++)
 		single = single && rule->ports[i].first == rule->ports[i].last;
@@ -489,6 +580,10 @@ static void understand_redirect(struct recipe *recipe, const struct rule *rule)
 		REFUSE(recipe, rule, "%s", rule->problem ? rule->problem : "redirects know no hours");
 	else if (!single)
 		REFUSE(recipe, rule, "a redirect is for single ports");
+	else if (rule->marked)
+		REFUSE(recipe, rule, "no redirect is for packets with a mark");
+	else if (!is_whole_network(recipe, rule))
+		REFUSE(recipe, rule, "a redirect is for all of a network, less exceptions");
 	else if (has_destinations(rule) || rule->to_local || rule->in_not)
 		REFUSE(recipe, rule, "a redirect is for connections of a LAN to any host");
 	else if (rule->in && !recipe_is_inside(recipe, rule->in) && recipe_way(recipe, rule->in) &&
@@ -498,8 +593,15 @@ static void understand_redirect(struct recipe *recipe, const struct rule *rule)
 		       rule->in);
 	else if (!(network = redirect_network(recipe, rule)))
 		REFUSE(recipe, rule, "nothing says which LAN it is for");
-	else
+	else {
 		draft_redirects(recipe, rule, network);
+		if (!rule->in && !has_sources(rule))
+			statement_note(
+				recipe->import, statement_of(recipe, rule),
+				"it takes connections of this network, while the rule takes those that "
+				"come in by an uplink as well: for these make a forward to the router's own "
+				"address in the LAN");
+	}
 }
 
 /* --- filters --- */
@@ -537,6 +639,12 @@ static void understand_filter(struct recipe *recipe, const struct rule *rule)
 	else if (rule->target == TARGET_ACCEPT && rule->family == AF_INET6 && to_host && !rule->problem &&
 		 !rule->sources_not && rule->protocol && !(rule->out && !rule->out_not && rule->in))
 		draft_pinhole(recipe, rule);
+	else if (rule->target == TARGET_ACCEPT && rule->problem)
+		REFUSE(recipe, rule, "%s", rule->problem);
+	else if (rule->lets_in && rule->source_count > 0 && rule->destination_count > 0)
+		REFUSE(recipe, rule,
+		       "this filter is left to your firewall; to let in these alone, name them as the forward's "
+		       "sources");
 	else if (rule->target == TARGET_ACCEPT)
 		COVERED(recipe, rule,
 			"Portico lets in what a forward lets in, its answers, and what comes from inside");
@@ -557,6 +665,11 @@ static void understand_rest(struct recipe *recipe, const struct rule *rule)
 		REFUSE(recipe, rule, "%s", rule->problem);
 	else if (rule->target == TARGET_NONE || rule->target == TARGET_LOG)
 		COVERED(recipe, rule, "forwards count by themselves, and have a switch for the log");
+	else if (rule->has_mark && (rule->target == TARGET_ACCEPT || rule->target == TARGET_RETURN))
+		COVERED(recipe, rule, "connections keep their uplink by themselves, in both directions");
+	else if (rule->target == TARGET_REDIRECT)
+		REFUSE(recipe, rule,
+		       "redirects are for what comes from a LAN, not for the router's own connections");
 	else if (rule->target == TARGET_ACCEPT || rule->target == TARGET_RETURN)
 		REFUSE(recipe, rule, "an exception from what follows has no counterpart here");
 	else if (rule->target == TARGET_OTHER)
@@ -578,13 +691,10 @@ void recipe_understand(struct recipe *recipe)
 	for (unsigned i = 0; i < recipe->flat_count && !recipe->import->failed; i++)
 		if (is_at(&recipe->flat[i], "nat", "PREROUTING") && recipe->flat[i].target == TARGET_REDIRECT)
 			understand_redirect(recipe, &recipe->flat[i]);
-	/* Of marks the last one counts, of policies the first one. */
-	for (unsigned i = recipe->flat_count; i > 0 && !recipe->import->failed; i--)
-		if (sets_mark(&recipe->flat[i - 1]))
-			understand_mark(recipe, &recipe->flat[i - 1]);
+	understand_marks(recipe);
 	for (unsigned i = 0; i < recipe->flat_count; i++)
-		understand_rest(recipe, &recipe->flat[i]);
-	for (unsigned i = 0; i < recipe->rule_count; i++)
-		if (strcmp(recipe->rules[i].table, "filter") == 0)
-			understand_filter(recipe, &recipe->rules[i]);
+		if (strcmp(recipe->flat[i].table, "filter") == 0)
+			understand_filter(recipe, &recipe->flat[i]);
+		else
+			understand_rest(recipe, &recipe->flat[i]);
 }

@@ -27,7 +27,7 @@ struct statement {
 /* An object to be. */
 struct draft {
 	enum kind kind;
-	const char *name;
+	const char *name; /* "" of the settings */
 	json_t *fields;
 	struct object *object;
 	const char *why_not; /* it cannot be; NULL: it can */
@@ -42,20 +42,24 @@ struct import {
 	struct statement *statements;
 	unsigned draft_count, draft_size;
 	struct draft *drafts;
-	json_t *names[KIND_COUNT]; /* that are taken, as the keys of an object */
+	json_t *names[KIND_COUNT]; /* that are taken, each with the last number that was put behind it */
 	json_t *same[KIND_COUNT];  /* names of those that are there, by all else; NULL: not asked for yet */
+	unsigned steps;            /* see import_step() */
 	bool failed;               /* out of memory: nothing more is done */
 };
 
 /* Text of the arena's; "" when out of memory. */
 const char *import_printf(struct import *import, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *import_strndup(struct import *import, const char *text, size_t length);
-/* "a,b" */
-const char *import_join(struct import *import, const char *a, const char *b);
+/* "a,b" with the separator ",", however long. */
+const char *import_join(struct import *import, const char *a, const char *separator, const char *b);
 /* Zeroed memory; NULL when out of it, which is then noted. */
 void *import_alloc(struct import *import, size_t size);
 /* The array with room for one more, moved when it was full: sizes double. NULL as above. */
 void *import_grow(struct import *import, void *items, unsigned count, unsigned *size, size_t item_size);
+
+/* To be asked wherever all are held against all. False: that takes too long, and the import fails. */
+bool import_step(struct import *import);
 
 /* --- statements --- */
 
@@ -74,8 +78,13 @@ void statement_note(struct import *import, struct statement *statement, const ch
 
 /* --- drafts --- */
 
-/* Takes over the reference to `fields`; the name is made different from others. The draft's index; -1: no memory. */
+/*
+ * Takes over the reference to `fields`; the name (NULL: it has none) is made different from others. The draft's index;
+ * -1: no memory.
+ */
 int draft_add(struct import *import, enum kind kind, const char *name, json_t *fields);
+/* The settings with another last_resort; -1: it is that already. */
+int draft_last_resort(struct import *import, enum last_resort last_resort);
 /* "forward web" */
 const char *draft_title(struct import *import, int draft);
 
@@ -88,6 +97,8 @@ const struct link *import_link_with(const struct import *import, const struct ip
 /* A prefix of the device's, of the family; false if it has none. */
 bool import_link_prefix(const struct link *link, uint8_t family, struct prefix *ret_prefix);
 
+/* A network that was drafted for the device, or (NULL) for a prefix that holds this one; -1. */
+int import_drafted_network(const struct import *import, const char *device, const struct prefix *prefix);
 /*
  * The network that the prefix is part of: one that is there, else a new one, of the device that has it, or of the prefix
  * alone. Its name; `ret_draft` is -1 for one that is there.
@@ -96,11 +107,18 @@ const char *import_network_of(struct import *import, const struct prefix *prefix
 
 /* --- values --- */
 
+/* "192.0.2.0/24", "192.0.2.0/255.255.255.0", "192.0.2.7"; host bits do not matter. False: it is none. */
+bool import_prefix(const char *text, struct prefix *ret_prefix);
 json_t *import_prefix_list(const struct prefix *prefixes, unsigned count);
 /* "80", "http", "8000:8100", "8000-8100" as a range; false if it is none. */
 bool import_port_range(const char *text, struct port_range *ret_range);
+/* The weight, of which others have at most `highest`, as uplinks have it: up to 100. */
+unsigned import_weight(unsigned weight, unsigned highest);
 /* What is usual on this port, "web" or "ssh"; NULL. */
 const char *import_service_name(uint16_t port);
+/* Whether all of the inner ports are among the outer ones; no ranges are all ports. */
+bool import_ports_hold(const struct port_range *outer, unsigned outer_count, const struct port_range *inner,
+		       unsigned inner_count);
 /* "80,443" from ranges. */
 const char *import_ports_text(struct import *import, const struct port_range *ranges, unsigned count);
 

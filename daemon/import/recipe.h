@@ -24,6 +24,8 @@ struct way {
 	bool has_gateway, direct;    /* direct: a default route without a gateway */
 	struct ip gateway;
 	unsigned weight; /* 0: not said */
+	bool in_main;    /* it has a default route in the main table */
+	unsigned metric; /* of that */
 	unsigned address_count;
 	struct ip addresses[WAY_ADDRESSES_MAX];
 	int draft;
@@ -37,7 +39,7 @@ struct route {
 	struct prefix to;
 	struct ip via, from; /* AF_UNSPEC: none; from: src */
 	const char *device, *table;
-	unsigned weight;
+	unsigned weight, metric;
 };
 
 struct route_rule {
@@ -46,7 +48,8 @@ struct route_rule {
 	bool marked;
 	uint32_t mark;
 	const char *table;
-	bool drops; /* unreachable and the like */
+	int64_t preference; /* rules with lower ones are asked first */
+	bool drops;         /* unreachable and the like */
 	const char *problem;
 };
 
@@ -61,6 +64,8 @@ struct recipe {
 	struct route *routes;
 	unsigned route_rule_count, route_rule_size;
 	struct route_rule *route_rules;
+	int64_t lowest_preference; /* of route_rules */
+	bool drops_forwards;       /* the filter drops what it is not told to accept */
 	unsigned way_count;
 	struct way ways[WAYS_MAX];
 	unsigned table_name_count, table_count, mark_count;
@@ -77,7 +82,7 @@ struct recipe {
 	} marks[FACTS_MAX];
 };
 
-/* --- import_route.c --- */
+/* --- route.c --- */
 
 /* Takes the command if it is one of routing; false: it is not. */
 bool recipe_read_route(struct recipe *recipe, const struct command *command);
@@ -91,6 +96,8 @@ struct way *recipe_way(struct recipe *recipe, const char *device);
 struct way *recipe_way_of_address(struct recipe *recipe, const struct ip *address);
 struct way *recipe_way_of_mark(struct recipe *recipe, uint32_t mark);
 void way_add_address(struct way *way, const struct ip *address);
+/* By the default routes of the main table: others than the best one are for when that is gone. */
+unsigned recipe_tier(const struct recipe *recipe, const struct way *way);
 /* True if the device is known to face a LAN. */
 bool recipe_is_inside(struct recipe *recipe, const char *device);
 /* Says that the statement is about the way's uplink. */
@@ -98,12 +105,12 @@ void recipe_became_uplink(struct recipe *recipe, int statement, const struct way
 /* Drafts a policy for these packets by this way. */
 int recipe_policy(struct recipe *recipe, const struct rule *match, const struct way *way);
 
-/* --- import_nat.c --- */
+/* --- nat.c --- */
 
 /* The meaning of the flat rules, and of those in table filter. */
 void recipe_understand(struct recipe *recipe);
 
-/* --- import_forward.c --- */
+/* --- forward.c --- */
 
 void recipe_forwards(struct recipe *recipe);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Routes, routing rules and addresses of a recipe: which ways lead out, and what chooses them. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "import/recipe.h"
+#include "model/schema.h"
+
+enum { MAIN_PREFERENCE = 32766 }; /* of the rule that asks the main table */
 
 static struct statement *statement_of(struct recipe *recipe, int index)
 {
@@ -124,16 +126,23 @@ static bool is_word(const char *word, const char *a, const char *b)
 	return strcmp(word, a) == 0 || strcmp(word, b) == 0;
 }
 
-static bool parse_prefix(const char *text, struct prefix *ret_prefix)
+static unsigned read_number(const char *text)
 {
-	int r = prefix_parse(text, ret_prefix);
+	unsigned long number = strtoul(text, NULL, 0);
 
-	return r == 0 || r == -ERANGE;
+	return number > 1000000000 ? 1000000000 : (unsigned)number;
+}
+
+static bool is_default_word(const char *word)
+{
+	return is_word(word, "default", "0.0.0.0/0") || is_word(word, "0/0", "::/0");
 }
 
 /* Addresses of "default" are of the family of the gateway. */
 static void read_route_word(struct route *route, const struct command *command, unsigned *at)
 {
+	static const char *const others[] = { "proto",   "protocol", "scope",  "tos",
+					      "dsfield", "mtu",      "advmss", NULL };
 	const char *word = command->words[*at];
 
 	if (strcmp(word, "via") == 0) {
@@ -148,9 +157,15 @@ static void read_route_word(struct route *route, const struct command *command, 
 	} else if (strcmp(word, "src") == 0) {
 		(void)ip_parse(next_word(command, at), &route->from);
 	} else if (strcmp(word, "weight") == 0) {
-		unsigned long weight = strtoul(next_word(command, at), NULL, 10);
-
-		route->weight = weight > 100 ? 100 : (unsigned)weight;
+		route->weight = read_number(next_word(command, at));
+	} else if (is_word(word, "metric", "preference")) {
+		route->metric = read_number(next_word(command, at));
+	} else if (text_is_one_of(word, others)) {
+		next_word(command, at);
+	} else if (is_default_word(word)) {
+		route->is_default = true;
+	} else if (!route->is_default) {
+		(void)import_prefix(word, &route->to);
 	}
 }
 
@@ -165,23 +180,14 @@ static void keep_route(struct recipe *recipe, const struct route *route)
 	items[recipe->route_count++] = *route;
 }
 
-/* From "default via ..." on. Each nexthop is a route of its own. */
+/* What stands behind "ip route add". Each nexthop is a route of its own. */
 static void read_route(struct recipe *recipe, const struct command *command, unsigned at)
 {
 	struct statement *statement = statement_of(recipe, command->statement);
 	struct route route = { .statement = command->statement, .table = "main" };
-	const char *to = at < command->count ? command->words[at] : "";
 	bool hops = false;
 
-	if (strcmp(to, "to") == 0)
-		to = next_word(command, &at);
-	route.is_default = strcmp(to, "default") == 0 || strcmp(to, "0.0.0.0/0") == 0 ||
-			   strcmp(to, "0/0") == 0 || strcmp(to, "::/0") == 0;
-	if (!route.is_default && !parse_prefix(to, &route.to)) {
-		statement_refuse(recipe->import, statement, "this route is not understood");
-		return;
-	}
-	for (at++; at < command->count; at++) {
+	for (; at < command->count; at++) {
 		if (strcmp(command->words[at], "nexthop") != 0) {
 			read_route_word(&route, command, &at);
 			continue;
@@ -193,7 +199,10 @@ static void read_route(struct recipe *recipe, const struct command *command, uns
 		route.device = NULL;
 		route.weight = 0;
 	}
-	keep_route(recipe, &route);
+	if (route.is_default || route.to.address.family != AF_UNSPEC)
+		keep_route(recipe, &route);
+	else
+		statement_refuse(recipe->import, statement, "this route is not understood");
 }
 
 static void read_rule_word(struct recipe *recipe, struct route_rule *rule, const struct command *command,
@@ -207,7 +216,7 @@ static void read_rule_word(struct recipe *recipe, struct route_rule *rule, const
 
 		value = next_word(command, at);
 		if (!is_word(value, "all", "any") && !is_word(value, "0/0", "default") &&
-		    !parse_prefix(value, prefix))
+		    !import_prefix(value, prefix))
 			rule->problem = import_printf(recipe->import, "%.64s is no prefix", value);
 		if (prefix->length == 0)
 			*prefix = (struct prefix){ 0 };
@@ -224,7 +233,9 @@ static void read_rule_word(struct recipe *recipe, struct route_rule *rule, const
 	} else if (is_word(word, "unreachable", "prohibit") || strcmp(word, "blackhole") == 0) {
 		rule->drops = true;
 	} else if (is_word(word, "prio", "priority") || is_word(word, "pref", "preference") ||
-		   is_word(word, "order", "suppress_prefixlength") || is_word(word, "protocol", "proto")) {
+		   strcmp(word, "order") == 0) {
+		rule->preference = read_number(next_word(command, at));
+	} else if (is_word(word, "protocol", "proto") || strcmp(word, "suppress_prefixlength") == 0) {
 		next_word(command, at);
 	} else {
 		rule->problem = import_printf(recipe->import,
@@ -235,7 +246,7 @@ static void read_rule_word(struct recipe *recipe, struct route_rule *rule, const
 
 static void read_route_rule(struct recipe *recipe, const struct command *command, unsigned at)
 {
-	struct route_rule rule = { .statement = command->statement, .table = "main" };
+	struct route_rule rule = { .statement = command->statement, .table = "main", .preference = -1 };
 	struct route_rule *items = import_grow(recipe->import, recipe->route_rules, recipe->route_rule_count,
 					       &recipe->route_rule_size, sizeof(*items));
 
@@ -243,6 +254,12 @@ static void read_route_rule(struct recipe *recipe, const struct command *command
 		read_rule_word(recipe, &rule, command, &at);
 	if (!items)
 		return;
+	/* Without a preference a rule goes ahead of all that were added (fib_default_rule_pref() in the kernel). */
+	if (rule.preference < 0)
+		rule.preference = (recipe->route_rule_count ? recipe->lowest_preference : MAIN_PREFERENCE) -
+				  1;
+	if (recipe->route_rule_count == 0 || rule.preference < recipe->lowest_preference)
+		recipe->lowest_preference = rule.preference;
 	recipe->route_rules = items;
 	items[recipe->route_rule_count++] = rule;
 }
@@ -420,6 +437,10 @@ static void connect_default(struct recipe *recipe, const struct route *route)
 		way->weight = route->weight;
 	if (route->from.family != AF_UNSPEC)
 		way_add_address(way, &route->from);
+	if (strcmp(table, "254") == 0) {
+		way->metric = way->in_main && way->metric < route->metric ? way->metric : route->metric;
+		way->in_main = true;
+	}
 	if (strcmp(table, "254") == 0 || recipe->table_count == FACTS_MAX)
 		return;
 	if (!way->label)
@@ -479,6 +500,23 @@ void recipe_connect_routes(struct recipe *recipe)
 	}
 }
 
+unsigned recipe_tier(const struct recipe *recipe, const struct way *way)
+{
+	unsigned better = 0;
+
+	for (unsigned i = 0; i < recipe->way_count; i++) {
+		const struct way *other = &recipe->ways[i];
+		bool seen = false;
+
+		if (!other->in_main || (way->in_main && other->metric >= way->metric))
+			continue;
+		for (unsigned k = 0; k < i; k++)
+			seen |= recipe->ways[k].in_main && recipe->ways[k].metric == other->metric;
+		better += !seen;
+	}
+	return better + 1;
+}
+
 /* --- what became of them --- */
 
 int recipe_policy(struct recipe *recipe, const struct rule *match, const struct way *way)
@@ -501,7 +539,10 @@ int recipe_policy(struct recipe *recipe, const struct rule *match, const struct 
 				    json_string(import_ports_text(import, match->ports, match->port_count)));
 	return draft_add(import, KIND_POLICY,
 			 import_printf(import, "%s by %s",
-				       who[0] ? who : protocol_name(match->protocol, name), way->name),
+				       who[0]          ? who :
+				       match->protocol ? protocol_name(match->protocol, name) :
+							 "the rest",
+				       way->name),
 			 fields);
 }
 
@@ -555,10 +596,22 @@ static void finish_rule(struct recipe *recipe, const struct route_rule *rule)
 	}
 }
 
+static int compare_rules(const void *a, const void *b)
+{
+	const struct route_rule *x = a, *y = b;
+
+	if (x->preference != y->preference)
+		return x->preference < y->preference ? -1 : 1;
+	return x->statement < y->statement ? -1 : x->statement > y->statement;
+}
+
 void recipe_finish_routes(struct recipe *recipe)
 {
 	for (unsigned i = 0; i < recipe->route_count; i++)
 		finish_route(recipe, &recipe->routes[i]);
+	if (recipe->route_rule_count > 0)
+		qsort(recipe->route_rules, recipe->route_rule_count, sizeof(*recipe->route_rules),
+		      compare_rules);
 	for (unsigned i = 0; i < recipe->route_rule_count; i++)
 		finish_rule(recipe, &recipe->route_rules[i]);
 }

@@ -163,50 +163,14 @@ static void problem(struct reader *reader, const char *text)
 
 /* --- values --- */
 
-/* "192.0.2.0/24", "192.0.2.0/255.255.255.0", "192.0.2.7"; host bits do not matter. */
-static bool read_prefix(const char *text, struct prefix *ret_prefix)
-{
-	char address[IP_TEXT_MAX];
-	const char *slash = strchr(text, '/');
-	size_t length = slash ? (size_t)(slash - text) : 0;
-	struct ip ip, mask;
-	int r = prefix_parse(text, ret_prefix);
-	uint8_t bits = 0;
-
-	if (r == 0 || r == -ERANGE)
-		return true;
-	if (!slash || length >= sizeof(address) || ip_parse(slash + 1, &mask) < 0 || mask.family != AF_INET)
-		return false;
-	memcpy(address, text, length);
-	address[length] = '\0';
-	if (ip_parse(address, &ip) < 0 || ip.family != AF_INET)
-		return false;
-	while (bits < 32 && (mask.bytes[bits / 8] & (0x80 >> bits % 8)))
-		bits++;
-	for (unsigned i = bits; i < 32; i++)
-		if (mask.bytes[i / 8] & (0x80 >> i % 8))
-			return false;
-	*ret_prefix = prefix_of(&ip, bits);
-	return true;
-}
-
-static unsigned count_entries(const char *text)
-{
-	unsigned count = 1;
-
-	for (; *text; text++)
-		count += *text == ',';
-	return count;
-}
-
-/* Calls `take` for each entry of "a,b,c". */
+/* Calls `take` for each entry of "a,b,c", of which no object has more than LIST_MAX. */
 static bool each_entry(struct reader *reader, const char *text,
 		       bool (*take)(struct reader *reader, const char *entry))
 {
-	while (*text) {
+	for (unsigned i = 0; *text; i++) {
 		size_t length = strcspn(text, ",");
 
-		if (!take(reader, import_strndup(reader->import, text, length)))
+		if (i == LIST_MAX || !take(reader, import_strndup(reader->import, text, length)))
 			return false;
 		text += length + (text[length] == ',');
 	}
@@ -217,7 +181,7 @@ static bool add_prefix(struct prefix *list, unsigned *count, const char *text)
 {
 	struct prefix prefix;
 
-	if (!read_prefix(text, &prefix))
+	if (!import_prefix(text, &prefix))
 		return false;
 	if (prefix.length > 0) /* all of them are no restriction */
 		list[(*count)++] = prefix;
@@ -244,10 +208,20 @@ static bool take_port(struct reader *reader, const char *text)
 	return true;
 }
 
+/* Room for all entries of "a,b,c" that are read. */
+static void *alloc_entries(struct reader *reader, const char *text, size_t size)
+{
+	unsigned count = 1;
+
+	for (; *text && count < LIST_MAX; text++)
+		count += *text == ',';
+	return import_alloc(reader->import, count * size);
+}
+
 static void read_prefixes(struct reader *reader, const char *text, struct prefix **list,
 			  bool (*take)(struct reader *reader, const char *entry))
 {
-	*list = import_alloc(reader->import, count_entries(text) * sizeof(**list));
+	*list = alloc_entries(reader, text, sizeof(**list));
 	if (*list && !each_entry(reader, text, take))
 		problem(reader, import_printf(reader->import,
 					      "%.100s is no address; names are not looked up here", text));
@@ -258,7 +232,7 @@ static void read_ports(struct reader *reader, const char *text, bool negated)
 	struct rule *rule = &reader->rule;
 
 	rule->port_count = 0;
-	rule->ports = import_alloc(reader->import, count_entries(text) * sizeof(*rule->ports));
+	rule->ports = alloc_entries(reader, text, sizeof(*rule->ports));
 	if (rule->ports && !each_entry(reader, text, take_port))
 		problem(reader, import_printf(reader->import, "%.100s are no ports", text));
 	if (negated)
@@ -442,8 +416,9 @@ static void take_condition(struct reader *reader, const struct option *option, c
 		read_states(reader, value, negated);
 		break;
 	case OPT_MARK_MATCH:
-		rule->marked = true;
-		if (!read_mark(value, &rule->with_mark) || negated)
+		rule->marked = read_mark(value, &rule->with_mark) && !negated;
+		rule->has_mark = negated && rule->with_mark == 0;
+		if (!rule->marked)
 			problem(reader, "marks other than one number are not asked for here");
 		break;
 	case OPT_DESTINATION_TYPE:
@@ -565,7 +540,9 @@ static void check_match(struct reader *reader, const char *name)
 		"comment", "mark", "connmark", "addrtype", "icmp",    "icmp6",     "time",  NULL,
 	};
 
-	if (!text_is_one_of(name, known))
+	if (strcmp(name, "statistic") == 0)
+		problem(reader, "uplinks share new connections by their tiers and weights, not by rules");
+	else if (!text_is_one_of(name, known))
 		problem(reader,
 			import_printf(reader->import, "no object here has the condition -m %.50s", name));
 }
@@ -625,13 +602,19 @@ static void read_hours(struct reader *reader)
 
 /* --- the whole line --- */
 
+static bool drops_forwards(const struct reader *reader)
+{
+	return reader->policy && strcmp(reader->policy_chain, "FORWARD") == 0 &&
+	       strcmp(reader->policy, "DROP") == 0;
+}
+
 static void tell_other(struct reader *reader)
 {
 	struct import *import = reader->import;
 	struct statement *statement = &import->statements[reader->rule.statement];
 	bool drops = reader->policy && strcmp(reader->policy, "DROP") == 0;
 
-	if (reader->policy && strcmp(reader->policy_chain, "FORWARD") == 0 && drops)
+	if (drops_forwards(reader))
 		statement_covered(import, statement,
 				  "nothing comes in from an uplink but what a forward lets in");
 	else if (reader->policy && drops)
@@ -641,6 +624,18 @@ static void tell_other(struct reader *reader)
 		statement_covered(import, statement, "what is imported begins with nothing");
 	else
 		statement_refuse(import, statement, "it adds no rule");
+}
+
+/* What `iptables -S` prints does not say of which table it is; but that is plain of most. */
+static const char *table_of(const struct rule *rule)
+{
+	if (rule->target == TARGET_SET_MARK || rule->target == TARGET_COPY_MARK)
+		return "mangle";
+	return strcmp(rule->chain, "PREROUTING") == 0 || strcmp(rule->chain, "POSTROUTING") == 0 ||
+			       rule->target == TARGET_DNAT || rule->target == TARGET_SNAT ||
+			       rule->target == TARGET_MASQUERADE || rule->target == TARGET_REDIRECT ?
+		       "nat" :
+		       "filter";
 }
 
 bool rule_read(struct import *import, const struct command *command, unsigned first, const char *table,
@@ -670,8 +665,11 @@ bool rule_read(struct import *import, const struct command *command, unsigned fi
 	read_hours(&reader);
 	if (!reader.rule.chain || reader.lists) {
 		tell_other(&reader);
+		ret_rule->target = drops_forwards(&reader) ? TARGET_DROP : TARGET_NONE;
 		return false;
 	}
+	if (!reader.rule.table)
+		reader.rule.table = table_of(&reader.rule);
 	*ret_rule = reader.rule;
 	return !import->failed;
 }

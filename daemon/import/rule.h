@@ -40,6 +40,7 @@ struct rule {
 	bool not_local; /* it is none */
 	bool answers;   /* packets of known connections only */
 	bool marked;    /* with this mark only */
+	bool has_mark;  /* with any mark but 0; a problem as well, for those who do not ask for it */
 	uint32_t with_mark;
 	const char *hours; /* as schedules have them, "mon,tue 08:00-22:00"; NULL: always */
 	const char *until; /* "2026-12-24T18:00:00Z"; NULL: for ever */
@@ -51,12 +52,14 @@ struct rule {
 	uint16_t to_base;           /* the port that the first of to_ports stands for; 0: not said */
 	uint32_t mark;
 	bool towards_backend; /* it rewrites the source of what a forward has let in, whoever comes */
+	bool lets_in;         /* it is a filter that lets in somebody from an uplink */
+	bool narrows;         /* and says who may use a forward */
 	const char *problem;  /* the first thing in it that has no counterpart here; NULL: there is none */
 };
 
 /*
  * Reads the words behind "iptables" or of a line of iptables-save. False: it is no rule, and the statement is
- * dealt with. `table` is the one that holds where no -t says otherwise.
+ * dealt with; the target is TARGET_DROP then if it was "-P FORWARD DROP". `table` is the one that holds where no -t says otherwise; NULL: the one where it makes sense.
  */
 bool rule_read(struct import *import, const struct command *command, unsigned first, const char *table,
 	       uint8_t family, struct rule *ret_rule);

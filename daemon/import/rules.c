@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* iptables-save, scripts and recipes: reading, and following jumps. */
+#include <stdio.h>
 #include <string.h>
 
 #include "import/recipe.h"
 #include "model/schema.h"
 
 enum {
-	JUMPS_MAX = 16,
+	JUMPS_MAX = 16, /* jumps in circles are no rules that a kernel would have taken */
 	FLAT_MAX = 2 * IMPORT_STATEMENTS_MAX,
-	SEARCH_STEPS_MAX = 2000000, /* for what is deleted again */
 };
 
 struct chain {
@@ -27,7 +27,6 @@ struct reading {
 	unsigned next_size;
 	int *next;         /* of each rule: the next in its chain */
 	const char **keys; /* of each rule: its words, to be found again by -D */
-	unsigned steps;
 };
 
 static struct statement *statement_of(struct recipe *recipe, int index)
@@ -41,10 +40,12 @@ static struct chain *find_chain(struct reading *reading, uint8_t family, const c
 				bool make)
 {
 	struct import *import = reading->recipe->import;
-	const char *key = import_printf(import, "%u %.32s %.64s", family, table, name);
-	json_t *number = json_object_get(reading->chain_numbers, key);
 	struct chain *items;
+	json_t *number;
+	char key[128]; /* names are shorter in the kernel */
 
+	snprintf(key, sizeof(key), "%u %.32s %.64s", family, table, name);
+	number = json_object_get(reading->chain_numbers, key);
 	if (number)
 		return &reading->chains[json_integer_value(number)];
 	if (!make)
@@ -94,7 +95,7 @@ static void delete_rule(struct reading *reading, const struct rule *rule, const 
 	int before = -1;
 
 	for (int i = chain ? chain->first : -1; i >= 0; before = i, i = reading->next[i]) {
-		if (++reading->steps > SEARCH_STEPS_MAX)
+		if (!import_step(recipe->import))
 			break;
 		if (strcmp(reading->keys[i], key) != 0)
 			continue;
@@ -156,9 +157,10 @@ static void read_rule(struct reading *reading, const struct command *command, un
 				 command->unknown);
 		return;
 	}
-	if (!rule_read(recipe->import, command, first, reading->table ? reading->table : "filter", family,
-		       &rule))
+	if (!rule_read(recipe->import, command, first, reading->table, family, &rule)) {
+		recipe->drops_forwards |= rule.target == TARGET_DROP;
 		return;
+	}
 	key = rule_key(recipe->import, command, first);
 	if (rule.deletes)
 		delete_rule(reading, &rule, key);
@@ -179,11 +181,33 @@ static bool starts_with(const char *text, const char *start)
 	return strncmp(text, start, strlen(start)) == 0;
 }
 
+/* ":PREROUTING ACCEPT [0:0]" */
+static void read_declaration(struct reading *reading, const struct command *command)
+{
+	struct statement *statement = statement_of(reading->recipe, command->statement);
+	struct import *import = reading->recipe->import;
+	const char *chain = command->words[0] + 1;
+
+	if (!reading->table)
+		return;
+	(void)find_chain(reading, reading->family, reading->table, chain, true); /* it may stay empty */
+	if (command->count < 2 || strcmp(command->words[1], "DROP") != 0)
+		return;
+	if (strcmp(chain, "FORWARD") == 0) {
+		reading->recipe->drops_forwards = true;
+		statement_covered(
+			import, statement,
+			"what forwards let in comes through where Portico's own filter is in force");
+	} else {
+		statement_covered(import, statement,
+				  "what reaches the router itself is left to your firewall");
+	}
+}
+
 /* "*nat", ":PREROUTING ACCEPT [0:0]", "-A PREROUTING ...", "COMMIT", in a file or a here-document. False: none of these. */
 static bool read_saved_line(struct reading *reading, const struct command *command)
 {
 	struct statement *statement = statement_of(reading->recipe, command->statement);
-	struct import *import = reading->recipe->import;
 	const char *word = command->words[0];
 	unsigned first = word[0] == '[' && strchr(word, ':') ? 1 : 0; /* packets and bytes */
 
@@ -193,14 +217,9 @@ static bool read_saved_line(struct reading *reading, const struct command *comma
 		reading->table = NULL;
 	else if (word[0] == '-' || (first && command->count > 1 && command->words[1][0] == '-'))
 		read_rule(reading, command, first, reading->family);
-	else if (word[0] == ':' && reading->table && command->count >= 2 &&
-		 strcmp(command->words[1], "DROP") == 0)
-		statement_refuse(
-			import, statement,
-			strcmp(word, ":FORWARD") == 0 ?
-				"what forwards let in comes through where Portico's own filter is in force" :
-				"what reaches the router itself is left to your firewall");
-	else if (word[0] != ':')
+	else if (word[0] == ':')
+		read_declaration(reading, command);
+	else
 		return false;
 	if (word[0] != '-' && !first)
 		statement->state = STATEMENT_UNDERSTOOD;
@@ -368,8 +387,7 @@ static void follow(struct reading *reading, const struct chain *chain, const str
 		struct rule rule = recipe->rules[i];
 		const struct chain *target = NULL;
 
-		/* Jumps in circles are no rules that a kernel would have taken. */
-		if (++reading->steps > SEARCH_STEPS_MAX || recipe->import->failed)
+		if (!import_step(recipe->import) || recipe->import->failed)
 			return;
 		if (jump)
 			combine(&rule, jump);
@@ -377,6 +395,11 @@ static void follow(struct reading *reading, const struct chain *chain, const str
 			target = find_chain(reading, rule.family, rule.table, rule.target_name, false);
 		if (!target) {
 			add_flat(recipe, &rule, hook);
+			continue;
+		}
+		if (rule.problem) {
+			statement_refuse(recipe->import, statement_of(recipe, rule.statement), "%s",
+					 rule.problem);
 			continue;
 		}
 		follow(reading, target, &rule, hook, depth + 1);
@@ -388,11 +411,12 @@ static void follow(struct reading *reading, const struct chain *chain, const str
 
 static void follow_hooks(struct reading *reading)
 {
-	static const char *const tables[] = { "nat", "mangle" };
-	static const char *const hooks[] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING" };
+	static const char *const tables[] = { "nat", "mangle", "filter" };
+	/* Of a filter chain that several lead to, what it does to forwards is told. */
+	static const char *const hooks[] = { "PREROUTING", "FORWARD", "INPUT", "OUTPUT", "POSTROUTING" };
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 
-	for (unsigned t = 0; t < 2; t++)
+	for (unsigned t = 0; t < 3; t++)
 		for (unsigned h = 0; h < 5; h++)
 			for (unsigned f = 0; f < 2; f++) {
 				const struct chain *chain = find_chain(reading, families[f], tables[t],
@@ -408,10 +432,9 @@ static void refuse_unreached(struct recipe *recipe)
 	for (unsigned i = 0; i < recipe->rule_count; i++) {
 		const struct rule *rule = &recipe->rules[i];
 
-		if (strcmp(rule->table, "filter") != 0)
-			statement_refuse(recipe->import, statement_of(recipe, rule->statement),
-					 "nothing leads to chain %.64s of table %.32s", rule->chain,
-					 rule->table);
+		statement_refuse(recipe->import, statement_of(recipe, rule->statement),
+				 "nothing that is understood here leads to chain %.64s of table %.32s",
+				 rule->chain, rule->table);
 	}
 }
 

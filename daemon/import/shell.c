@@ -89,7 +89,8 @@ static void set_variable(struct shell *shell, const char *word, size_t length, b
 
 static void add(struct shell *shell, const char *text, size_t length)
 {
-	buf_add(&shell->word, text, length);
+	if (shell->total <= WORDS_TOTAL_MAX)
+		buf_add(&shell->word, text, length);
 	shell->open = true;
 }
 
@@ -125,7 +126,7 @@ static void add_value(struct shell *shell, const char *value, bool quoted)
 		add(shell, value, strlen(value));
 		return;
 	}
-	for (; *value; value++) {
+	for (; *value && shell->total <= WORDS_TOTAL_MAX; value++) {
 		if (strchr(" \t\n", *value))
 			end_word(shell);
 		else

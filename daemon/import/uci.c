@@ -146,6 +146,14 @@ void uci_ignore(struct uci_section *section, const char *const *names)
 		uci_value(section, *names, NULL);
 }
 
+void uci_refuse_rest(struct import *import, struct uci_section *section, const char *why)
+{
+	for (unsigned i = 0; i < section->option_count; i++)
+		if (!section->options[i].used)
+			statement_refuse(import, &import->statements[section->options[i].statement], "%s",
+					 why);
+}
+
 bool uci_all_used(struct import *import, struct uci_section *section, const char *why)
 {
 	for (unsigned i = 0; i < section->option_count; i++) {

@@ -41,10 +41,12 @@ bool uci_flag(struct uci_section *section, const char *name, bool absent);
 unsigned uci_number(struct uci_section *section, const char *name, unsigned absent);
 /* Looked at, whatever it is. */
 void uci_ignore(struct uci_section *section, const char *const *names);
+/* Refuses the options that nobody has looked at, but not the section. */
+void uci_refuse_rest(struct import *import, struct uci_section *section, const char *why);
 /* Refuses the section for the first option that nobody has looked at. False: there is one. */
 bool uci_all_used(struct import *import, struct uci_section *section, const char *why);
 
-/* --- import_interface.c --- */
+/* --- interface.c --- */
 
 /* The interface that has the address by the network file; NULL. */
 const char *uci_interface_with(struct uci_file *network, const char *address);

@@ -300,6 +300,9 @@ def test_a_newer_format(api):
     assert path == "/document/version" and "newer format" in message and "portico 9.0" in message
 
 
+SLOW_HASH = f"pbkdf2-sha256$2000001${'0' * 32}${'0' * 64}"  # each login would take minutes on a router
+
+
 def resummed(document):
     return {**document, "checksum": sha256(document["content"])}
 
@@ -329,6 +332,8 @@ def test_documents_that_are_none(api, filled):
             (resummed({**good, "content": {"config": config, "secrets": 1}}), "/document/content/secrets"),
             (resummed({**good, "content": {"config": config, "secrets": {"key": "x"}}}), "/document/content/secrets/key"),
             (resummed({**good, "content": {"config": config, "secrets": {"password": "x"}}}),
+             "/document/content/secrets/password"),
+            (resummed({**good, "content": {"config": config, "secrets": {"password": SLOW_HASH}}}),
              "/document/content/secrets/password"),
             (resummed({**good, "content": {"config": {**config, "nonsense": 1}}}), "/document/content/config/nonsense"),
             (resummed({**good, "content": {"config": {**config, "forwards": [{"name": "x"}]}}}),

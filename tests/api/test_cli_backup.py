@@ -134,7 +134,7 @@ def test_import(cli, router, uplink, tmp_path):
     shown = cli("import", file).stdout
     assert f"    2  {WEB}\n       becomes forward web\n" in shown
     assert "       NOT TAKEN: no object here has the condition -m mac" in shown
-    assert "add forward web\n" in shown and "    internal_ports " in shown
+    assert 'forward "web" added\n' in shown and "    internal_ports " in shown
     assert shown.endswith("1 object; 1 line not taken. Nothing was changed: --apply does it.\n")
     assert forwards(router) == []
     assert cli("import", "--apply", file).stdout.endswith("1 object added; 1 line not taken.\n")

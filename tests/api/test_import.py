@@ -137,3 +137,34 @@ def test_many_rules_take_no_time(api, home):
     begun = time.monotonic()
     again = api.post("/import", {"text": "*nat\n" + rules}).expect(200)
     assert again["objects"] == [] and time.monotonic() - begun < 30
+
+
+CROWDS = {
+    "the same port": ("iptables -t nat -A PREROUTING -i eth0 -p tcp --dport 1 -j DNAT --to 9.1.{}.{}\n", None),
+    "all ports": ("iptables -t nat -A PREROUTING -i eth0 -s 10.1.{0}.{1} -j DNAT --to 9.1.{0}.{1}\n", None),
+    "redirects": ("iptables -t nat -A PREROUTING -i br-lan -s 10.1.{0}.{1} -p tcp --dport 1{1:02} -j REDIRECT --to 9\n", None),
+    "marks": ("iptables -t mangle -A PREROUTING -s 10.1.{}.{} -j MARK --set-mark 1\n",
+              "ip route add default dev eth0 table 1\nip rule add fwmark 1 table 1\n"),
+}
+
+
+@pytest.mark.parametrize("what", CROWDS)
+def test_crowds_are_refused_in_time(api, home, what):
+    """Where all are held against all, ten thousand are too many: that is said, and soon."""
+    line, before = CROWDS[what]
+    text = (before or "") + "".join(line.format(i // 250, i % 250) for i in range(10000))
+    begun = time.monotonic()
+    answer = api.post("/import", {"text": text[:1 << 20]})
+    assert time.monotonic() - begun < 30, "with sanitizers"
+    if answer.status != 200:
+        assert answer.expect(422)["errors"][0]["path"] == "/text", answer.body
+
+
+def test_settings_come_along(api):
+    """What mwan3 does when no uplink is left is a setting here."""
+    files = {"text": recipe("mwan3.uci"), "network_text": recipe("network.uci")}
+    change, = [c for c in api.post("/import", files).expect(200)["changes"] if c["kind"] == "settings"]
+    assert change["fields"] == ["last_resort"]
+    api.post("/import", files | {"dry_run": False}).expect(200)
+    assert api.get("/settings").expect(200)["last_resort"] == "unreachable"
+    assert api.post("/import", files).expect(200)["changes"] == []
