@@ -135,6 +135,21 @@ static void write_zones(struct writer *writer)
 	}
 }
 
+/* fw4 masquerades for a zone, not for a device. */
+static void note_source_nat(struct writer *writer)
+{
+	const struct object_list *uplinks = list_of(writer, KIND_UPLINK);
+
+	for (unsigned i = 0; i < uplinks->count; i++) {
+		const struct uplink *uplink = (const struct uplink *)uplinks->items[i];
+
+		if (uplink->source_nat_kind != SOURCE_NAT_MASQUERADE)
+			not_expressed(writer, "that it does not masquerade: uplink ", uplink->object.name);
+		if (!uplink->enabled)
+			not_expressed(writer, "that it is switched off: uplink ", uplink->object.name);
+	}
+}
+
 /* The zone of a backend: the network that has its address; NULL: none. */
 static const char *zone_of(const struct writer *writer, const struct ip *address, char name[SECTION_NAME_MAX])
 {
@@ -320,6 +335,8 @@ static void write_forwards(struct writer *writer)
 			not_expressed(writer, "because of when it expires, forward ", forward->object.name);
 			continue;
 		}
+		if (forward->log)
+			not_expressed(writer, "the log of forward ", forward->object.name);
 		if (forward->backend_sees == BACKEND_SEES_ROUTER)
 			not_expressed(writer, "that the backend sees the router, of forward ",
 				      forward->object.name);
@@ -374,11 +391,15 @@ static void write_source_nats(struct writer *writer)
 
 	for (unsigned i = 0; i < nats->count; i++) {
 		const struct source_nat *nat = (const struct source_nat *)nats->items[i];
+		const struct uplink *uplink = (const struct uplink *)config_find_name(
+			writer->source->config, KIND_UPLINK, nat->uplink);
 
 		for (unsigned k = 0; k < nat->sources.count; k++) {
 			section(writer, "nat", NULL);
 			option(writer, "name", nat->object.name);
 			option(writer, "src", "wan");
+			if (uplink)
+				option(writer, "device", uplink->device);
 			option(writer, "proto", "all");
 			option(writer, "src_ip", prefix_format(&nat->sources.items[k], text));
 			option(writer, "snat_ip", ip_format(&nat->address, text));
@@ -536,6 +557,7 @@ void export_uci(struct writer *writer)
 	write_interfaces(writer);
 	buf_puts(writer->text, "\npackage firewall\n");
 	write_zones(writer);
+	note_source_nat(writer);
 	write_forwards(writer);
 	write_proxies(writer);
 	write_source_nats(writer);

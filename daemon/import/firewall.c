@@ -262,6 +262,17 @@ static const char *router_address(struct firewall *firewall)
 	return NULL;
 }
 
+/* The uplink on the device, that is there or drafted; NULL: none. */
+static const char *uplink_on(struct import *import, const char *device)
+{
+	const struct uplink *uplink = import_uplink_on(import, device);
+	int draft = uplink ? -1 : import_drafted_uplink(import, device);
+
+	if (uplink)
+		return uplink->object.name;
+	return draft >= 0 ? import->drafts[draft].name : NULL;
+}
+
 /* The uplink that has the address, by the network file or by the device that has it now; NULL: nobody knows. */
 static const char *uplink_of_address(struct firewall *firewall, const char *text)
 {
@@ -273,16 +284,7 @@ static const char *uplink_of_address(struct firewall *firewall, const char *text
 	if (interface)
 		return uci_uplink(firewall->import, &firewall->network, interface, &draft);
 	link = ip_parse(text, &address) == 0 ? import_link_with(firewall->import, &address, false) : NULL;
-	for (unsigned i = 0; link && i < firewall->import->draft_count; i++) {
-		const struct draft *one = &firewall->import->drafts[i];
-		const char *device = json_string_value(json_object_get(one->fields, "device"));
-
-		if (one->kind == KIND_UPLINK && device && strcmp(device, link->name) == 0)
-			return one->name;
-	}
-	const struct uplink *uplink = link ? import_uplink_on(firewall->import, link->name) : NULL;
-
-	return uplink ? uplink->object.name : NULL;
+	return link ? uplink_on(firewall->import, link->name) : NULL;
 }
 
 /* One address of several is known here by its uplink only. */
@@ -445,9 +447,12 @@ static void read_source_nat(struct firewall *firewall, struct uci_section *secti
 	bool bad = false, all_protocols;
 	json_t *sources = prefix_texts(firewall, section, "src_ip", &bad);
 	const char *name = uci_value(section, "name", section->name);
-	const char *uplink = address ? uplink_of_address(firewall, address) : NULL;
+	const char *device = uci_value(section, "device", NULL);
+	const char *uplink = device  ? uplink_on(import, device) :
+			     address ? uplink_of_address(firewall, address) :
+				       NULL;
 
-	if (!uplink && zone && zone->uplink_count == 1)
+	if (!uplink && !device && zone && zone->uplink_count == 1)
 		uplink = zone->uplinks[0];
 	json_decref(protocol_list(firewall, section, &all_protocols));
 	uci_value(section, "src", NULL);

@@ -89,17 +89,6 @@ const char *uci_device(struct import *import, struct uci_file *network, const ch
 	return NULL;
 }
 
-static int drafted_uplink(const struct import *import, const char *device)
-{
-	for (unsigned i = 0; i < import->draft_count; i++) {
-		const char *own = json_string_value(json_object_get(import->drafts[i].fields, "device"));
-
-		if (import->drafts[i].kind == KIND_UPLINK && own && strcmp(own, device) == 0)
-			return (int)i;
-	}
-	return -1;
-}
-
 const char *uci_uplink(struct import *import, struct uci_file *network, const char *interface, int *ret_draft)
 {
 	const char *device = uci_device(import, network, interface);
@@ -112,7 +101,7 @@ const char *uci_uplink(struct import *import, struct uci_file *network, const ch
 	*ret_draft = -1;
 	if (!device || uplink)
 		return uplink ? uplink->object.name : NULL;
-	*ret_draft = drafted_uplink(import, device);
+	*ret_draft = import_drafted_uplink(import, device);
 	if (*ret_draft < 0) {
 		fields = json_pack("{s:s}", "device", device);
 		if (gateway && ip_parse(gateway, &address) == 0)

@@ -85,6 +85,17 @@ static bool network_holds(const struct import *import, const struct network *net
 	return false;
 }
 
+int import_drafted_uplink(const struct import *import, const char *device)
+{
+	for (unsigned i = 0; i < import->draft_count; i++) {
+		const char *own = json_string_value(json_object_get(import->drafts[i].fields, "device"));
+
+		if (import->drafts[i].kind == KIND_UPLINK && own && strcmp(own, device) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
 int import_drafted_network(const struct import *import, const char *device, const struct prefix *prefix)
 {
 	for (unsigned i = 0; i < import->draft_count; i++) {

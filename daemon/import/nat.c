@@ -337,13 +337,15 @@ static const struct way *leaving_way(struct recipe *recipe, const struct rule *r
 	return way;
 }
 
-/* Whoever is masqueraded is at home here: a LAN, which reaches forwards as well. */
+/* Whoever is masqueraded is at home here: a LAN, which reaches forwards as well; of SNAT, whoever has a device. */
 static void note_lan(struct recipe *recipe, const struct rule *rule)
 {
 	int draft;
 
 	for (unsigned i = 0; has_sources(rule) && i < rule->source_count; i++)
-		if (ip_is_private(&rule->sources[i].address) && rule->sources[i].length > 0)
+		if (ip_is_private(&rule->sources[i].address) && rule->sources[i].length > 0 &&
+		    (rule->target == TARGET_MASQUERADE ||
+		     import_link_with(recipe->import, &rule->sources[i].address, true)))
 			import_network_of(recipe->import, &rule->sources[i], &draft);
 }
 

@@ -97,6 +97,8 @@ const struct link *import_link_with(const struct import *import, const struct ip
 /* A prefix of the device's, of the family; false if it has none. */
 bool import_link_prefix(const struct link *link, uint8_t family, struct prefix *ret_prefix);
 
+/* The uplink that was drafted on the device; -1. */
+int import_drafted_uplink(const struct import *import, const char *device);
 /* A network that was drafted for the device, or (NULL) for a prefix that holds this one; -1. */
 int import_drafted_network(const struct import *import, const char *device, const struct prefix *prefix);
 /*

@@ -27,7 +27,6 @@ def export(api, format_):
 @pytest.fixture
 def filled(router):
     """What every format can say, in an order that an import keeps."""
-    router.host.ip("link add eth2 type dummy", check=False)
     config = {
         "networks": [{"name": "lan", "devices": ["eth1"]}],
         "uplinks": [{"name": "isp1", "device": "eth0", "gateway": "192.0.2.254"}],
@@ -90,6 +89,33 @@ def test_openwrt_and_back(api, filled):
     assert comparable(back)["policies"] == comparable(filled)["policies"]
     back = brought_back(api, firewall, network_text=NETWORK_FILE)
     assert comparable(back, "policies", "uplinks") == comparable(filled, "policies", "uplinks")
+
+
+def test_two_uplinks_in_openwrt(router, api, filled):
+    """Uplinks of one zone are told apart by their addresses, or by devices."""
+    router.host.ip("link del eth2", check=False)
+    router.host.ip("link add eth2 type veth peer name eth2far")
+    router.host.ip("addr add 198.51.100.1/24 dev eth2")
+    config = {key: filled[key] for key in ("networks", "redirects")} | {
+        "uplinks": [filled["uplinks"][0], {"name": "isp2", "device": "eth2", "gateway": "198.51.100.254"}],
+        "forwards": [{"name": "both", "external_ports": "80,443", "internal_address": "192.168.1.2"},
+                     {"name": "second", "external_ports": "2222", "internal_ports": "22", "internal_address": "192.168.1.2",
+                      "uplinks": ["isp2"]},
+                     {"name": "outside", "external_ports": "81", "internal_address": "192.168.1.2", "hairpin": False},
+                     {"name": "off", "external_ports": "82", "internal_address": "192.168.1.2", "enabled": False}],
+        "source_nats": [{"name": "vpn", "sources": ["10.8.0.0/24"], "uplink": "isp2", "address": "198.51.100.9"}]}
+    config = router.sock.put("/config", config).expect(200)
+    firewall, _ = export(api, "uci").split("package mwan3")
+    back = brought_back(api, firewall, network_text=NETWORK_FILE.replace("'dhcp'", "'static'\n\toption gateway '192.0.2.254'"))
+    assert comparable(back)["redirects"] == comparable(config)["redirects"]
+    assert [(n["uplink"], n["address"]) for n in back["source_nats"]] == [("isp2", "198.51.100.9")]
+    assert [(u["name"], u["source_nat"]) for u in back["uplinks"]] == [("isp1", "masquerade"), ("isp2", "masquerade")]
+
+    def said(forwards):
+        return {(f["external_ports"], f["internal_ports"], f["enabled"], f["hairpin"], tuple(f["uplinks"])) for f in forwards}
+    assert said(back["forwards"]) == said(config["forwards"]) - {("80,443", None, True, True, ())} | {
+        ("80", None, True, True, ()), ("443", None, True, True, ())}, "a redirect has one range"
+    router.host.ip("link del eth2")
 
 
 def test_nft_loads_it(router, api, filled):

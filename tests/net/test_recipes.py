@@ -28,6 +28,7 @@ def recipe(name):
 def services(home):
     home.lab.backend.serve(80)
     home.lab.backend.serve(22)
+    home.lab.backend.serve(9005)
     home.lab.router.serve(8888)
     home.lab.internet.serve(80, address="203.0.113.200")
     return home
@@ -135,7 +136,15 @@ def exported(router, format_):
     router.configure(forwards=[
         {"name": "web", "external_ports": "80", "internal_address": "192.168.0.2"},
         {"name": "ssh", "external_ports": "2222", "internal_ports": "22", "internal_address": "192.168.0.2",
-         "backend_sees": "router", "uplinks": ["isp2"]}])
+         "backend_sees": "router", "uplinks": ["isp2"]},
+        {"name": "range", "external_ports": "9000-9010", "internal_address": "192.168.0.2"},
+        {"name": "shifted", "external_ports": "9100-9110", "internal_ports": "9000-9010", "internal_address": "192.168.0.2"},
+        {"name": "known", "external_ports": "81", "internal_ports": "80", "internal_address": "192.168.0.2",
+         "sources": ["203.0.113.0/24", "192.168.0.3"]},
+        {"name": "strangers", "external_ports": "82", "internal_ports": "80", "internal_address": "192.168.0.2",
+         "sources": ["198.51.100.128/25"]},
+        {"name": "outside", "external_ports": "83", "internal_ports": "80", "internal_address": "192.168.0.2",
+         "hairpin": False}])
     return router.api.get(f"/config/export?format={format_}").expect(200).decode()
 
 
@@ -153,6 +162,11 @@ def test_what_is_exported_works_alone(router, format_):
             assert exchange.replies == [isp]
         assert ask_from_internet(lab, "198.51.100.1", 2222).answer.peer == ROUTER
         assert outcome(lab.internet, "192.0.2.1", 2222) == "refused"
+        for port in (9005, 9105, 81, 83):
+            assert ask_from_internet(lab, "192.0.2.1", port).answer.server == "backend", port
+        assert outcome(lab.internet, "192.0.2.1", 82) == "refused"
+        assert lab.client.ask("192.0.2.1", 81).server == "backend" and outcome(lab.client, "192.0.2.1", 83) == "refused"
+        assert outcome(lab.backend, "192.0.2.1", 81) == "refused", "sources hold in hairpin, too"
         for who in ("client", "backend"):
             answer = lab[who].ask("192.0.2.1", 80)
             assert (answer.server, answer.peer) == ("backend", ROUTER)
