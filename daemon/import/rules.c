@@ -295,7 +295,10 @@ static void read_command(struct reading *reading, const struct command *command)
 	if (recipe_read_route(recipe, command) || is_beside(reading, command, program))
 		return;
 	statement_refuse(recipe->import, statement_of(recipe, command->statement), "%s",
-			 command->unknown ? command->unknown : "this is no command of iptables or ip");
+			 command->unknown ? command->unknown :
+			 strcmp(program, "nft") == 0 || strcmp(program, "table") == 0 ?
+					    "rules of nft are not read here, but those of iptables" :
+					    "this is no command of iptables or ip");
 }
 
 /* --- following jumps --- */

@@ -209,7 +209,7 @@ async function recipe(page) {
 	const form = section(page, "Bring rules from elsewhere");
 	const line = (number) => form.locator(`tr[data-line="${number}"]`);
 	await form.getByRole("button", { name: "Show what becomes of it" }).click();
-	await form.getByText("0 objects come of it.").waitFor();
+	await form.getByText("There is nothing to read").waitFor();
 	await field(form, "text").locator("textarea").fill(rules);
 	await form.getByRole("button", { name: "Show what becomes of it" }).click();
 	await line(4).getByText("Forward", { exact: false }).waitFor();
@@ -225,10 +225,10 @@ async function recipe(page) {
 	assert.notEqual((await ask("internet", "192.0.2.1", 9998)).outcome, "answer");
 
 	await api("PATCH", "/settings", { history_length: 150 });
-	await form.getByRole("button", { name: "Add this object" }).click();
+	await form.getByRole("button", { name: "Make this change" }).click();
 	await form.getByText("The configuration was changed in the meantime.").waitFor();
-	await form.getByRole("button", { name: "Add this object" }).click();
-	await notice(page, "1 object is added.");
+	await form.getByRole("button", { name: "Make this change" }).click();
+	await notice(page, "1 change is made.");
 	assert.equal((await ask("internet", "192.0.2.1", 9998)).outcome, "answer");
 	assert.equal(await field(form, "text").locator("textarea").inputValue(), "");
 	assert.deepEqual((await config()).forwards[0], before.forwards[0], "what was there is there");

@@ -46,8 +46,8 @@ export function Import() {
 	const look = async () => setPlan(await planImport(toChoice(values)));
 	const apply = async () => {
 		try {
-			const { objects } = await importRules(toChoice(values), plan!.etag);
-			notify("good", tn("import.done", objects.length));
+			const { changes } = await importRules(toChoice(values), plan!.etag);
+			notify("good", tn("import.done", changes.length));
 			edit(empty);
 			title.current?.focus(); // the button that had it is gone
 		} catch (error) {
@@ -77,6 +77,7 @@ function Result({ plan, onApply }: { plan: ImportAnswer; onApply: () => Promise<
 	const [trouble, setTrouble] = useState<string | null>(null);
 	const sum = useRef<HTMLParagraphElement>(null);
 	useEffect(() => sum.current?.scrollIntoView(), [plan]);
+	const changes = plan.changes.length; // objects, and what the settings say of all
 	const lost = plan.lines.filter((line) => !line.understood);
 	const apply = async () => {
 		setBusy(true);
@@ -91,8 +92,8 @@ function Result({ plan, onApply }: { plan: ImportAnswer; onApply: () => Promise<
 	return (
 		<div class="import-result">
 			<p ref={sum} class="import-sum" role="status">
-				{t("import.sum", { format: t(`import.format.${plan.format}` as "import.format.iptables"), objects: tn("import.objects", plan.objects.length) })}
-				{" "}{lost.length ? tn("import.lost", lost.length) : t("import.nothing-lost")}
+				{plan.lines.length === 0 ? t("import.empty") : t("import.sum", { format: t(`import.format.${plan.format}` as "import.format.iptables"), objects: tn("import.objects", plan.objects.length) })}
+				{" "}{lost.length ? tn("import.lost", lost.length) : plan.lines.length > 0 && t("import.nothing-lost")}
 			</p>
 			{lost.length > 0 && lost.length < plan.lines.length && (
 				<label class="check">
@@ -101,12 +102,12 @@ function Result({ plan, onApply }: { plan: ImportAnswer; onApply: () => Promise<
 				</label>
 			)}
 			<Lines lines={all ? plan.lines : lost} />
-			{plan.objects.length > 0 && <PlanView answer={plan} />}
+			{changes > 0 && <PlanView answer={plan} />}
 			{trouble && <p class="form-trouble" role="alert">{trouble}</p>}
-			{plan.objects.length > 0 && (
+			{changes > 0 && (
 				<div class="import-actions">
 					<button type="button" class="button button-primary" aria-disabled={busy} onClick={() => !busy && void apply()}>
-						{busy ? t("import.busy") : tn("import.apply", plan.objects.length)}
+						{busy ? t("import.busy") : tn("import.apply", changes)}
 					</button>
 					<TrialSwitch />
 				</div>
