@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef PORTICO_MODEL_EXPORT_H
-#define PORTICO_MODEL_EXPORT_H
+#ifndef PORTICO_EXPORT_H
+#define PORTICO_EXPORT_H
 
 /*
  * What Portico does, in the words of others: for reading, and for leaving. The text is a file that nft(8) loads, a script

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef PORTICO_MODEL_EXPORT_PRIVATE_H
-#define PORTICO_MODEL_EXPORT_PRIVATE_H
+#ifndef PORTICO_EXPORT_PRIVATE_H
+#define PORTICO_EXPORT_PRIVATE_H
 
 #include "export/export.h"
 

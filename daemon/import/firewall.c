@@ -24,15 +24,9 @@ struct firewall {
 	struct zone zones[ZONES_MAX];
 };
 
-#define REFUSE(firewall, section, ...) \
-	statement_refuse((firewall)->import, statement_of(firewall, section), __VA_ARGS__)
+#define REFUSE(firewall, section, ...) statement_refuse((firewall)->import, (section)->statement, __VA_ARGS__)
 
 static const char not_expressible[] = "no object here has that";
-
-static struct statement *statement_of(struct firewall *firewall, const struct uci_section *section)
-{
-	return &firewall->import->statements[section->statement];
-}
 
 /* --- zones --- */
 
@@ -65,7 +59,7 @@ static void zone_uplinks(struct firewall *firewall, struct zone *zone, const cha
 			first = draft;
 	}
 	if (zone->uplink_count > 0)
-		statement_became(statement_of(firewall, zone->section), first,
+		statement_became(firewall->import, zone->section->statement, first,
 				 import_printf(firewall->import, "uplink %s", zone->uplinks[0]));
 }
 
@@ -91,7 +85,7 @@ static void zone_network(struct firewall *firewall, struct zone *zone, const cha
 	}
 	json_decref(devices);
 	if (zone->network)
-		statement_became(statement_of(firewall, zone->section), draft,
+		statement_became(firewall->import, zone->section->statement, draft,
 				 import_printf(import, "network %s", zone->network));
 }
 
@@ -301,7 +295,7 @@ static bool set_external_address(struct firewall *firewall, struct uci_section *
 		return false;
 	}
 	if (text)
-		statement_note(firewall->import, statement_of(firewall, section),
+		statement_note(firewall->import, section->statement,
 			       "option src_dip: forwards answer on all addresses of an uplink");
 	return true;
 }
@@ -344,7 +338,7 @@ static bool set_ports(struct firewall *firewall, struct uci_section *section, js
 			       "all ports lead to one: a forward leads each port to one of its own");
 			return false;
 		}
-		statement_note(firewall->import, statement_of(firewall, section), "all ports%s lead there",
+		statement_note(firewall->import, section->statement, "all ports%s lead there",
 			       all_protocols ? " of TCP and UDP" : "");
 	}
 	if (outer)
@@ -389,7 +383,7 @@ static void read_forward(struct firewall *firewall, struct uci_section *section,
 			fields, "expires_at",
 			json_string(import_printf(import, "%.19sZ", uci_value(section, "stop_date", ""))));
 	if (strcmp(uci_value(section, "reflection_src", "internal"), "external") == 0)
-		statement_note(import, statement_of(firewall, section),
+		statement_note(import, section->statement,
 			       "reflection_src external is a setting of the network here, hairpin_source");
 	const char *name = section_name(firewall, section, &first);
 
@@ -397,7 +391,7 @@ static void read_forward(struct firewall *firewall, struct uci_section *section,
 		json_decref(fields);
 		return;
 	}
-	statement_became(statement_of(firewall, section), draft_add(import, KIND_FORWARD, name, fields),
+	statement_became(firewall->import, section->statement, draft_add(import, KIND_FORWARD, name, fields),
 			 NULL);
 }
 
@@ -428,7 +422,7 @@ static void read_proxy(struct firewall *firewall, struct uci_section *section, c
 		REFUSE(firewall, section, "nobody says which network zone %.50s is", zone->name);
 	else if (!bad && uci_all_used(import, section, not_expressible))
 		json_array_foreach(protocols, i, protocol) statement_became(
-			statement_of(firewall, section),
+			firewall->import, section->statement,
 			draft_add(import, KIND_REDIRECT, name,
 				  json_pack("{s:s, s:O, s:i, s:i, s:b}", "network", zone->network, "protocol",
 					    protocol, "port", port.first, "to_port", to.first, "enabled",
@@ -469,7 +463,7 @@ static void read_source_nat(struct firewall *firewall, struct uci_section *secti
 					   "address", address, "enabled", uci_flag(section, "enabled", true));
 
 		if (uci_all_used(import, section, not_expressible))
-			statement_became(statement_of(firewall, section),
+			statement_became(firewall->import, section->statement,
 					 draft_add(import, KIND_SOURCE_NAT,
 						   name[0] ? name : import_printf(import, "as %s", address),
 						   fields),
@@ -491,7 +485,7 @@ static void read_masquerade(struct firewall *firewall, struct uci_section *secti
 		       "source NAT towards a LAN belongs to a forward here: see its backend_sees");
 	else if (uci_all_used(firewall->import, section, not_expressible))
 		statement_covered(
-			firewall->import, statement_of(firewall, section),
+			firewall->import, section->statement,
 			"what leaves by an uplink is masqueraded, unless the uplink says otherwise");
 }
 
@@ -543,7 +537,7 @@ static void read_pinhole(struct firewall *firewall, struct uci_section *section,
 	uci_value(section, "dest", NULL);
 	uci_value(section, "family", NULL);
 	if (!bad && uci_all_used(import, section, not_expressible))
-		statement_became(statement_of(firewall, section),
+		statement_became(firewall->import, section->statement,
 				 draft_add(import, KIND_FORWARD, name, fields), NULL);
 	else
 		json_decref(fields);
@@ -582,7 +576,7 @@ static void read_section(struct firewall *firewall, struct uci_section *section)
 		read_masquerade(firewall, section);
 	else if (strcmp(type, "defaults") == 0 || strcmp(type, "forwarding") == 0 ||
 		 strcmp(type, "include") == 0)
-		statement_covered(import, statement_of(firewall, section),
+		statement_covered(import, section->statement,
 				  "this stays with your firewall, beside which Portico works");
 	else if (strcmp(type, "zone") != 0)
 		REFUSE(firewall, section, "sections of type %.50s have no counterpart here", type);

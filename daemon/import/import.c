@@ -184,6 +184,16 @@ static const char *shown_text(struct import *import, const char *text, size_t le
 	return import_strndup(import, shown, count);
 }
 
+bool statement_is_open(const struct import *import, int statement)
+{
+	return import->statements[statement].state == STATEMENT_OPEN;
+}
+
+unsigned statement_line(const struct import *import, int statement)
+{
+	return import->statements[statement].line;
+}
+
 int statement_add(struct import *import, unsigned line, const char *text, size_t length)
 {
 	struct statement *items;
@@ -203,9 +213,10 @@ int statement_add(struct import *import, unsigned line, const char *text, size_t
 	return (int)import->statement_count++;
 }
 
-static void decide(struct import *import, struct statement *statement, unsigned state, const char *fmt,
-		   va_list args)
+static void decide(struct import *import, int index, unsigned state, const char *fmt, va_list args)
 {
+	struct statement *statement = &import->statements[index];
+
 	if (statement->state != STATEMENT_OPEN)
 		return;
 	statement->state = state;
@@ -213,7 +224,7 @@ static void decide(struct import *import, struct statement *statement, unsigned 
 	statement->quiet = false;
 }
 
-void statement_covered(struct import *import, struct statement *statement, const char *fmt, ...)
+void statement_covered(struct import *import, int statement, const char *fmt, ...)
 {
 	va_list args;
 
@@ -222,7 +233,7 @@ void statement_covered(struct import *import, struct statement *statement, const
 	va_end(args);
 }
 
-void statement_refuse(struct import *import, struct statement *statement, const char *fmt, ...)
+void statement_refuse(struct import *import, int statement, const char *fmt, ...)
 {
 	va_list args;
 
@@ -231,8 +242,10 @@ void statement_refuse(struct import *import, struct statement *statement, const 
 	va_end(args);
 }
 
-void statement_became(struct statement *statement, int draft, const char *became)
+void statement_became(struct import *import, int index, int draft, const char *became)
 {
+	struct statement *statement = &import->statements[index];
+
 	if (statement->state != STATEMENT_OPEN)
 		return;
 	statement->state = STATEMENT_UNDERSTOOD;
@@ -240,8 +253,9 @@ void statement_became(struct statement *statement, int draft, const char *became
 	statement->became = became;
 }
 
-void statement_note(struct import *import, struct statement *statement, const char *fmt, ...)
+void statement_note(struct import *import, int index, const char *fmt, ...)
 {
+	struct statement *statement = &import->statements[index];
 	const char *note;
 	va_list args;
 
@@ -487,8 +501,7 @@ static json_t *objects_json(const struct import *import)
 }
 
 /* An object may wait for uplinks that are yet to come; here they were among what could not be. */
-static void note_missing_uplinks(struct import *import, struct statement *statement,
-				 const struct draft *draft)
+static void note_missing_uplinks(struct import *import, int statement, const struct draft *draft)
 {
 	json_t *name;
 	size_t i;
@@ -506,14 +519,15 @@ static void note_missing_uplinks(struct import *import, struct statement *statem
 	}
 }
 
-static json_t *line_json(struct import *import, struct statement *statement)
+static json_t *line_json(struct import *import, int index)
 {
+	struct statement *statement = &import->statements[index];
 	const struct draft *draft = statement->draft >= 0 ? &import->drafts[statement->draft] : NULL;
 	const char *title = draft ? draft_title(import, statement->draft) : statement->became;
 
 	if (draft && draft->there) {
 		title = import_printf(import, "%s %s", schema_of(draft->kind)->noun, draft->there);
-		statement_note(import, statement, "it is there already");
+		statement_note(import, index, "it is there already");
 	} else if (draft && draft->why_not) {
 		statement->state = STATEMENT_REFUSED;
 		statement->message = import_printf(import, "%s cannot be: %s%s%s", title, draft->why_not,
@@ -521,10 +535,10 @@ static json_t *line_json(struct import *import, struct statement *statement)
 						   statement->message ? statement->message : "");
 		title = NULL;
 	} else if (draft) {
-		note_missing_uplinks(import, statement, draft);
+		note_missing_uplinks(import, index, draft);
 	}
 	if (statement->state == STATEMENT_OPEN)
-		statement_refuse(import, statement, "nothing here knows what this is for");
+		statement_refuse(import, index, "nothing here knows what this is for");
 	return json_pack("{s:i, s:s, s:b, s:s?, s:s?}", "line", (int)statement->line, "text", statement->text,
 			 "understood", statement->state == STATEMENT_UNDERSTOOD, "became", title, "message",
 			 statement->message);
@@ -536,7 +550,7 @@ static json_t *lines_json(struct import *import)
 
 	for (unsigned i = 0; i < import->statement_count; i++)
 		if (!import->statements[i].quiet)
-			json_array_append_new(list, line_json(import, &import->statements[i]));
+			json_array_append_new(list, line_json(import, (int)i));
 	return list;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef PORTICO_MODEL_IMPORT_H
-#define PORTICO_MODEL_IMPORT_H
+#ifndef PORTICO_IMPORT_H
+#define PORTICO_IMPORT_H
 
 /*
  * Rules of others become objects: iptables-save, scripts and recipes with iptables and ip commands, OpenWrt's

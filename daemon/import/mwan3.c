@@ -13,14 +13,8 @@ struct mwan3 {
 
 enum { IPV4 = 1, IPV6 = 2 };
 
-#define REFUSE(mwan3, section, ...) \
-	statement_refuse((mwan3)->import, statement_of(mwan3, section), __VA_ARGS__)
-#define NOTE(mwan3, section, ...) statement_note((mwan3)->import, statement_of(mwan3, section), __VA_ARGS__)
-
-static struct statement *statement_of(struct mwan3 *mwan3, const struct uci_section *section)
-{
-	return &mwan3->import->statements[section->statement];
-}
+#define REFUSE(mwan3, section, ...) statement_refuse((mwan3)->import, (section)->statement, __VA_ARGS__)
+#define NOTE(mwan3, section, ...)   statement_note((mwan3)->import, (section)->statement, __VA_ARGS__)
 
 static struct uci_section *find_section(struct mwan3 *mwan3, const char *type, const char *name)
 {
@@ -88,7 +82,7 @@ static void read_interface(struct mwan3 *mwan3, struct uci_section *section)
 	int draft;
 
 	if (!is_enabled(section)) {
-		statement_covered(import, statement_of(mwan3, section), "it is not enabled");
+		statement_covered(import, section->statement, "it is not enabled");
 		return;
 	}
 	name = uci_uplink(import, &mwan3->network, section->name, &draft);
@@ -97,7 +91,7 @@ static void read_interface(struct mwan3 *mwan3, struct uci_section *section)
 		       "nobody says which device it has: /etc/config/network does, which can be given, too");
 		return;
 	}
-	statement_became(statement_of(mwan3, section), draft, import_printf(import, "uplink %s", name));
+	statement_became(mwan3->import, section->statement, draft, import_printf(import, "uplink %s", name));
 	fields = draft >= 0 ? import->drafts[draft].fields : NULL;
 	if (!fields) {
 		NOTE(mwan3, section,
@@ -226,7 +220,7 @@ static void read_default_rule(struct mwan3 *mwan3, struct uci_section *rule, str
 	}
 	draft = draft_last_resort(import,
 				  is_last_resort(policy) ? LAST_RESORT_MAIN : LAST_RESORT_UNREACHABLE);
-	statement_became(statement_of(mwan3, rule), draft, NULL);
+	statement_became(mwan3->import, rule->statement, draft, NULL);
 	if (draft >= 0)
 		NOTE(mwan3, rule, "last_resort is %s", is_last_resort(policy) ? "main" : "unreachable");
 	NOTE(mwan3, rule, "tiers and weights of the uplinks say that: %.50s", policy->name);
@@ -300,7 +294,7 @@ static void read_policy_rule(struct mwan3 *mwan3, struct uci_section *rule, stru
 		return;
 	}
 	draft = draft_add(import, KIND_POLICY, rule->name, fields);
-	statement_became(statement_of(mwan3, rule), draft, NULL);
+	statement_became(mwan3->import, rule->statement, draft, NULL);
 	for (unsigned i = 1; i < count; i++)
 		if (members[i].metric == members[i - 1].metric) {
 			NOTE(mwan3, rule, "not spread among them, as %.50s does: the first that is up",
@@ -330,7 +324,7 @@ static void read_rule(struct mwan3 *mwan3, struct uci_section *rule, unsigned po
 	else if (!mwan3->balanced)
 		read_default_rule(mwan3, rule, policy);
 	else if (strcmp(mwan3->balanced, policy->name) == 0)
-		statement_covered(mwan3->import, statement_of(mwan3, rule),
+		statement_covered(mwan3->import, rule->statement,
 				  "tiers and weights of the uplinks say that: %.50s", policy->name);
 	else
 		REFUSE(mwan3, rule, "the rule for all else is another one before it");
@@ -345,14 +339,11 @@ static void read_rest(struct mwan3 *mwan3, struct uci_section *section)
 	struct import *import = mwan3->import;
 
 	if (strcmp(section->type, "globals") == 0)
-		statement_covered(import, statement_of(mwan3, section),
-				  "marks and the like are Portico's own");
+		statement_covered(import, section->statement, "marks and the like are Portico's own");
 	else if (strcmp(section->type, "member") == 0)
-		statement_covered(import, statement_of(mwan3, section),
-				  "it is part of the policies that use it");
+		statement_covered(import, section->statement, "it is part of the policies that use it");
 	else if (strcmp(section->type, "policy") == 0)
-		statement_covered(import, statement_of(mwan3, section),
-				  "it is part of the rules that use it");
+		statement_covered(import, section->statement, "it is part of the rules that use it");
 	else if (strcmp(section->type, "interface") != 0 && strcmp(section->type, "rule") != 0)
 		REFUSE(mwan3, section, "sections of type %.50s have no counterpart here", section->type);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef PORTICO_MODEL_IMPORT_PRIVATE_H
-#define PORTICO_MODEL_IMPORT_PRIVATE_H
+#ifndef PORTICO_IMPORT_PRIVATE_H
+#define PORTICO_IMPORT_PRIVATE_H
 
 /* What the parts of the import share. Memory is the arena's, and goes with it. */
 
@@ -13,7 +13,7 @@ enum {
 	MESSAGE_TEXT_MAX = 400,
 };
 
-/* A command, a section or an option: what is said of it in the answer. */
+/* A command, a section or an option: what is said of it in the answer. Others know it by its index. */
 struct statement {
 	unsigned line; /* from 1 */
 	const char *text;
@@ -65,15 +65,18 @@ bool import_step(struct import *import);
 
 /* Its index; -1: there are too many, or no memory. `text` need not end with a zero. */
 int statement_add(struct import *import, unsigned line, const char *text, size_t length);
+/* Nobody has said yet what becomes of it. */
+bool statement_is_open(const struct import *import, int statement);
+unsigned statement_line(const struct import *import, int statement);
 /* Nothing becomes of it, and nothing needs to; or it could not be understood. The first word counts. */
-void statement_covered(struct import *import, struct statement *statement, const char *fmt, ...)
+void statement_covered(struct import *import, int statement, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-void statement_refuse(struct import *import, struct statement *statement, const char *fmt, ...)
+void statement_refuse(struct import *import, int statement, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* It became a draft, or (-1) belongs to the object `became`. */
-void statement_became(struct statement *statement, int draft, const char *became);
+/* It became a draft, or (-1) belongs to the object `became`; NULL: nothing needs to be said of it. */
+void statement_became(struct import *import, int statement, int draft, const char *became);
 /* Adds to what is said of it. */
-void statement_note(struct import *import, struct statement *statement, const char *fmt, ...)
+void statement_note(struct import *import, int statement, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* --- drafts --- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef PORTICO_MODEL_IMPORT_RECIPE_H
-#define PORTICO_MODEL_IMPORT_RECIPE_H
+#ifndef PORTICO_IMPORT_RECIPE_H
+#define PORTICO_IMPORT_RECIPE_H
 
 /*
  * A recipe of iptables and ip commands on its way to objects. First everything is read; then facts from all over the
@@ -105,12 +105,12 @@ void recipe_became_uplink(struct recipe *recipe, int statement, const struct way
 /* Drafts a policy for these packets by this way. */
 int recipe_policy(struct recipe *recipe, const struct rule *match, const struct way *way);
 
-/* --- nat.c --- */
+/* --- understand.c --- */
 
 /* The meaning of the flat rules, and of those in table filter. */
 void recipe_understand(struct recipe *recipe);
 
-/* --- forward.c --- */
+/* --- forwards.c --- */
 
 void recipe_forwards(struct recipe *recipe);
 

@@ -8,11 +8,6 @@
 
 enum { MAIN_PREFERENCE = 32766 }; /* of the rule that asks the main table */
 
-static struct statement *statement_of(struct recipe *recipe, int index)
-{
-	return &recipe->import->statements[index];
-}
-
 /* --- ways --- */
 
 static struct way *find_way(struct recipe *recipe, const char *device)
@@ -111,7 +106,7 @@ void recipe_became_uplink(struct recipe *recipe, int statement, const struct way
 {
 	const char *title = way->uplink ? import_printf(recipe->import, "uplink %s", way->name) : NULL;
 
-	statement_became(statement_of(recipe, statement), way->draft, title);
+	statement_became(recipe->import, statement, way->draft, title);
 }
 
 /* --- reading --- */
@@ -183,7 +178,7 @@ static void keep_route(struct recipe *recipe, const struct route *route)
 /* What stands behind "ip route add". Each nexthop is a route of its own. */
 static void read_route(struct recipe *recipe, const struct command *command, unsigned at)
 {
-	struct statement *statement = statement_of(recipe, command->statement);
+	int statement = command->statement;
 	struct route route = { .statement = command->statement, .table = "main" };
 	bool hops = false;
 
@@ -267,7 +262,7 @@ static void read_route_rule(struct recipe *recipe, const struct command *command
 /* "1.1.1.1/24 dev eth0" */
 static void read_address(struct recipe *recipe, const struct command *command, unsigned at)
 {
-	struct statement *statement = statement_of(recipe, command->statement);
+	int statement = command->statement;
 	const char *text = at < command->count ? command->words[at] : "", *device = NULL;
 	struct ip address;
 
@@ -284,7 +279,7 @@ static void read_address(struct recipe *recipe, const struct command *command, u
 
 static void read_ip(struct recipe *recipe, const struct command *command)
 {
-	struct statement *statement = statement_of(recipe, command->statement);
+	int statement = command->statement;
 	unsigned at = 1;
 
 	while (at < command->count && command->words[at][0] == '-')
@@ -329,7 +324,7 @@ static void read_old_route(struct recipe *recipe, const struct command *command)
 	if (is_default)
 		keep_route(recipe, &route);
 	else
-		statement_covered(recipe->import, statement_of(recipe, command->statement),
+		statement_covered(recipe->import, command->statement,
 				  "routes of the main table are left to the system");
 }
 
@@ -351,8 +346,7 @@ static void read_table_name(struct recipe *recipe, const struct command *command
 		recipe->table_names[i].number = import_strndup(recipe->import, text, digits);
 		recipe->table_names[i].name = import_strndup(recipe->import, name, strcspn(name, " \t\n\\"));
 	}
-	statement_covered(recipe->import, statement_of(recipe, command->statement),
-			  "each uplink has a routing table by itself");
+	statement_covered(recipe->import, command->statement, "each uplink has a routing table by itself");
 }
 
 bool recipe_read_route(struct recipe *recipe, const struct command *command)
@@ -548,13 +542,13 @@ int recipe_policy(struct recipe *recipe, const struct rule *match, const struct 
 
 static void finish_route(struct recipe *recipe, const struct route *route)
 {
-	struct statement *statement = statement_of(recipe, route->statement);
+	int statement = route->statement;
 	bool is_main = strcmp(table_number(recipe, route->table), "254") == 0;
 	struct way *way = way_of_table(recipe, route->table);
 
 	if (route->is_default && (way || is_main))
 		way = way_of_route(recipe, route);
-	if (statement->state != STATEMENT_OPEN)
+	if (!statement_is_open(recipe->import, statement))
 		return; /* another hop of the same route */
 	if (way && way->name && (route->is_default || !is_main)) {
 		recipe_became_uplink(recipe, route->statement, way);
@@ -572,7 +566,7 @@ static void finish_route(struct recipe *recipe, const struct route *route)
 
 static void finish_rule(struct recipe *recipe, const struct route_rule *rule)
 {
-	struct statement *statement = statement_of(recipe, rule->statement);
+	int statement = rule->statement;
 	struct way *way = way_of_table(recipe, rule->table);
 	struct rule match = { 0 };
 
@@ -592,7 +586,7 @@ static void finish_rule(struct recipe *recipe, const struct route_rule *rule)
 		match.source_count = rule->from.address.family != AF_UNSPEC;
 		match.destinations = (struct prefix *)&rule->to;
 		match.destination_count = rule->to.address.family != AF_UNSPEC;
-		statement_became(statement, recipe_policy(recipe, &match, way), NULL);
+		statement_became(recipe->import, statement, recipe_policy(recipe, &match, way), NULL);
 	}
 }
 

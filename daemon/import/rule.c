@@ -611,7 +611,7 @@ static bool drops_forwards(const struct reader *reader)
 static void tell_other(struct reader *reader)
 {
 	struct import *import = reader->import;
-	struct statement *statement = &import->statements[reader->rule.statement];
+	int statement = reader->rule.statement;
 	bool drops = reader->policy && strcmp(reader->policy, "DROP") == 0;
 
 	if (drops_forwards(reader))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef PORTICO_MODEL_IMPORT_RULE_H
-#define PORTICO_MODEL_IMPORT_RULE_H
+#ifndef PORTICO_IMPORT_RULE_H
+#define PORTICO_IMPORT_RULE_H
 
 /* One rule of iptables, as it is written. */
 

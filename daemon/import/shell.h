@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef PORTICO_MODEL_IMPORT_SHELL_H
-#define PORTICO_MODEL_IMPORT_SHELL_H
+#ifndef PORTICO_IMPORT_SHELL_H
+#define PORTICO_IMPORT_SHELL_H
 
 /*
  * A shell script taken apart into commands and words, as far as recipes need it: quotes, comments, continued lines,

@@ -44,13 +44,12 @@ static void read_section(struct import *import, struct uci_file *file, const str
 		const char *word = commands[i].words[0];
 
 		if (strcmp(word, "package") == 0)
-			statement_covered(import, &import->statements[commands[i].statement],
-					  "what follows is of another file");
+			statement_covered(import, commands[i].statement, "what follows is of another file");
 		else if (commands[i].count == 3 && !commands[i].unknown &&
 			 (strcmp(word, "option") == 0 || strcmp(word, "list") == 0))
 			add_option(import, section, &commands[i]);
 		else
-			statement_refuse(import, &import->statements[commands[i].statement],
+			statement_refuse(import, commands[i].statement,
 					 "this is no line of an OpenWrt configuration");
 	}
 }
@@ -63,7 +62,7 @@ void uci_read(struct import *import, const char *text, bool listed, struct uci_f
 
 	shell_read(import, text, false, &commands);
 	for (; first < commands.count && strcmp(commands.items[first].words[0], "config") != 0; first++)
-		statement_covered(import, &import->statements[commands.items[first].statement],
+		statement_covered(import, commands.items[first].statement,
 				  "this is in front of the first section");
 	while (first < commands.count && !import->failed) {
 		unsigned end = first + 1;
@@ -150,8 +149,7 @@ void uci_refuse_rest(struct import *import, struct uci_section *section, const c
 {
 	for (unsigned i = 0; i < section->option_count; i++)
 		if (!section->options[i].used)
-			statement_refuse(import, &import->statements[section->options[i].statement], "%s",
-					 why);
+			statement_refuse(import, section->options[i].statement, "%s", why);
 }
 
 bool uci_all_used(struct import *import, struct uci_section *section, const char *why)
@@ -161,9 +159,8 @@ bool uci_all_used(struct import *import, struct uci_section *section, const char
 
 		if (option->used)
 			continue;
-		statement_refuse(import, &import->statements[option->statement], "%s", why);
-		statement_refuse(import, &import->statements[section->statement], "option %.64s: %s",
-				 option->name, why);
+		statement_refuse(import, option->statement, "%s", why);
+		statement_refuse(import, section->statement, "option %.64s: %s", option->name, why);
 		return false;
 	}
 	return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef PORTICO_MODEL_IMPORT_UCI_H
-#define PORTICO_MODEL_IMPORT_UCI_H
+#ifndef PORTICO_IMPORT_UCI_H
+#define PORTICO_IMPORT_UCI_H
 
 /* OpenWrt's configuration files: sections of options, and what the interfaces of /etc/config/network are. */
 
@@ -46,7 +46,7 @@ void uci_refuse_rest(struct import *import, struct uci_section *section, const c
 /* Refuses the section for the first option that nobody has looked at. False: there is one. */
 bool uci_all_used(struct import *import, struct uci_section *section, const char *why);
 
-/* --- interface.c --- */
+/* --- uci_interface.c --- */
 
 /* The interface that has the address by the network file; NULL. */
 const char *uci_interface_with(struct uci_file *network, const char *address);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The configuration in words of others; see model/export.h. */
+/* The configuration in words of others; see export/export.h. */
 #include "export/export.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rules of others, in words of objects; see model/import.h. */
+/* Rules of others, in words of objects; see import/import.h. */
 #include "import/import.h"
 
 #include <errno.h>

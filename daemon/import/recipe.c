@@ -29,11 +29,6 @@ struct reading {
 	const char **keys; /* of each rule: its words, to be found again by -D */
 };
 
-static struct statement *statement_of(struct recipe *recipe, int index)
-{
-	return &recipe->import->statements[index];
-}
-
 /* --- chains --- */
 
 static struct chain *find_chain(struct reading *reading, uint8_t family, const char *table, const char *name,
@@ -91,7 +86,7 @@ static void delete_rule(struct reading *reading, const struct rule *rule, const 
 {
 	struct recipe *recipe = reading->recipe;
 	struct chain *chain = find_chain(reading, rule->family, rule->table, rule->chain, false);
-	struct statement *statement = statement_of(recipe, rule->statement);
+	int statement = rule->statement;
 	int before = -1;
 
 	for (int i = chain ? chain->first : -1; i >= 0; before = i, i = reading->next[i]) {
@@ -105,8 +100,8 @@ static void delete_rule(struct reading *reading, const struct rule *rule, const 
 			reading->next[before] = reading->next[i];
 		if (chain->last == i)
 			chain->last = before;
-		statement_covered(recipe->import, statement_of(recipe, recipe->rules[i].statement),
-				  "line %u deletes it again", statement->line);
+		statement_covered(recipe->import, recipe->rules[i].statement, "line %u deletes it again",
+				  statement_line(recipe->import, statement));
 		break;
 	}
 	statement_covered(recipe->import, statement, "what is imported begins with nothing");
@@ -153,8 +148,7 @@ static void read_rule(struct reading *reading, const struct command *command, un
 	struct rule rule;
 
 	if (command->unknown) {
-		statement_refuse(recipe->import, statement_of(recipe, command->statement), "%s",
-				 command->unknown);
+		statement_refuse(recipe->import, command->statement, "%s", command->unknown);
 		return;
 	}
 	if (!rule_read(recipe->import, command, first, reading->table, family, &rule)) {
@@ -184,7 +178,7 @@ static bool starts_with(const char *text, const char *start)
 /* ":PREROUTING ACCEPT [0:0]" */
 static void read_declaration(struct reading *reading, const struct command *command)
 {
-	struct statement *statement = statement_of(reading->recipe, command->statement);
+	int statement = command->statement;
 	struct import *import = reading->recipe->import;
 	const char *chain = command->words[0] + 1;
 
@@ -207,7 +201,7 @@ static void read_declaration(struct reading *reading, const struct command *comm
 /* "*nat", ":PREROUTING ACCEPT [0:0]", "-A PREROUTING ...", "COMMIT", in a file or a here-document. False: none of these. */
 static bool read_saved_line(struct reading *reading, const struct command *command)
 {
-	struct statement *statement = statement_of(reading->recipe, command->statement);
+	int statement = command->statement;
 	const char *word = command->words[0];
 	unsigned first = word[0] == '[' && strchr(word, ':') ? 1 : 0; /* packets and bytes */
 
@@ -222,7 +216,7 @@ static bool read_saved_line(struct reading *reading, const struct command *comma
 	else
 		return false;
 	if (word[0] != '-' && !first)
-		statement->state = STATEMENT_UNDERSTOOD;
+		statement_became(reading->recipe->import, statement, -1, NULL);
 	return true;
 }
 
@@ -254,7 +248,7 @@ static bool is_beside(struct reading *reading, const struct command *command, co
 		"if",   "fi",       "elif", "for", "while", "until", "done", "case",
 		"esac", "function", "}",    "[",   "[[",    "test",  NULL,
 	};
-	struct statement *statement = statement_of(reading->recipe, command->statement);
+	int statement = command->statement;
 	struct import *import = reading->recipe->import;
 
 	if (strcmp(program, "sysctl") == 0 ||
@@ -266,7 +260,7 @@ static bool is_beside(struct reading *reading, const struct command *command, co
 	if (strstr(program, "restore"))
 		reading->here_end = command->redirect;
 	if (reading->here_end && strcmp(program, reading->here_end) == 0) {
-		statement->state = STATEMENT_UNDERSTOOD;
+		statement_became(reading->recipe->import, statement, -1, NULL);
 		return true;
 	}
 	if (text_is_one_of(program, nothing)) {
@@ -294,7 +288,7 @@ static void read_command(struct reading *reading, const struct command *command)
 	}
 	if (recipe_read_route(recipe, command) || is_beside(reading, command, program))
 		return;
-	statement_refuse(recipe->import, statement_of(recipe, command->statement), "%s",
+	statement_refuse(recipe->import, command->statement, "%s",
 			 command->unknown ? command->unknown :
 			 strcmp(program, "nft") == 0 || strcmp(program, "table") == 0 ?
 					    "rules of nft are not read here, but those of iptables" :
@@ -401,12 +395,11 @@ static void follow(struct reading *reading, const struct chain *chain, const str
 			continue;
 		}
 		if (rule.problem) {
-			statement_refuse(recipe->import, statement_of(recipe, rule.statement), "%s",
-					 rule.problem);
+			statement_refuse(recipe->import, rule.statement, "%s", rule.problem);
 			continue;
 		}
 		follow(reading, target, &rule, hook, depth + 1);
-		statement_covered(recipe->import, statement_of(recipe, rule.statement),
+		statement_covered(recipe->import, rule.statement,
 				  "what follows from it is told at the lines of chain %.64s",
 				  rule.target_name);
 	}
@@ -435,7 +428,7 @@ static void refuse_unreached(struct recipe *recipe)
 	for (unsigned i = 0; i < recipe->rule_count; i++) {
 		const struct rule *rule = &recipe->rules[i];
 
-		statement_refuse(recipe->import, statement_of(recipe, rule->statement),
+		statement_refuse(recipe->import, rule->statement,
 				 "nothing that is understood here leads to chain %.64s of table %.32s",
 				 rule->chain, rule->table);
 	}

@@ -31,14 +31,8 @@ struct work {
 	int *changes; /* of how many take a port, from the one before it to each port; for leave_ports_of_others() */
 };
 
-static struct statement *statement_of(const struct work *work, const struct rule *rule)
-{
-	return &work->recipe->import->statements[rule->statement];
-}
-
-#define REFUSE(work, rule, ...) \
-	statement_refuse((work)->recipe->import, statement_of(work, rule), __VA_ARGS__)
-#define NOTE(work, rule, ...) statement_note((work)->recipe->import, statement_of(work, rule), __VA_ARGS__)
+#define REFUSE(work, rule, ...) statement_refuse((work)->recipe->import, (rule)->statement, __VA_ARGS__)
+#define NOTE(work, rule, ...)   statement_note((work)->recipe->import, (rule)->statement, __VA_ARGS__)
 
 /* --- where it listens --- */
 
@@ -596,18 +590,18 @@ static void draft_all(struct work *work)
 		drafts[i] = draft_forward(work, &work->landings[i]);
 	}
 	for (unsigned i = 0; drafts && i < work->count; i++)
-		statement_became(statement_of(work, work->landings[i].rule),
+		statement_became(work->recipe->import, work->landings[i].rule->statement,
 				 drafts[merged(work, i) - work->landings], NULL);
 	/* What rewrites the source towards a backend, or lets some in, belongs to its forward. */
 	for (unsigned r = 0; drafts && r < work->recipe->flat_count; r++) {
 		const struct rule *rule = &work->recipe->flat[r];
 
 		if ((!rule->towards_backend && !rule->narrows) ||
-		    statement_of(work, rule)->state != STATEMENT_OPEN)
+		    !statement_is_open(work->recipe->import, rule->statement))
 			continue;
 		for (unsigned i = 0; i < work->count; i++)
 			if (leads_there(work, &work->landings[i], rule)) {
-				statement_became(statement_of(work, rule),
+				statement_became(work->recipe->import, rule->statement,
 						 drafts[merged(work, i) - work->landings], NULL);
 				break;
 			}
@@ -663,7 +657,7 @@ static void finish_half(struct work *work, const struct rule *rule, const char *
 		     memchr(landing->protocols, rule->protocol, landing->protocol_count)) &&
 		    import_ports_hold(landing->rule->ports, landing->rule->port_count, rule->ports,
 				      rule->port_count)) {
-			statement_covered(work->recipe->import, statement_of(work, rule),
+			statement_covered(work->recipe->import, rule->statement,
 					  "%s reach each forward by the uplinks' addresses by themselves",
 					  who);
 			return;

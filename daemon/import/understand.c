@@ -4,14 +4,8 @@
 
 #include "import/recipe.h"
 
-#define REFUSE(recipe, rule, ...) statement_refuse((recipe)->import, statement_of(recipe, rule), __VA_ARGS__)
-#define COVERED(recipe, rule, ...) \
-	statement_covered((recipe)->import, statement_of(recipe, rule), __VA_ARGS__)
-
-static struct statement *statement_of(struct recipe *recipe, const struct rule *rule)
-{
-	return &recipe->import->statements[rule->statement];
-}
+#define REFUSE(recipe, rule, ...)  statement_refuse((recipe)->import, (rule)->statement, __VA_ARGS__)
+#define COVERED(recipe, rule, ...) statement_covered((recipe)->import, (rule)->statement, __VA_ARGS__)
 
 static bool is_at(const struct rule *rule, const char *table, const char *hook)
 {
@@ -185,7 +179,7 @@ static void draft_policy(struct recipe *recipe, struct rule rule, const struct w
 		rule.sources = &prefix;
 		rule.source_count = 1;
 	}
-	statement_became(statement_of(recipe, &rule), recipe_policy(recipe, &rule, way), NULL);
+	statement_became(recipe->import, rule.statement, recipe_policy(recipe, &rule, way), NULL);
 }
 
 /* A mark for some of what comes from inside is a policy. */
@@ -307,7 +301,7 @@ static void draft_source_nat(struct recipe *recipe, const struct way *way, const
 				   import_prefix_list(rule->sources, rule->source_count), "uplink", way->name,
 				   "address", ip_format(&rule->address, address));
 
-	statement_became(statement_of(recipe, rule),
+	statement_became(recipe->import, rule->statement,
 			 draft_add(recipe->import, KIND_SOURCE_NAT,
 				   import_printf(recipe->import, "%s as %s",
 						 prefix_format(rule->sources, source), address),
@@ -374,7 +368,7 @@ static void understand_leaving(struct recipe *recipe, const struct rule *rule)
 	}
 	note_lan(recipe, rule);
 	if (rule->destinations_not && !leaves_out_itself(rule))
-		statement_note(recipe->import, statement_of(recipe, rule),
+		statement_note(recipe->import, rule->statement,
 			       "the source is rewritten whatever the destination is");
 	if (rule->target == TARGET_SNAT && has_sources(rule)) {
 		draft_source_nat(recipe, way, rule);
@@ -405,12 +399,11 @@ static void understand_hairpin(struct recipe *recipe, const struct rule *rule)
 	way = rule->target == TARGET_SNAT ? recipe_way_of_address(recipe, &rule->address) : NULL;
 	if (draft >= 0 && way && way->outward)
 		json_object_set_new(import->drafts[draft].fields, "hairpin_source", json_string("external"));
-	statement_became(statement_of(recipe, rule), draft, import_printf(import, "network %s", name));
+	statement_became(recipe->import, rule->statement, draft, import_printf(import, "network %s", name));
 	network = draft < 0 ? (const struct network *)config_find_name(import->config, KIND_NETWORK, name) :
 			      NULL;
 	if (network && !network->hairpin)
-		statement_note(import, statement_of(recipe, rule),
-			       "hairpin of this network is off: switch it on");
+		statement_note(import, rule->statement, "hairpin of this network is off: switch it on");
 }
 
 static void understand_source(struct recipe *recipe, struct rule *rule)
@@ -489,7 +482,7 @@ static void add_exceptions(struct recipe *recipe, const struct rule *redirect, j
 		json_array_extend(except, list);
 		json_decref(list);
 		COVERED(recipe, rule, "an exception of the redirect at line %u",
-			statement_of(recipe, redirect)->line);
+			statement_line(recipe->import, redirect->statement));
 	}
 }
 
@@ -550,7 +543,7 @@ static void draft_redirects(struct recipe *recipe, const struct rule *rule, cons
 			json_decref(fields);
 		else
 			draft = draft_add(recipe->import, KIND_REDIRECT, name, fields);
-		statement_became(statement_of(recipe, rule), draft, NULL);
+		statement_became(recipe->import, rule->statement, draft, NULL);
 	}
 	json_decref(except);
 }
@@ -599,7 +592,7 @@ static void understand_redirect(struct recipe *recipe, const struct rule *rule)
 		draft_redirects(recipe, rule, network);
 		if (!rule->in && !has_sources(rule))
 			statement_note(
-				recipe->import, statement_of(recipe, rule),
+				recipe->import, rule->statement,
 				"it takes connections of this network, while the rule takes those that "
 				"come in by an uplink as well: for these make a forward to the router's own "
 				"address in the LAN");
@@ -622,7 +615,7 @@ static void draft_pinhole(struct recipe *recipe, const struct rule *rule)
 		json_object_set_new(
 			fields, "external_ports",
 			json_string(import_ports_text(recipe->import, rule->ports, rule->port_count)));
-	statement_became(statement_of(recipe, rule),
+	statement_became(recipe->import, rule->statement,
 			 draft_add(recipe->import, KIND_FORWARD,
 				   rule->comment && rule->comment[0] ? rule->comment :
 				   name                              ? name :
