@@ -338,6 +338,11 @@ static bool set_ports(struct firewall *firewall, struct uci_section *section, js
 			       "all ports lead to one: a forward leads each port to one of its own");
 			return false;
 		}
+		if (uci_has(section, "src_dip")) {
+			REFUSE(firewall, section,
+			       "all ports of one address of an uplink would be all of it: name the ports");
+			return false;
+		}
 		statement_note(firewall->import, section->statement, "all ports%s lead there",
 			       all_protocols ? " of TCP and UDP" : "");
 	}

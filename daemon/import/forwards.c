@@ -20,8 +20,9 @@ struct landing {
 	const char *hours;                  /* NULL: always */
 	unsigned window_count, range_count; /* that it is merged of */
 	bool router_seen;
-	bool rest; /* all ports that no other forward has */
-	int into;  /* the landing that it has become part of; itself: none */
+	bool takes_more; /* it is for one address of several that the uplink has */
+	bool rest;       /* all ports that no other forward has */
+	int into;        /* the landing that it has become part of; itself: none */
 };
 
 struct work {
@@ -76,18 +77,17 @@ static bool is_inside_address(struct work *work, const struct rule *rule)
 }
 
 /* A rule for one of several addresses of an uplink becomes a forward for all of them. */
-static void note_other_addresses(struct work *work, const struct rule *rule, const struct way *way)
+static void note_other_addresses(struct work *work, struct landing *landing, const struct way *way)
 {
-	for (unsigned i = 0; i < way->address_count; i++) {
-		const struct ip *address = &way->addresses[i];
+	const struct rule *rule = landing->rule;
 
-		if (address->family != rule->family ||
-		    prefixes_hold(rule->destinations, rule->destination_count, address))
-			continue;
+	for (unsigned i = 0; i < way->address_count && !landing->takes_more; i++)
+		landing->takes_more = way->addresses[i].family == rule->family &&
+				      !prefixes_hold(rule->destinations, rule->destination_count,
+						     &way->addresses[i]);
+	if (landing->takes_more)
 		NOTE(work, rule, "forwards answer on all addresses of an uplink: %s also has others",
 		     way->name);
-		return;
-	}
 }
 
 /* On the uplinks that have the addresses. */
@@ -101,7 +101,7 @@ static bool on_addresses(struct work *work, struct landing *landing)
 		const struct way *way = recipe_way_of_address(work->recipe, &to->address);
 
 		if (on_way(work, landing, way)) {
-			note_other_addresses(work, rule, way);
+			note_other_addresses(work, landing, way);
 			continue;
 		}
 		if (uplink_count(work->recipe) > 1) {
@@ -130,7 +130,7 @@ static bool on_device(struct work *work, struct landing *landing, const char *de
 	for (unsigned i = 0; i < recipe->way_count; i++)
 		if (rule_device_matches(device, recipe->ways[i].device) &&
 		    on_way(work, landing, &recipe->ways[i]) && rule->destination_count > 0)
-			note_other_addresses(work, rule, &recipe->ways[i]);
+			note_other_addresses(work, landing, &recipe->ways[i]);
 	if (!landing->ways)
 		REFUSE(work, rule, "%.32s is no uplink", device);
 	return landing->ways;
@@ -221,6 +221,11 @@ static bool find_ports(struct work *work, struct landing *landing)
 	}
 	if (!has_ports)
 		return true;
+	if (rule->port_count == 0 && landing->takes_more) {
+		REFUSE(work, rule,
+		       "all ports of one address of an uplink would be all of it: name the ports");
+		return false;
+	}
 	if (rule->port_count == 0) {
 		NOTE(work, rule, "all ports%s lead there; other protocols need a forward of their own",
 		     rule->protocol ? "" : " of TCP and UDP");
