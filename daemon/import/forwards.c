@@ -392,7 +392,7 @@ static bool ports_meet(const struct port_range *a, unsigned a_count, const struc
 
 static bool leads_there(struct work *work, const struct landing *landing, const struct rule *rule)
 {
-	return import_step(work->recipe->import) &&
+	return import_step(work->recipe->import, 1) &&
 	       prefixes_hold(rule->destinations, rule->destination_count, &landing->rule->address) &&
 	       ports_meet(rule->ports, rule->port_count, landing->inside, landing->inside_count) &&
 	       (!rule->protocol || memchr(landing->protocols, rule->protocol, landing->protocol_count));
@@ -500,7 +500,7 @@ static void leave_ports_of_others(struct work *work, struct landing *landing)
 	for (unsigned i = 0; i < work->count; i++) {
 		const struct landing *other = &work->landings[i];
 
-		if (!import_step(work->recipe->import))
+		if (!import_step(work->recipe->import, 1))
 			return;
 		if (!other->rest && other->rule->port_count && other->rule->family == landing->rule->family &&
 		    protocols_meet(landing, other->protocols, other->protocol_count) &&

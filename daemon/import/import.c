@@ -102,10 +102,10 @@ void *import_grow(struct import *import, void *items, unsigned count, unsigned *
 	return moved;
 }
 
-bool import_step(struct import *import)
+bool import_step(struct import *import, unsigned cost)
 {
 	if (import->steps <= STEPS_MAX)
-		import->steps++;
+		import->steps += cost;
 	return import->steps <= STEPS_MAX;
 }
 

@@ -58,8 +58,8 @@ void *import_alloc(struct import *import, size_t size);
 /* The array with room for one more, moved when it was full: sizes double. NULL as above. */
 void *import_grow(struct import *import, void *items, unsigned count, unsigned *size, size_t item_size);
 
-/* To be asked wherever all are held against all. False: that takes too long, and the import fails. */
-bool import_step(struct import *import);
+/* To be asked wherever all are held against all, at a cost in comparisons. False: it takes too long, the import fails. */
+bool import_step(struct import *import, unsigned cost);
 
 /* --- statements --- */
 

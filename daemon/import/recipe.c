@@ -7,8 +7,8 @@
 #include "model/schema.h"
 
 enum {
-	JUMPS_MAX = 16, /* jumps in circles are no rules that a kernel would have taken */
-	FLAT_MAX = 2 * IMPORT_STATEMENTS_MAX,
+	FOLLOW_COST = 250, /* of steps: time, and memory for each rule that is met */
+	JUMPS_MAX = 16,    /* jumps in circles are no rules that a kernel would have taken */
 };
 
 struct chain {
@@ -90,7 +90,7 @@ static void delete_rule(struct reading *reading, const struct rule *rule, const 
 	int before = -1;
 
 	for (int i = chain ? chain->first : -1; i >= 0; before = i, i = reading->next[i]) {
-		if (!import_step(recipe->import))
+		if (!import_step(recipe->import, 1))
 			break;
 		if (strcmp(reading->keys[i], key) != 0)
 			continue;
@@ -380,11 +380,11 @@ static void follow(struct reading *reading, const struct chain *chain, const str
 {
 	struct recipe *recipe = reading->recipe;
 
-	for (int i = chain->first; i >= 0 && recipe->flat_count < FLAT_MAX; i = reading->next[i]) {
+	for (int i = chain->first; i >= 0; i = reading->next[i]) {
 		struct rule rule = recipe->rules[i];
 		const struct chain *target = NULL;
 
-		if (!import_step(recipe->import) || recipe->import->failed)
+		if (!import_step(recipe->import, FOLLOW_COST) || recipe->import->failed)
 			return;
 		if (jump)
 			combine(&rule, jump);

@@ -464,7 +464,8 @@ static bool covers_packets(const struct rule *exception, const struct rule *redi
 /* Rules ahead of it that let some of its packets go. */
 static void add_exceptions(struct recipe *recipe, const struct rule *redirect, json_t *except)
 {
-	for (const struct rule *rule = recipe->flat; rule < redirect && import_step(recipe->import); rule++) {
+	for (const struct rule *rule = recipe->flat; rule < redirect && import_step(recipe->import, 1);
+	     rule++) {
 		bool leaves = rule->target == TARGET_ACCEPT || rule->target == TARGET_RETURN;
 		json_t *list;
 
@@ -507,7 +508,7 @@ static int same_redirect(struct import *import, const json_t *fields)
 {
 	static const char *const keys[] = { "network", "protocol", "port", "to_port" };
 
-	for (unsigned i = 0; i < import->draft_count && import_step(import); i++) {
+	for (unsigned i = 0; i < import->draft_count && import_step(import, 1); i++) {
 		bool same = import->drafts[i].kind == KIND_REDIRECT;
 
 		for (unsigned k = 0; k < 4 && same; k++)

@@ -143,6 +143,7 @@ CROWDS = {
     "the same port": ("iptables -t nat -A PREROUTING -i eth0 -p tcp --dport 1 -j DNAT --to 9.1.{}.{}\n", None),
     "all ports": ("iptables -t nat -A PREROUTING -i eth0 -s 10.1.{0}.{1} -j DNAT --to 9.1.{0}.{1}\n", None),
     "redirects": ("iptables -t nat -A PREROUTING -i br-lan -s 10.1.{0}.{1} -p tcp --dport 1{1:02} -j REDIRECT --to 9\n", None),
+    "jumps": ("iptables -t nat -A c{0} -j c{2}\n", "iptables -t nat -A PREROUTING -j c0\n"),
     "marks": ("iptables -t mangle -A PREROUTING -s 10.1.{}.{} -j MARK --set-mark 1\n",
               "ip route add default dev eth0 table 1\nip rule add fwmark 1 table 1\n"),
 }
@@ -152,7 +153,7 @@ CROWDS = {
 def test_crowds_are_refused_in_time(api, home, what):
     """Where all are held against all, ten thousand are too many: that is said, and soon."""
     line, before = CROWDS[what]
-    text = (before or "") + "".join(line.format(i // 250, i % 250) for i in range(10000))
+    text = (before or "") + "".join(line.format(i // 250, i % 250, i // 250 + 1) for i in range(10000))
     begun = time.monotonic()
     answer = api.post("/import", {"text": text[:1 << 20]})
     assert time.monotonic() - begun < 30, "with sanitizers"
