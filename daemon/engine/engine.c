@@ -99,7 +99,10 @@ static int read_observed(struct engine *engine, const struct kstate *desired, co
 	return 0;
 }
 
-/* The desired state of a configuration as things are now, by the clock of `environment`. */
+/*
+ * The desired state of a configuration as things are now, by the clock of `environment`. Nothing at all is desired, not even
+ * an idle table, until somebody has configured something: who only installs a package finds the kernel as it was.
+ */
 static int make_desired(const struct engine *engine, const struct config *config,
 			const struct environment *environment, struct kstate **ret_state)
 {
@@ -107,6 +110,11 @@ static int make_desired(const struct engine *engine, const struct config *config
 
 	if (!state)
 		return -ENOMEM;
+	if (config == engine->config && !engine->revision) {
+		kstate_init(state);
+		*ret_state = state;
+		return 0;
+	}
 	int r = compile(config, &engine->links, environment, state);
 
 	if (r < 0) {

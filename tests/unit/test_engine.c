@@ -93,6 +93,26 @@ static void one_forward_is_one_element(void **state)
 	assert_true(fixture_in_sync(f));
 }
 
+static void untouched_until_configured(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_turn(f, 50);
+	engine_recheck(f->engine);
+	fixture_turn(f, 50);
+	assert_true(fixture_in_sync(f));
+	assert_int_equal(f->kernel.applies, 0);
+	assert_int_equal(put(f, KIND_UPLINK, uplink), 0);
+	assert_int_equal(f->kernel.applies, 1);
+	/* Emptied again it is a configuration like others: connections that must end are ended by the table. */
+	assert_int_equal(take_away(f, KIND_UPLINK, 1), 0);
+	assert_int_equal(f->kernel.applies, 2);
+	fixture_stop(f);
+	fixture_start(f);
+	fixture_turn(f, 50);
+	assert_int_equal(f->kernel.applies, 3);
+}
+
 static void same_again_is_no_revision(void **state)
 {
 	struct fixture *f = *state;
@@ -649,6 +669,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_forward_is_one_element, set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(untouched_until_configured, set_up, fixture_tear_down),
 		cmocka_unit_test_setup_teardown(same_again_is_no_revision, set_up, fixture_tear_down),
 		cmocka_unit_test_setup_teardown(refusal_keeps_nothing, set_up, fixture_tear_down),
 		cmocka_unit_test_setup_teardown(survives_a_restart, set_up, fixture_tear_down),
