@@ -3,6 +3,7 @@
 
 VERSION := 0.1.0
 PREFIX  ?= /usr
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 BUILD   ?= build
 # SAN=1 builds the same with the address and undefined-behaviour sanitizers, in a folder of its own.
 OUT     := $(BUILD)$(if $(SAN),/san)
@@ -50,7 +51,8 @@ PURE   := $(call objects,$(PURE_SOURCES))
 DAEMON := $(PURE) $(call objects,$(call sources,$(addprefix daemon/,kernel store engine edge web)))
 CLI    := $(call objects,$(call sources,daemon/cli))
 MAIN   := $(OUT)/obj/daemon/main.o
-ASSETS ?= $(BUILD)/webui/assets.c
+# A release has it built.
+ASSETS ?= $(or $(wildcard webui/assets.c),$(BUILD)/webui/assets.c)
 
 all: $(OUT)/porticod $(OUT)/portico
 
@@ -226,8 +228,8 @@ MAN := $(sort $(wildcard docs/man/*.[158]))
 install: all
 	install -D -m 755 $(OUT)/porticod $(DESTDIR)$(PREFIX)/sbin/porticod
 	install -D -m 755 $(OUT)/portico $(DESTDIR)$(PREFIX)/bin/portico
-	install -D -m 644 init/portico.service $(DESTDIR)$(PREFIX)/lib/systemd/system/portico.service
-	sed -i 's,=/usr/sbin/,=$(PREFIX)/sbin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/portico.service
+	install -D -m 644 init/portico.service $(DESTDIR)$(UNITDIR)/portico.service
+	sed -i 's,=/usr/sbin/,=$(PREFIX)/sbin/,' $(DESTDIR)$(UNITDIR)/portico.service
 	install -D -m 644 init/portico.nft $(DESTDIR)$(PREFIX)/share/portico/portico.nft
 	install -D -m 644 init/portico.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/portico.conf
 	install -D -m 644 init/portico.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/portico.conf
@@ -240,6 +242,7 @@ install: all
 		{ systemd-sysusers portico.conf && systemd-tmpfiles --create portico.conf; }
 
 include openwrt/install.mk
+include debian/deb.mk
 
 # ---- upkeep --------------------------------------------------------------
 
@@ -268,6 +271,7 @@ help:
 	@echo 'make install   DESTDIR, PREFIX=/usr'
 	@echo 'make install-openwrt DESTDIR=dir   what the package for OpenWrt has'
 	@echo 'make test-openwrt   its recipe, its scripts, and its daemon from an unpacked root, in the packet lab (as root)'
+	@echo 'make deb       a Debian package, in build/deb; make test-deb-boot: under systemd, in qemu (as root)'
 	@echo 'make lint      clang-format, clang-tidy, cppcheck'
 	@echo 'make test-cross test-libraries test-bigendian test-vm   other machines: tests/machines/README.md'
 	@echo 'make clean'

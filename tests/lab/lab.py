@@ -73,8 +73,7 @@ def wait_for(condition, timeout=5.0, what=None, interval=0.02):
 
 def command(argv, check=True, stdin=None, timeout=COMMAND_TIMEOUT_S):
     """Runs a command; returns its CompletedProcess with text output."""
-    if isinstance(argv, str):
-        argv = shlex.split(argv)
+    argv = shlex.split(argv) if isinstance(argv, str) else [str(word) for word in argv]
     done = subprocess.run(argv, input=stdin, text=True, capture_output=True, timeout=timeout, check=False)
     if check and done.returncode != 0:
         raise LabError(f"{shlex.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}{stdin or ''}")
