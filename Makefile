@@ -5,11 +5,16 @@ VERSION := 0.1.0
 PREFIX  ?= /usr
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 BUILD   ?= build
-# SAN=1 builds the same with the address and undefined-behaviour sanitizers, in a folder of its own.
-OUT     := $(BUILD)$(if $(SAN),/san)
+# SAN=1 builds the same with the address and undefined-behaviour sanitizers, SMALL=1 for flash of a few megabytes: each in a
+# folder of its own.
+OUT     := $(BUILD)$(if $(SAN),/san)$(if $(SMALL),/small)
 PYTHON  ?= /usr/bin/python3
 PYTEST_ARGS ?=
 
+ifneq ($(SMALL),)
+CFLAGS     ?= -Os -flto=auto -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables
+SMALL_LDFLAGS := -Wl,--gc-sections
+endif
 CFLAGS     ?= -O2 -g
 PKG_CONFIG ?= pkg-config
 
@@ -32,7 +37,7 @@ endif
 TIME64     := -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64
 ALL_CFLAGS  = -std=gnu11 $(CFLAGS) -D_GNU_SOURCE $(TIME64) -DPORTICO_VERSION='"$(VERSION)"' -Idaemon $(PKG_CFLAGS) \
 	$(WARNINGS) -fstack-protector-strong -fPIE $(MODE) -pthread -MMD -MP
-ALL_LDFLAGS = $(MODE) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+ALL_LDFLAGS = $(MODE) $(SMALL_LDFLAGS) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
 # $(call run,WORD,COMMAND): V=1 shows the commands.
 run = $(if $(V),,@printf '  %-6s %s\n' $(1) $@ &&) $(2)
@@ -51,12 +56,24 @@ PURE   := $(call objects,$(PURE_SOURCES))
 DAEMON := $(PURE) $(call objects,$(call sources,$(addprefix daemon/,kernel store engine edge web)))
 CLI    := $(call objects,$(call sources,daemon/cli))
 MAIN   := $(OUT)/obj/daemon/main.o
-# A release has it built.
+
+# WITHOUT="import export metrics" leaves these out of the daemon: no operation of the API leads to them, /status does not name
+# them among the features, and the page does not offer them.
+space    := $() $()
+OPTIONAL := import export metrics
+ifneq ($(filter-out $(OPTIONAL),$(WITHOUT)),)
+$(error WITHOUT can be some of: $(OPTIONAL))
+endif
+LEFT_OUT := $(call objects,$(wildcard $(foreach w,$(WITHOUT),daemon/$(w)/*.c daemon/web/$(w).c)))
+PORTICOD := $(OUT)/$(if $(WITHOUT),without-$(subst $(space),-,$(sort $(WITHOUT)))/)porticod
+
+# A release has the page ready made.
 ASSETS ?= $(or $(wildcard webui/assets.c),$(BUILD)/webui/assets.c)
 
-all: $(OUT)/porticod $(OUT)/portico
+all: $(PORTICOD) $(OUT)/portico
 
-$(OUT)/porticod: $(MAIN) $(DAEMON) $(OUT)/obj/assets.o
+$(PORTICOD): $(MAIN) $(filter-out $(LEFT_OUT),$(DAEMON)) $(OUT)/obj/assets.o
+	@mkdir -p $(@D)
 	$(call run,LINK,$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS))
 
 $(OUT)/portico: $(CLI) $(OUT)/pure.a
@@ -137,7 +154,6 @@ $(BENCH): $(OUT)/%: $(OUT)/obj/tests/bench/%.o
 check:
 	@$(MAKE) $(PARALLEL) SAN=1 run-checks
 
-space := $() $()
 run-checks: $(UNIT) $(GOLDEN) $(FUZZ)
 	@failed=; for t in $(UNIT) $(GOLDEN:%=%:tests/golden) \
 			$(foreach f,$(FUZZ),$(f):$(subst $(space),:,$(CORPUS_$(notdir $(f))))); do \
@@ -199,12 +215,12 @@ DEPS_BUILD := build-essential pkg-config libmicrohttpd-dev libnl-3-dev libnl-rou
 DEPS_TEST  := libcmocka-dev nftables iptables iproute2 conntrack chromium python3 python3-pytest python3-jsonschema \
 	mandoc e2fsprogs
 DEPS_BENCH := iptables socat haproxy strace
-NODE       := $(if $(shell command -v npm),,nodejs npm)
+NODE       := $(if $(shell command -v npm)$(wildcard webui/assets.c),,nodejs npm)
 
 # One after the other: npm may be among the packages.
 deps:
 	@$(MAKE) --no-print-directory deps-packages
-	@$(MAKE) --no-print-directory deps-users webui/node_modules/.package-lock.json
+	@$(MAKE) --no-print-directory deps-users $(if $(wildcard webui/assets.c),,webui/node_modules/.package-lock.json)
 
 deps-packages: WANTED ?= $(DEPS_BUILD) $(DEPS_TEST) $(NODE)
 deps-packages:
@@ -226,7 +242,7 @@ deps-users:
 MAN := $(sort $(wildcard docs/man/*.[158]))
 
 install: all
-	install -D -m 755 $(OUT)/porticod $(DESTDIR)$(PREFIX)/sbin/porticod
+	install -D -m 755 $(PORTICOD) $(DESTDIR)$(PREFIX)/sbin/porticod
 	install -D -m 755 $(OUT)/portico $(DESTDIR)$(PREFIX)/bin/portico
 	install -D -m 644 init/portico.service $(DESTDIR)$(UNITDIR)/portico.service
 	sed -i 's,=/usr/sbin/,=$(PREFIX)/sbin/,' $(DESTDIR)$(UNITDIR)/portico.service
@@ -240,6 +256,19 @@ install: all
 	@# A package's own scripts do this; without one, the service must be able to start now.
 	@[ -n '$(DESTDIR)' ] || ! command -v systemd-tmpfiles >/dev/null || \
 		{ systemd-sysusers portico.conf && systemd-tmpfiles --create portico.conf; }
+
+# A release: what is committed (and, to try it out, what is not yet) with the page, so that builders need no Node. The
+# same commit gives the same bytes.
+RELEASE := portico-$(VERSION)
+
+dist: $(BUILD)/webui/assets.c
+	@rm -rf $(BUILD)/dist && mkdir -p $(BUILD)/dist
+	@commit=$$(git stash create) && commit=$${commit:-HEAD} && \
+	git archive --prefix=$(RELEASE)/ $$commit | tar -xf - -C $(BUILD)/dist && \
+	install -m 644 $< $(BUILD)/dist/$(RELEASE)/webui/assets.c && \
+	tar --format=gnu --sort=name --mtime=@$$(git log -1 --format=%ct $$commit) --owner=0 --group=0 --numeric-owner \
+		--mode=u=rwX,go=rX -cf - -C $(BUILD)/dist $(RELEASE) | gzip -9n >$(BUILD)/$(RELEASE).tar.gz
+	@echo $(BUILD)/$(RELEASE).tar.gz
 
 include openwrt/install.mk
 include debian/deb.mk
@@ -261,7 +290,8 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@echo 'make           build/porticod and build/portico (SAN=1: with sanitizers, in build/san; V=1: tells how)'
+	@echo 'make           build/porticod and build/portico (SAN=1: with sanitizers, in build/san;'
+	@echo '               SMALL=1: small, in build/small; WITHOUT="import export metrics"; V=1: tells how)'
 	@echo 'make deps      install what is needed to build and test (Debian 12, as root)'
 	@echo 'make check     unit and golden tests: seconds, no privilege'
 	@echo 'make fuzz      hostile input for parsers, FUZZ_S=60 seconds each'
@@ -272,8 +302,9 @@ help:
 	@echo 'make install-openwrt DESTDIR=dir   what the package for OpenWrt has'
 	@echo 'make test-openwrt   its recipe, its scripts, and its daemon from an unpacked root, in the packet lab (as root)'
 	@echo 'make deb       a Debian package, in build/deb; make test-deb-boot: under systemd, in qemu (as root)'
+	@echo 'make dist      a release, with the page ready made'
 	@echo 'make lint      clang-format, clang-tidy, cppcheck'
 	@echo 'make test-cross test-libraries test-bigendian test-vm   other machines: tests/machines/README.md'
 	@echo 'make clean'
 
-.PHONY: all check run-checks fuzz drivers test bench demo deps deps-packages deps-users install lint clean help
+.PHONY: all check run-checks fuzz drivers test bench demo deps deps-packages deps-users install dist lint clean help

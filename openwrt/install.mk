@@ -6,7 +6,7 @@ OPENWRT_FILES := $(shell cd openwrt/files && find . -type f | LC_ALL=C sort)
 
 install-openwrt: all
 	@test -n '$(DESTDIR)' || { echo 'install-openwrt: DESTDIR is empty: this is not OpenWrt'; exit 2; }
-	install -D -m 755 $(OUT)/porticod $(DESTDIR)/usr/sbin/porticod
+	install -D -m 755 $(PORTICOD) $(DESTDIR)/usr/sbin/porticod
 	install -D -m 755 $(OUT)/portico $(DESTDIR)/usr/bin/portico
 	cd openwrt/files && for f in $(OPENWRT_FILES:./%=%); do \
 		if [ -x $$f ]; then mode=755; else mode=644; fi; \

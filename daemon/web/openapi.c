@@ -336,7 +336,7 @@ static void add_operation(json_t *paths, const struct route *route, enum kind ki
 static void add_paths(json_t *paths)
 {
 	for (unsigned i = 0; i < route_count; i++) {
-		if (!strstr(routes[i].path, "{collection}"))
+		if (routes[i].handler && !strstr(routes[i].path, "{collection}"))
 			add_operation(paths, &routes[i], KIND_SETTINGS);
 	}
 	for (enum kind kind = KIND_NETWORK; kind < KIND_COUNT; kind++) {

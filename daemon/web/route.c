@@ -213,7 +213,8 @@ static bool match_path(const char *wanted, const char *got, struct request *requ
 bool route_is_outside(const char *path)
 {
 	for (unsigned i = 0; i < route_count; i++) {
-		if ((routes[i].flags & ROUTE_OUTSIDE) && strcmp(routes[i].path, path) == 0)
+		if (routes[i].handler && (routes[i].flags & ROUTE_OUTSIDE) &&
+		    strcmp(routes[i].path, path) == 0)
 			return true;
 	}
 	return false;
@@ -227,7 +228,7 @@ const struct route *route_find(struct request *request, struct err *err)
 
 	buf_init(&allow, sizeof(request->answer.allow) - 1);
 	for (unsigned i = 0; i < route_count; i++) {
-		if (outside != !!(routes[i].flags & ROUTE_OUTSIDE) ||
+		if (!routes[i].handler || outside != !!(routes[i].flags & ROUTE_OUTSIDE) ||
 		    !match_path(routes[i].path, path, request))
 			continue;
 		if (request->method == routes[i].method) {

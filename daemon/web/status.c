@@ -58,12 +58,22 @@ static json_t *features(void)
 {
 	static const char *const names[] = {
 		"forwards", "hairpin",  "source-nat", "redirects", "uplink-replies", "uplink-health",
-		"failover", "policies", "history",    "trial",     "tokens",         "metrics",
+		"failover", "policies", "history",    "trial",     "tokens",
 	};
+	const struct {
+		const char *name;
+		handler_fn *handler;
+	} may_be_left_out[] = { { "import", import_post },
+				{ "export", config_export },
+				{ "metrics", metrics_get } };
 	json_t *json = json_array();
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		json_array_append_new(json, json_string(names[i]));
+	for (unsigned i = 0; i < sizeof(may_be_left_out) / sizeof(may_be_left_out[0]); i++) {
+		if (may_be_left_out[i].handler)
+			json_array_append_new(json, json_string(may_be_left_out[i].name));
+	}
 	return json;
 }
 

@@ -12,6 +12,7 @@ import { Import } from "./Import";
 import { Restore } from "./Restore";
 
 export function Backup({ state }: { state: State }) {
+	const features = state.status?.features ?? [];
 	return (
 		<>
 			<header class="view-head">
@@ -23,8 +24,8 @@ export function Backup({ state }: { state: State }) {
 			<div class="tasks">
 				<Keep state={state} />
 				<Restore state={state} />
-				<Export />
-				<Import />
+				{features.includes("export") && <Export />}
+				{features.includes("import") && <Import />}
 			</div>
 		</>
 	);
