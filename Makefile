@@ -272,6 +272,7 @@ dist: $(BUILD)/webui/assets.c
 
 include openwrt/install.mk
 include debian/deb.mk
+include openwrt/ipk.mk
 
 # ---- upkeep --------------------------------------------------------------
 
@@ -302,6 +303,8 @@ help:
 	@echo 'make install-openwrt DESTDIR=dir   what the package for OpenWrt has'
 	@echo 'make test-openwrt   its recipe, its scripts, and its daemon from an unpacked root, in the packet lab (as root)'
 	@echo 'make deb       a Debian package, in build/deb; make test-deb-boot: under systemd, in qemu (as root)'
+	@echo 'make ipk       ARCH=x86_64, mips_24kc, ...: a package for OpenWrt, made without its SDK'
+	@echo 'make test-ipk  ARCH=...: reads it strictly, and runs its daemon in the packet lab (as root)'
 	@echo 'make dist      a release, with the page ready made'
 	@echo 'make lint      clang-format, clang-tidy, cppcheck'
 	@echo 'make test-cross test-libraries test-bigendian test-vm   other machines: tests/machines/README.md'
