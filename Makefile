@@ -306,6 +306,7 @@ help:
 	@echo 'make ipk       ARCH=x86_64, mips_24kc, ...: a package for OpenWrt, made without its SDK'
 	@echo 'make test-ipk  ARCH=...: reads it strictly, and runs its daemon in the packet lab (as root)'
 	@echo 'make dist      a release, with the page ready made'
+	@echo 'make size      how small: packages, memory, start (docs/SIZE.md; as root)'
 	@echo 'make lint      clang-format, clang-tidy, cppcheck'
 	@echo 'make test-cross test-libraries test-bigendian test-vm   other machines: tests/machines/README.md'
 	@echo 'make clean'

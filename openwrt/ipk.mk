@@ -43,6 +43,19 @@ test-ipk: deps
 	@$(MAKE) --no-print-directory deps-packages WANTED=qemu-user
 	PORTICO_IPK_ARCH=$(ARCH) $(PYTHON) -m pytest -q -rs $(PYTEST_ARGS) tests/package/test_ipk.py
 
+# The same with all libraries shared, for its size alone.
+ipk-thin: ipk
+	@rm -rf $(IPK)/$(ARCH)/thin && mkdir -p $(IPK)/$(ARCH)/thin/small
+	@cp -a $(IPK)/$(ARCH)/portico/small/obj $(IPK)/$(ARCH)/thin/small
+	@$(IPK_MAKE) BUILD=$(IPK)/$(ARCH)/thin LIBS=-Wl,--unresolved-symbols=ignore-all \
+		install-openwrt DESTDIR=$(IPK)/$(ARCH)/thin/root
+	@STRIP=$(IPK_CC)-strip READELF=$(IPK_CC)-readelf openwrt/pack $(IPK)/$(ARCH)/thin/root $(VERSION) $(ARCH) $(IPK)/$(ARCH)/thin
+
+# docs/SIZE.md has what it found.
+size: deps
+	@for arch in x86_64 aarch64_cortex-a53 mips_24kc; do $(MAKE) --no-print-directory ipk-thin ARCH=$$arch || exit 1; done
+	$(PYTHON) tests/bench/bench.py size
+
 # ---- sources and what is made of them ------------------------------------
 
 # Debian's, whatever the mirror: the places that apt has packages from, asked for sources. Lists and files are our own,
@@ -75,4 +88,4 @@ $(IPK_SYS)/ready: $(IPK)/src/sqlite3.c openwrt/ipk.mk openwrt/sysroot.mk openwrt
 		SQLITE='$(IPK_SQLITE)' >$(@D).log 2>&1 || { tail $(@D).log; exit 1; })
 	@touch $@
 
-.PHONY: ipk test-ipk
+.PHONY: ipk test-ipk ipk-thin size

@@ -67,9 +67,9 @@ class Portico(Router):
     name = "Portico"
     translates = True
 
-    def __init__(self, forwards=()):
+    def __init__(self, forwards=(), build=None):
         super().__init__()
-        self.daemon = self._stack.enter_context(Porticod(self.lab.router))
+        self.daemon = self._stack.enter_context(Porticod(self.lab.router, build=build))
         self.load(list(forwards))
 
     @property
