@@ -23,7 +23,7 @@ INTERNAL = {
     "a watch of descriptor … outlives its loop": "a fault of ours, told at the end for those who look for it",
 }
 # What is said around a message where it is printed: `failed login from 192.0.2.7`.
-AROUND = re.compile(r"(?:: …| from …| at …)")
+AROUND = re.compile(r"(?:: …| …: …| from …| at …)")
 
 STRING = r'"((?:[^"\\]|\\.)*)"'
 GLUED = rf"(?:{STRING}\s*)+"  # as the compiler glues them together
