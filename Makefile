@@ -187,22 +187,24 @@ $(FUZZ:%=run-%): run-%: %
 
 drivers: $(DRIVERS) $(BENCH)
 
-test: deps
-	@unit=passed; page=passed; \
+# A file's tests run one after the other, files side by side; those first that take longest.
+test: deps-test
+	@unit=passed; others=passed; \
 	$(MAKE) $(PARALLEL) check || unit=FAILED; \
 	$(MAKE) $(PARALLEL) SAN=1 all drivers && \
-	PORTICO_BUILD=$(abspath $(BUILD)/san) $(PYTHON) -m pytest -q -rs $(PYTEST_ARGS) \
-		$(wildcard tests/api tests/net tests/webui) || page=FAILED; \
-	echo; echo "make test: unit and golden tests $$unit, API, network and page tests $$page"; \
-	[ $$unit$$page = passedpassed ]
+	PORTICO_BUILD=$(abspath $(BUILD)/san) $(PYTHON) -m pytest -q -rs -n $(shell nproc) --dist loadfile $(PYTEST_ARGS) \
+		tests/webui tests/package tests/net tests/api || others=FAILED; \
+	echo; echo "make test: unit and golden tests $$unit, page, package, network and API tests $$others"; \
+	[ $$unit$$others = passedpassed ]
 
 bench: deps
-	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_BENCH)'
+	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_LAB) $(DEPS_BENCH)'
 	@$(MAKE) $(PARALLEL) all $(BENCH)
 	PORTICO_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(ONLY) $(if $(QUICK),--quick) \
 		--json $(abspath $(BUILD))/bench.json
 
 demo: deps
+	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_LAB)'
 	@$(MAKE) $(PARALLEL) all
 	PORTICO_BUILD=$(abspath $(BUILD)) ONESHOT=$(ONESHOT) tests/lab/demo
 
@@ -212,17 +214,19 @@ include tests/machines/machines.mk
 
 DEPS_BUILD := build-essential pkg-config libmicrohttpd-dev libnl-3-dev libnl-route-3-dev libnl-nf-3-dev \
 	libnftnl-dev libmnl-dev libmbedtls-dev libsqlite3-dev libjansson-dev libcap-dev ca-certificates
-DEPS_TEST  := libcmocka-dev nftables iptables iproute2 conntrack chromium python3 python3-pytest python3-jsonschema \
-	mandoc e2fsprogs
+DEPS_LAB   := nftables iproute2 conntrack python3
+DEPS_TEST  := $(DEPS_LAB) libcmocka-dev iptables chromium python3-pytest python3-pytest-xdist python3-jsonschema mandoc e2fsprogs
 DEPS_BENCH := iptables socat haproxy strace
 NODE       := $(if $(shell command -v npm)$(wildcard webui/assets.c),,nodejs npm)
 
 # One after the other: npm may be among the packages.
 deps:
-	@$(MAKE) --no-print-directory deps-packages
+	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_BUILD) $(NODE)'
 	@$(MAKE) --no-print-directory deps-users $(if $(wildcard webui/assets.c),,webui/node_modules/.package-lock.json)
 
-deps-packages: WANTED ?= $(DEPS_BUILD) $(DEPS_TEST) $(NODE)
+deps-test: deps
+	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_TEST)'
+
 deps-packages:
 	@command -v dpkg-query >/dev/null || { \
 		echo "Not Debian: you need what these packages are called here: $(WANTED)"; exit 0; }; \
@@ -293,7 +297,7 @@ clean:
 help:
 	@echo 'make           build/porticod and build/portico (SAN=1: with sanitizers, in build/san;'
 	@echo '               SMALL=1: small, in build/small; WITHOUT="import export metrics"; V=1: tells how)'
-	@echo 'make deps      install what is needed to build and test (Debian 12, as root)'
+	@echo 'make deps      install what is needed to build (Debian 12, as root); deps-test: and to test'
 	@echo 'make check     unit and golden tests: seconds, no privilege'
 	@echo 'make fuzz      hostile input for parsers, FUZZ_S=60 seconds each'
 	@echo 'make test      everything, with real packets and a browser (as root)'
@@ -311,4 +315,4 @@ help:
 	@echo 'make test-cross test-libraries test-bigendian test-vm   other machines: tests/machines/README.md'
 	@echo 'make clean'
 
-.PHONY: all check run-checks fuzz drivers test bench demo deps deps-packages deps-users install dist lint clean help
+.PHONY: all check run-checks fuzz drivers test bench demo deps deps-test deps-packages deps-users install dist lint clean help

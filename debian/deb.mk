@@ -2,7 +2,7 @@
 # The Debian package: `make deb`. It is built in a copy of the tree that has the built page in it, as a release has.
 
 DEPS_DEB := debhelper fakeroot libcmocka-dev $(if $(wildcard webui/assets.c),,$(NODE))
-DEPS_TEST += mmdebstrap lintian
+DEPS_TEST += $(DEPS_DEB) mmdebstrap lintian
 DEPS_DEB_BOOT := qemu-system-x86 e2fsprogs
 
 DEB_DIR  := $(abspath $(BUILD)/deb)
@@ -30,7 +30,7 @@ $(DEB_DIR)/built: $(ASSETS) $(shell find daemon db debian docs/man init -type f 
 	@touch $@
 
 # On a machine of its own with a real systemd: minutes.
-test-deb-boot: deps
+test-deb-boot: deps-test
 	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_DEB_BOOT)'
 	PORTICO_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -s $(PYTEST_ARGS) tests/package/boot.py
 

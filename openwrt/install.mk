@@ -17,10 +17,9 @@ install-openwrt: all
 	done
 
 # The scripts are run by the two shells that they may meet, the daemon from an unpacked root.
-DEPS_OPENWRT := busybox-static dash
+DEPS_TEST += busybox-static dash
 
-test-openwrt: deps
-	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_OPENWRT)'
+test-openwrt: deps-test
 	@$(MAKE) $(PARALLEL) SAN=1 all
 	PORTICO_BUILD=$(abspath $(BUILD)/san) $(PYTHON) -m pytest -q -rs $(PYTEST_ARGS) $(wildcard tests/package/test_openwrt_*.py)
 

@@ -24,6 +24,7 @@ IPK_CPU := $(wordlist 3,9,$(IPK_TARGET))
 IPK_SYS := $(IPK)/$(ARCH)/sysroot
 
 DEPS_IPK := dpkg-dev tcl libnftnl-dev $(if $(filter x86_64,$(ARCH)),,gcc-$(IPK_CC) linux-libc-dev-$(IPK_DEB)-cross)
+DEPS_TEST += $(DEPS_IPK)
 
 IPK_MAKE = $(MAKE) $(PARALLEL) SAN= SMALL=1 BUILD=$(IPK)/$(ARCH)/portico ASSETS=$(ASSETS) \
 	CC='$(IPK_CC)-gcc -specs=$(IPK_SYS)/musl.specs $(IPK_CPU)' AR=$(IPK_CC)-gcc-ar LDFLAGS='-L$(IPK_SYS)/lib -Wno-stringop-overflow' \
@@ -39,7 +40,7 @@ ipk:
 	@STRIP=$(IPK_CC)-strip READELF=$(IPK_CC)-readelf openwrt/pack $(IPK)/$(ARCH)/root $(VERSION) $(ARCH) $(BUILD)
 
 # As root, for the packet lab; programs of another architecture are loaded by qemu-user.
-test-ipk: deps
+test-ipk: deps-test
 	@$(MAKE) --no-print-directory deps-packages WANTED=qemu-user
 	PORTICO_IPK_ARCH=$(ARCH) $(PYTHON) -m pytest -q -rs $(PYTEST_ARGS) tests/package/test_ipk.py
 
@@ -53,6 +54,7 @@ ipk-thin: ipk
 
 # docs/SIZE.md has what it found.
 size: deps
+	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_LAB)'
 	@for arch in x86_64 aarch64_cortex-a53 mips_24kc; do $(MAKE) --no-print-directory ipk-thin ARCH=$$arch || exit 1; done
 	$(PYTHON) tests/bench/bench.py size
 

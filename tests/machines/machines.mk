@@ -31,7 +31,7 @@ cross = $(MAKE) $(PARALLEL) BUILD=$(AT)/$(1) ASSETS=$(ASSETS) WERROR=1 \
 
 CROSS := $(MACHINES:%=cross-%)
 
-test-cross: deps
+test-cross: deps-test
 	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_CROSS)'
 	@$(MAKE) --no-print-directory -k $(CROSS)
 
@@ -64,7 +64,7 @@ $(AT)/$(NEWER)/bin/cc: $(AT)/$(NEWER)/root.done tests/machines/machines.mk
 	@chmod +x $@ $(@D)/pkg-config
 	@ln -sf cc $(@D)/gcc
 
-test-libraries: deps
+test-libraries: deps-test
 	@$(MAKE) --no-print-directory $(AT)/$(NEWER)/bin/cc $(ASSETS)
 	PATH=$(abspath $(AT)/$(NEWER)/bin):$$PATH $(MAKE) $(PARALLEL) BUILD=$(AT)/$(NEWER) ASSETS=$(ASSETS) SAN=1 WERROR=1 \
 		all drivers run-checks
@@ -99,14 +99,14 @@ $(AT)/vm-s390x.done: tests/machines/unpack
 # $(call in_vm,BUILD,TESTS): runs them in a virtual machine.
 in_vm = modprobe br_netfilter; PORTICO_BUILD=$(abspath $(1)) python3 -m pytest -q -rs -p no:cacheprovider --color=no $(PYTEST_ARGS) $(2)
 
-test-vm: deps
+test-vm: deps-test
 	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_VM)'
 	@$(MAKE) $(PARALLEL) $(KERNELS:%=$(AT)/vm-%.done) all drivers
 	@failed=; for kernel in $(KERNELS); do echo "$$kernel:"; \
 		tests/machines/vm amd64 $(AT)/vm-$$kernel / 'uname -r; $(call in_vm,$(BUILD),$(VM_TESTS))' || failed="$$failed $$kernel"; \
 	done; [ -z "$$failed" ] || { echo "test-vm: FAILED:$$failed"; exit 1; }
 
-test-bigendian: deps
+test-bigendian: deps-test
 	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_BIG)'
 	@$(MAKE) $(PARALLEL) $(AT)/vm-s390x.done $(AT)/s390x/root.done $(ASSETS)
 	@$(call cross,s390x) all drivers $(BIG_UNITS)

@@ -66,7 +66,7 @@ def missing():
         return "chroot and chown need root"
     for program in ("busybox", "dash"):
         if not shutil.which(program):
-            return f"no {program}: make deps-packages WANTED='busybox-static dash'"
+            return f"no {program}: make deps-test"
     return None
 
 

@@ -26,7 +26,7 @@ STORIES = sorted(path.stem for path in HERE.glob("*.mjs") if path.stem != "brows
 @pytest.fixture(scope="module")
 def lab(built, lab_factory):
     for program in ("node", os.environ.get("CHROMIUM", "/usr/bin/chromium")):
-        assert shutil.which(program), f"{program} is missing: make deps"
+        assert shutil.which(program), f"{program} is missing: make deps-test"
     lab = lab_factory(topologies.home())
     for port in (9999, 9998):
         lab.backend.serve(port)
