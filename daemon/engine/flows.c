@@ -87,6 +87,17 @@ static void search_later(struct flows *flows)
 		timer_start(flows->again, (uint64_t)SEARCH_AGAIN_MS << flows->searches++);
 }
 
+/* As with what it was made of: first it ends, so that nothing of it is on its way when it is deleted. */
+static enum flow_fate fate_of_remade(const struct flows *flows, const struct flow *flow)
+{
+	enum flow_fate fate = fate_if_remade(flows, flow);
+	bool ended = flow->mark & MARK_ENDED;
+
+	if (fate == FLOW_IS_DELETED && !ended && flows->searches < SEARCHES_MAX)
+		return FLOW_ENDS;
+	return fate == FLOW_ENDS && ended ? FLOW_STAYS : fate;
+}
+
 static enum flow_fate judge(void *arg, const struct flow *flow)
 {
 	struct engine *engine = arg;
@@ -96,8 +107,8 @@ static enum flow_fate judge(void *arg, const struct flow *flow)
 	if (!engine->desired)
 		return FLOW_STAYS;
 	fate = flow_fate(engine->config, &engine->links, &engine->ways, engine->desired, flow);
-	if (fate == FLOW_STAYS && !(flow->mark & MARK_ENDED))
-		fate = fate_if_remade(flows, flow);
+	if (fate == FLOW_STAYS)
+		fate = fate_of_remade(flows, flow);
 	/* What the table's chains do not see they cannot end: it is taken from where it is, and then ended. */
 	else if (fate == FLOW_ENDS && flow->offloaded) {
 		remember(flows, flow, FLOW_ENDS);

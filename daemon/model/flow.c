@@ -143,6 +143,12 @@ static bool goes_there(const struct flow *flow, const struct destination *destin
 	       (!destination->port || flow->reply_source_port == destination->port);
 }
 
+/* Neither let in nor translated: with a service of the router itself. */
+static bool is_routers_own(const struct flow *flow)
+{
+	return !(flow->mark & MARK_LET_IN) && !flow->source_nat && !flow->destination_nat;
+}
+
 enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct ways *ways,
 			 const struct kstate *desired, const struct flow *flow)
 {
@@ -157,11 +163,11 @@ enum flow_fate flow_fate(const struct config *config, const struct links *links,
 	bool goes = would_go(&now, flow, &destination);
 
 	if (flow->mark & MARK_ENDED)
-		return goes && !tcp ? FLOW_IS_DELETED : FLOW_STAYS;
+		return !tcp && (goes || is_routers_own(flow)) ? FLOW_IS_DELETED : FLOW_STAYS;
 	if (goes && goes_there(flow, &destination))
 		return FLOW_STAYS;
 	if (goes)
-		return tcp && let_in && flow->replied ? FLOW_ENDS : FLOW_IS_DELETED;
+		return flow->replied && (let_in || !tcp) ? FLOW_ENDS : FLOW_IS_DELETED;
 	if (!let_in)
 		return FLOW_STAYS;
 	return flow->replied ? FLOW_ENDS : FLOW_IS_DELETED;

@@ -37,17 +37,17 @@ enum flow_fate {
 
 /*
  * An entry that contradicts the desired state is
- *  - deleted if it is to an uplink's address and a forwarded port, but not translated: it shadows the forward;
+ *  - if it is to an uplink's address and a forwarded port, but not translated, so that it shadows the forward: deleted;
  *  - deleted if it is marked with an uplink that is gone, or that no longer has the address which the flow uses;
  *  - deleted if it was begun from inside over an uplink that has failed, and there is another: its next packet is given that.
  *    What came in by a failed uplink stays: it can go nowhere else, and goes on if the uplink does;
  *  - ended if it was let in by us, and nothing lets it in any more. Without its entry the backend's next packet
  *    would make one the other way round, and the connection would go on;
- *  - if it was let in, and would now go elsewhere: ended for TCP, deleted otherwise (the client's next packet
- *    finds the new backend), and deleted where no backend has answered yet.
- * One that has ended stays so for TCP, where it is in no new connection's way; others are deleted once a forward
- * takes them again. What no uplink mark of ours and no forward concerns always stays, and so does what belongs to
- * another connection.
+ *  - if it was let in, and would now go elsewhere: ended for TCP, and deleted where no backend has answered yet.
+ * Where datagrams would now go elsewhere, of both kinds, their entry is first ended, then deleted: an answer on its way at
+ * that moment would make an entry of its own, and keep the client where it was. While it has ended, none is on its way.
+ * One that has ended stays so for TCP, where it is in no new connection's way, and for datagrams that nobody takes. What
+ * no uplink mark of ours and no forward concerns always stays, and so does what belongs to another connection.
  */
 enum flow_fate flow_fate(const struct config *config, const struct links *links, const struct ways *ways,
 			 const struct kstate *desired, const struct flow *flow);

@@ -164,9 +164,9 @@ class Host:
         with self.entered():
             return socket.socket(family, kind, protocol)
 
-    def serve(self, port, protocol="tcp", address="0.0.0.0", name=None):
+    def serve(self, port, protocol="tcp", address="0.0.0.0", name=None, think_s=0):
         """Starts a server that answers with what it sees; it ends with the lab at the latest."""
-        server = Server(self.socket, name or self.name, protocol, address, port)
+        server = Server(self.socket, name or self.name, protocol, address, port, think_s)
         self.lab.resources.append(server)
         return server
 

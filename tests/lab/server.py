@@ -10,6 +10,7 @@ import selectors
 import socket
 import struct
 import threading
+import time
 
 from .client import SOCKET_KINDS, family_of
 
@@ -19,10 +20,11 @@ ANSWER_S = 5  # for the whole of an answer to leave
 
 
 class Server:
-    """`make_socket(family, kind, protocol)` decides in which namespace."""
+    """`make_socket(family, kind, protocol)` decides in which namespace. It thinks for `think_s` before each answer to a datagram."""
 
-    def __init__(self, make_socket, name, protocol, address, port):
+    def __init__(self, make_socket, name, protocol, address, port, think_s=0):
         self.name = name
+        self._think_s = think_s
         kind, number = SOCKET_KINDS[protocol]
         self._stream = protocol != "udp"
         self._listener = make_socket(family_of(address), kind, number)
@@ -87,6 +89,7 @@ class Server:
     def _datagram(self, listener):
         try:
             question, address = listener.recvfrom(4096)
+            time.sleep(self._think_s)
             listener.sendto(self._answer(listener, address, question), address)
         except OSError:
             pass  # such as an ICMP error for an earlier answer

@@ -130,7 +130,10 @@ static void forwarded_flows(void **state)
 				     MARK_LET_IN | MARK_UPLINK(7)));
 }
 
-/* The client's next datagram shall find the new backend; a forward that is gone has none. */
+/*
+ * The client's next datagram shall find the new backend, once none of the former is on its way; a forward that is gone
+ * has none.
+ */
 static void datagrams(void **state)
 {
 	uint32_t mark = MARK_LET_IN | MARK_UPLINK(1);
@@ -138,11 +141,34 @@ static void datagrams(void **state)
 
 	(void)state;
 	f.protocol = IPPROTO_UDP;
+	expect(FLOW_ENDS, f);
+	f.mark |= MARK_ENDED;
 	expect(FLOW_IS_DELETED, f);
+	f.mark = mark;
 	f.reply_source = ip("192.168.0.4");
 	expect(FLOW_STAYS, f);
 	f.destination_port = f.reply_source_port = 54;
 	expect(FLOW_ENDS, f);
+	f.mark |= MARK_ENDED;
+	expect(FLOW_STAYS, f);
+	/* what a pinhole let in is not translated */
+	f.reply_source = f.destination;
+	f.destination_nat = false;
+	expect(FLOW_STAYS, f);
+}
+
+/* The same with a service of the router's own, which has them back if the forward is gone before they were deleted. */
+static void datagrams_to_the_router(void **state)
+{
+	struct flow f = flow("203.0.113.7", "192.0.2.1", 53, "192.0.2.1", 53, "203.0.113.7", MARK_UPLINK(1));
+
+	(void)state;
+	f.protocol = IPPROTO_UDP;
+	expect(FLOW_ENDS, f);
+	f.mark |= MARK_ENDED;
+	expect(FLOW_IS_DELETED, f);
+	f.destination_port = f.reply_source_port = 54;
+	expect(FLOW_IS_DELETED, f);
 }
 
 /* Nobody has answered, so nobody goes on sending. */
@@ -311,6 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forwarded_flows),
 		cmocka_unit_test(datagrams),
+		cmocka_unit_test(datagrams_to_the_router),
 		cmocka_unit_test(flows_without_an_answer),
 		cmocka_unit_test(flows_that_have_ended),
 		cmocka_unit_test(flows_of_other_flows),
