@@ -18,7 +18,7 @@ endif
 CFLAGS     ?= -O2 -g
 PKG_CONFIG ?= pkg-config
 
-PACKAGES := libmicrohttpd libnl-3.0 libnl-route-3.0 libnl-nf-3.0 libnftnl jansson sqlite3
+PACKAGES := libmicrohttpd libnl-3.0 libnftnl jansson sqlite3
 # Asked for once, and only when something is compiled: `make deps` must work without pkg-config.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PACKAGES))))$(PKG_CFLAGS)
 PKG_LIBS   = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES)))$(PKG_LIBS)
@@ -212,8 +212,8 @@ include tests/machines/machines.mk
 
 # ---- the machine ---------------------------------------------------------
 
-DEPS_BUILD := build-essential pkg-config libmicrohttpd-dev libnl-3-dev libnl-route-3-dev libnl-nf-3-dev \
-	libnftnl-dev libmnl-dev libmbedtls-dev libsqlite3-dev libjansson-dev libcap-dev ca-certificates
+DEPS_BUILD := build-essential pkg-config libmicrohttpd-dev libnl-3-dev libnftnl-dev libmnl-dev \
+	libmbedtls-dev libsqlite3-dev libjansson-dev libcap-dev ca-certificates
 DEPS_LAB   := nftables iproute2 conntrack python3
 DEPS_TEST  := $(DEPS_LAB) libcmocka-dev iptables chromium python3-pytest python3-pytest-xdist python3-jsonschema mandoc e2fsprogs
 DEPS_BENCH := iptables socat haproxy strace

@@ -47,9 +47,9 @@ case "$1" in
 esac
 """
 # In the feeds of all three releases: openwrt/package/libs, openwrt/packages/libs, package/kernel/linux/modules/netfilter.mk.
-LIBRARIES = {"libmicrohttpd": "libmicrohttpd-no-ssl", "libnl-3.0": "libnl-core", "libnl-route-3.0": "libnl-route",
-             "libnl-nf-3.0": "libnl-nf", "libnftnl": "libnftnl", "jansson": "jansson", "sqlite3": "libsqlite3",
-             "-lmbedtls": "libmbedtls", "-lmbedx509": "libmbedtls", "-lmbedcrypto": "libmbedtls", "-lcap": "libcap"}
+LIBRARIES = {"libmicrohttpd": "libmicrohttpd-no-ssl", "libnl-3.0": "libnl-core", "libnftnl": "libnftnl",
+             "jansson": "jansson", "sqlite3": "libsqlite3", "-lmbedtls": "libmbedtls",
+             "-lmbedx509": "libmbedtls", "-lmbedcrypto": "libmbedtls", "-lcap": "libcap"}
 IN_LIBC = {"-lm", "-pthread", "$(PKG_LIBS)"}
 
 
