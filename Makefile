@@ -286,7 +286,7 @@ OURS := $(shell find daemon tests -name '*.[ch]' 2>/dev/null)
 lint:
 	clang-format --dry-run -Werror $(OURS)
 	printf '%s\n' $(filter daemon/%.c,$(OURS)) | \
-		xargs -P 2 -I FILE clang-tidy --quiet FILE -- $(filter-out -M%,$(ALL_CFLAGS))
+		xargs -P 2 -I % clang-tidy --quiet % -- $(filter-out -M%,$(ALL_CFLAGS))
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 -Idaemon -D_GNU_SOURCE \
 		'-Djson_array_foreach(a,i,v)=for(;;)' '-Djson_object_foreach(o,k,v)=for(;;)' \
 		--enable=warning,portability --suppress=missingIncludeSystem --suppress=uninitvar daemon

@@ -23,9 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/compile.h"
 #include "export/export.h"
 #include "import/import.h"
+#include "model/compile.h"
 #include "model/plan.h"
 
 enum { FILE_MAX = 1 << 20, OUTPUT_MAX = 4 << 20 };
