@@ -21,7 +21,8 @@ static int print_help(void)
 	     "                    on trial: portico confirm --help\n"
 	     "  --json            print the API's JSON\n"
 	     "\n"
-	     "FILE - is the standard input. What is there already stays as it is.");
+	     "FILE - is the standard input. What somebody has set stays as it is; of uplinks\n"
+	     "that are there, mwan3's file sets what still has its default.");
 	return EXIT_OK;
 }
 
@@ -37,7 +38,9 @@ static void print_text_line(const json_t *line)
 	printf("%5" JSON_INTEGER_FORMAT "  ", member_number(line, "line"));
 	print_line(member_text(line, "text"));
 	if (became) {
-		fputs("       becomes ", stdout);
+		fputs(strcmp(member_text(line, "what"), "changed") == 0 ? "       changes " :
+									  "       becomes ",
+		      stdout);
 		print_line(became);
 	}
 	if (message && message[0]) {
@@ -49,9 +52,12 @@ static void print_text_line(const json_t *line)
 static void print_sum(const json_t *answer, size_t refused)
 {
 	size_t count = json_array_size(json_object_get(answer, "objects"));
+	size_t changed = json_array_size(json_object_get(answer, "changes")) - count;
 	bool dry_run = json_is_true(json_object_get(answer, "dry_run"));
 
 	printf("%zu object%s%s", count, count == 1 ? "" : "s", dry_run ? "" : " added");
+	if (changed > 0)
+		printf(", %zu %s", changed, dry_run ? "to change" : "changed");
 	if (refused > 0)
 		printf("; %zu line%s not taken", refused, refused == 1 ? "" : "s");
 	puts(dry_run ? ". Nothing was changed: --apply does it." : ".");

@@ -309,35 +309,43 @@ static const char *free_name(struct import *import, enum kind kind, const char *
 	return import_strndup(import, numbered, strlen(numbered));
 }
 
-int draft_add(struct import *import, enum kind kind, const char *name, json_t *fields)
+/* Takes over the reference to the fields, also on failure. */
+static int keep_draft(struct import *import, struct draft draft)
 {
 	struct draft *items = import_grow(import, import->drafts, import->draft_count, &import->draft_size,
 					  sizeof(*items));
-	const char *own = name ? free_name(import, kind, name) : "";
 
-	if (items && fields &&
-	    (!name || (json_object_set_new(fields, "name", json_string(own)) == 0 &&
-		       json_object_set_new(import->names[kind], own, json_integer(1)) == 0))) {
+	if (items && draft.fields) {
 		import->drafts = items;
-		items[import->draft_count] = (struct draft){ .kind = kind, .name = own, .fields = fields };
+		items[import->draft_count] = draft;
 		return (int)import->draft_count++;
 	}
 	import->failed = true;
-	json_decref(fields);
+	json_decref(draft.fields);
 	return -1;
 }
 
-int draft_last_resort(struct import *import, enum last_resort last_resort)
+int draft_add(struct import *import, enum kind kind, const char *name, json_t *fields)
 {
-	const struct settings *settings = config_settings(import->config);
-	json_t *fields;
+	struct draft draft = { .kind = kind, .name = free_name(import, kind, name), .fields = fields };
 
-	if (settings->last_resort == last_resort)
-		return -1;
-	fields = object_to_json(&settings->object);
-	json_object_set_new(fields, "last_resort",
-			    json_string(last_resort == LAST_RESORT_MAIN ? "main" : "unreachable"));
-	return draft_add(import, KIND_SETTINGS, NULL, fields);
+	if (json_object_set_new(fields, "name", json_string(draft.name)) < 0 ||
+	    json_object_set_new(import->names[kind], draft.name, json_integer(1)) < 0)
+		import->failed = true;
+	return keep_draft(import, draft);
+}
+
+int draft_change(struct import *import, const struct object *object)
+{
+	for (unsigned i = 0; i < import->draft_count; i++)
+		if (import->drafts[i].before == object)
+			return (int)i;
+	return keep_draft(import, (struct draft){
+					  .kind = object->kind,
+					  .name = object->name ? object->name : "",
+					  .before = object,
+					  .fields = json_object(),
+				  });
 }
 
 const char *draft_title(struct import *import, int draft)
@@ -392,19 +400,113 @@ static json_t *same_objects(struct import *import, enum kind kind)
 	return import->same[kind];
 }
 
+static const char *listed(struct import *import, const char *list, const char *separator, const char *more)
+{
+	return list[0] ? import_join(import, list, separator, more) : more;
+}
+
+/* "tier 2", "health (method icmp, targets 198.51.100.1 198.51.100.2)". */
+static const char *field_words(struct import *import, const char *key, const json_t *value)
+{
+	const char *words = "", *name;
+	json_t *member;
+	size_t i;
+	char *text;
+
+	if (json_is_object(value)) {
+		json_object_foreach((json_t *)value, name, member)
+		{
+			if (!json_is_null(member))
+				words = listed(import, words, ", ", field_words(import, name, member));
+		}
+		return import_join(import, import_join(import, key, " (", words), ")", "");
+	}
+	if (json_is_array(value)) {
+		json_array_foreach(value, i, member)
+			words = import_join(import, words, " ", json_string_value(member));
+		return import_join(import, key, "", words);
+	}
+	if (json_is_string(value))
+		return import_join(import, key, " ", json_string_value(value));
+	text = json_dumps(value, JSON_ENCODE_ANY);
+	words = import_printf(import, "%s %s", key, text ? text : "");
+	free(text);
+	return words;
+}
+
+static bool is_default(const struct draft *draft, const char *key, const json_t *value)
+{
+	const struct field *field = fields_find(&schema_of(draft->kind)->fields, key);
+	json_t *absent = field && field->absent ? json_loads(field->absent, JSON_DECODE_ANY, NULL) : NULL;
+	bool is = json_equal(absent, value);
+
+	json_decref(absent);
+	return is;
+}
+
+/* The object with all fields of the draft, in JSON as the object itself has it: texts may be written differently. */
+static json_t *wholly_changed(const struct draft *draft, struct err *err)
+{
+	json_t *json = object_to_json(draft->before);
+	struct object *object;
+
+	json_object_update(json, draft->fields);
+	if (object_from_json(draft->kind, json, "", false, &object, err) == 0) {
+		json_decref(json);
+		json = object_to_json(object);
+		object_unref(object);
+	}
+	return json;
+}
+
+/* What the object becomes: what somebody has set stays. */
+static json_t *filled(struct import *import, struct draft *draft, struct err *err)
+{
+	json_t *wanted = wholly_changed(draft, err), *json = object_to_json(draft->before), *value;
+	const char *key;
+
+	draft->changed = draft->kept = "";
+	json_object_foreach(wanted, key, value)
+	{
+		const json_t *given = json_object_get(draft->fields, key), *own = json_object_get(json, key);
+
+		if (!given || json_equal(value, own))
+			continue;
+		if (is_default(draft, key, own)) {
+			draft->changed = listed(import, draft->changed, ", ",
+						field_words(import, key, given));
+			json_object_set(json, key, value);
+		} else {
+			draft->kept = listed(import, draft->kept, ", ",
+					     json_is_object(own) ? key : field_words(import, key, own));
+		}
+	}
+	json_decref(wanted);
+	return json;
+}
+
 static void make_object(struct import *import, unsigned index)
 {
 	struct draft *draft = &import->drafts[index];
 	const char *name;
+	json_t *fields;
 	char *text;
 	struct err err;
 
 	err_clear(&err);
-	if (object_from_json(draft->kind, draft->fields, "", false, &draft->object, &err) < 0) {
+	fields = draft->before ? filled(import, draft, &err) : json_incref(draft->fields);
+	if (err.kind != ERR_NONE ||
+	    object_from_json(draft->kind, fields, "", false, &draft->object, &err) < 0)
 		draft->why_not = first_words(import, &err);
+	json_decref(fields);
+	if (draft->why_not)
+		return;
+	draft->object->place = DRAFT_PLACE + index + 1;
+	if (draft->before) {
+		draft->object->id = draft->before->id;
+		draft->there = draft->changed[0] ? NULL : draft->name;
 		return;
 	}
-	draft->object->place = DRAFT_PLACE + index + 1;
 	text = sameness(draft->object);
 	name = text ? json_string_value(json_object_get(same_objects(import, draft->kind), text)) : NULL;
 	if (name)
@@ -423,7 +525,7 @@ static struct config *with_drafts(struct import *import, struct err *err)
 		if (draft->why_not || draft->there)
 			continue;
 		err_clear(&full);
-		draft->object->id = 0;
+		draft->object->id = draft->before ? draft->before->id : 0;
 		if (config_put(config, object_ref(draft->object), &full) == 0)
 			continue;
 		draft->why_not = first_words(import, &full);
@@ -493,7 +595,7 @@ static json_t *objects_json(const struct import *import)
 	for (unsigned i = 0; i < import->draft_count; i++) {
 		const struct draft *draft = &import->drafts[i];
 
-		if (!draft->why_not && !draft->there && draft->kind != KIND_SETTINGS)
+		if (!draft->why_not && !draft->there && !draft->before)
 			json_array_append_new(list, json_pack("{s:s, s:o}", "kind", kind_name(draft->kind),
 							      "object", object_to_json(draft->object)));
 	}
@@ -519,29 +621,59 @@ static void note_missing_uplinks(struct import *import, int statement, const str
 	}
 }
 
+/* Once: that several lines have a part in it would be repeated else. */
+static void tell_changes(struct import *import, int index)
+{
+	struct statement *statement = &import->statements[index];
+	struct draft *draft = &import->drafts[statement->draft];
+	const char *words = draft->changed;
+
+	if (draft->told)
+		return;
+	draft->told = true;
+	if (draft->kept[0])
+		words = listed(import, words, "; ",
+			       import_join(import, "stays as somebody has set it: ", "", draft->kept));
+	if (!words[0])
+		words = "it is there already";
+	statement->message = statement->message ? import_join(import, words, "; ", statement->message) :
+						  words;
+}
+
+/* NULL: nothing becomes of it that is not there. */
+static const char *draft_effect(const struct draft *draft)
+{
+	if (draft->why_not || draft->there)
+		return NULL;
+	return draft->before ? "changed" : "added";
+}
+
 static json_t *line_json(struct import *import, int index)
 {
 	struct statement *statement = &import->statements[index];
 	const struct draft *draft = statement->draft >= 0 ? &import->drafts[statement->draft] : NULL;
 	const char *title = draft ? draft_title(import, statement->draft) : statement->became;
 
-	if (draft && draft->there) {
-		title = import_printf(import, "%s %s", schema_of(draft->kind)->noun, draft->there);
-		statement_note(import, index, "it is there already");
-	} else if (draft && draft->why_not) {
+	if (draft && draft->why_not) {
 		statement->state = STATEMENT_REFUSED;
-		statement->message = import_printf(import, "%s cannot be: %s%s%s", title, draft->why_not,
+		statement->message = import_printf(import, "%s cannot be%s: %s%s%s", title,
+						   draft->before ? " changed" : "", draft->why_not,
 						   statement->message ? "; " : "",
 						   statement->message ? statement->message : "");
 		title = NULL;
+	} else if (draft && draft->before) {
+		tell_changes(import, index);
+	} else if (draft && draft->there) {
+		title = import_printf(import, "%s %s", schema_of(draft->kind)->noun, draft->there);
+		statement_note(import, index, "it is there already");
 	} else if (draft) {
 		note_missing_uplinks(import, index, draft);
 	}
 	if (statement->state == STATEMENT_OPEN)
 		statement_refuse(import, index, "nothing here knows what this is for");
-	return json_pack("{s:i, s:s, s:b, s:s?, s:s?}", "line", (int)statement->line, "text", statement->text,
-			 "understood", statement->state == STATEMENT_UNDERSTOOD, "became", title, "message",
-			 statement->message);
+	return json_pack("{s:i, s:s, s:b, s:s?, s:s?, s:s?}", "line", (int)statement->line, "text",
+			 statement->text, "understood", statement->state == STATEMENT_UNDERSTOOD, "became",
+			 title, "what", draft ? draft_effect(draft) : NULL, "message", statement->message);
 }
 
 static json_t *lines_json(struct import *import)

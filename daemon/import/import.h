@@ -34,14 +34,15 @@ struct import_source {
 };
 
 struct import_result {
-	struct config *config; /* the given one and what was added; it is right as a whole */
+	struct config *config; /* the given one with what was added and changed; it is right as a whole */
 	json_t *objects;       /* [{"kind": "forward", "object": {...}}], what was added */
-	json_t *lines;         /* [{"line", "text", "understood", "became", "message"}] */
+	json_t *lines;         /* [{"line", "text", "understood", "became", "what", "message"}] */
 };
 
 /*
- * `config` is what there is already: names are made different from its, and its uplinks and networks are used. `links` are
- * the router's devices. A text that makes no sense at all is no failure, its lines tell.
+ * `config` is what there is already: names are made different from its, and its uplinks and networks are used. What mwan3
+ * says of uplinks and settings that are there is taken where they still have the default; the rest is left as it is.
+ * `links` are the router's devices. A text that makes no sense at all is no failure, its lines tell.
  */
 int import_run(const struct import_source *source, const struct config *config, const struct links *links,
 	       struct import_result *ret_result, struct err *err);

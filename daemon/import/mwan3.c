@@ -7,8 +7,10 @@
 struct mwan3 {
 	struct import *import;
 	struct uci_file file, network;
-	const char *balanced; /* the policy of what no other rule is for; NULL: none */
-	unsigned decided;     /* families of which it is that */
+	struct uci_section *usual;       /* the policy of what no other rule is for; NULL: none */
+	struct uci_section *last_choice; /* the last rule with another one; NULL: none */
+	bool shared;                     /* the uplinks have the tiers and weights of `usual` */
+	unsigned decided;                /* families that a rule before has all of */
 };
 
 enum { IPV4 = 1, IPV6 = 2 };
@@ -18,7 +20,7 @@ enum { IPV4 = 1, IPV6 = 2 };
 
 static struct uci_section *find_section(struct mwan3 *mwan3, const char *type, const char *name)
 {
-	for (unsigned i = 0; i < mwan3->file.count; i++)
+	for (unsigned i = 0; i < mwan3->file.count && import_step(mwan3->import, 1); i++)
 		if (strcmp(mwan3->file.sections[i].type, type) == 0 &&
 		    strcmp(mwan3->file.sections[i].name, name) == 0)
 			return &mwan3->file.sections[i];
@@ -27,13 +29,42 @@ static struct uci_section *find_section(struct mwan3 *mwan3, const char *type, c
 
 /* --- interfaces --- */
 
+/* The interface's uplink, and the draft of it or of changes to it. NULL: nobody knows its device. */
+static const char *uplink_of(struct mwan3 *mwan3, const char *interface, int *ret_draft)
+{
+	const struct config *config = mwan3->import->config;
+	const char *name = uci_uplink(mwan3->import, &mwan3->network, interface, ret_draft);
+
+	if (name && *ret_draft < 0)
+		*ret_draft = draft_change(mwan3->import, config_find_name(config, KIND_UPLINK, name));
+	return *ret_draft < 0 ? NULL : name;
+}
+
+static const char *probe_method(struct mwan3 *mwan3, struct uci_section *section)
+{
+	const char *method = uci_value(section, "track_method", "ping");
+
+	if (strcmp(method, "nslookup") == 0)
+		return "dns";
+	if (strcmp(method, "ping") != 0)
+		NOTE(mwan3, section, "the targets are pinged, not asked by %.32s", method);
+	return "icmp";
+}
+
+/* A round of mwan3's is lost when so many pings to a target are; here each probe counts. */
+static unsigned down_after(struct uci_section *section)
+{
+	unsigned probes = uci_number(section, "down", 5) * uci_number(section, "count", 1);
+
+	return probes > 100 ? 100 : probes;
+}
+
 static json_t *health_json(struct mwan3 *mwan3, struct uci_section *section)
 {
 	struct import *import = mwan3->import;
 	const char *values[UCI_VALUES_MAX];
 	unsigned count = uci_values(import, section, "track_ip", values);
-	unsigned need = uci_number(section, "reliability", 1);
-	const char *method = uci_value(section, "track_method", "ping");
+	unsigned need = uci_number(section, "reliability", 1), interval = uci_number(section, "interval", 10);
 	json_t *targets, *health;
 
 	if (count == 0)
@@ -45,11 +76,10 @@ static json_t *health_json(struct mwan3 *mwan3, struct uci_section *section)
 	targets = json_array();
 	for (unsigned i = 0; i < count; i++)
 		json_array_append_new(targets, json_string(values[i]));
-	health = json_pack("{s:o, s:I, s:I, s:i, s:i}", "targets", targets, "interval_ms",
-			   (json_int_t)uci_number(section, "interval", 10) * 1000, "timeout_ms",
+	health = json_pack("{s:s, s:o, s:I, s:I, s:i, s:i}", "method", probe_method(mwan3, section),
+			   "targets", targets, "interval_ms", (json_int_t)interval * 1000, "timeout_ms",
 			   (json_int_t)uci_number(section, "timeout", 4) * 1000, "down_after",
-			   (int)uci_number(section, "down", 5), "up_after",
-			   (int)uci_number(section, "up", 5));
+			   (int)down_after(section), "up_after", (int)uci_number(section, "up", 5));
 	if (need > 1)
 		json_object_set_new(health, "need", need >= count ? json_string("all") : json_integer(need));
 	if (uci_flag(section, "check_quality", false)) {
@@ -58,11 +88,14 @@ static json_t *health_json(struct mwan3 *mwan3, struct uci_section *section)
 		json_object_set_new(health, "max_latency_ms",
 				    json_integer(uci_number(section, "failure_latency", 1000)));
 	}
-	if (strcmp(method, "ping") != 0)
-		NOTE(mwan3, section, "the targets are pinged, not asked by %.32s", method);
 	if (uci_number(section, "count", 1) > 1)
-		NOTE(mwan3, section, "one probe goes out in each interval, not %u",
-		     uci_number(section, "count", 1));
+		NOTE(mwan3, section,
+		     "one probe goes out in each interval, not %u, so down_after is %u times down",
+		     uci_number(section, "count", 1), uci_number(section, "count", 1));
+	if (uci_number(section, "failure_interval", interval) != interval ||
+	    uci_number(section, "recovery_interval", interval) != interval)
+		NOTE(mwan3, section,
+		     "the interval is the same while it recovers, and a quarter of it while an answer is missing");
 	return health;
 }
 
@@ -71,11 +104,29 @@ static bool is_enabled(struct uci_section *interface)
 	return uci_flag(interface, "enabled", false); /* as mwan3 has it */
 }
 
+/* One of that name is taken for it. */
+static void note_other_device(struct mwan3 *mwan3, struct uci_section *section, const struct uplink *there)
+{
+	const char *device = uci_device(mwan3->import, &mwan3->network, section->name);
+
+	if (there && device && strcmp(there->device, device) != 0)
+		NOTE(mwan3, section, "the uplink of that name has %s, not %s", there->device, device);
+}
+
 static void read_interface(struct mwan3 *mwan3, struct uci_section *section)
 {
-	static const char *const left[] = { "family",           "initial_state", "size",
-					    "max_ttl",          "httping_ssl",   "flush_conntrack",
-					    "recovery_latency", "recovery_loss", NULL };
+	static const char *const left[] = {
+		"family",
+		"initial_state",
+		"size",
+		"max_ttl",
+		"httping_ssl",
+		"flush_conntrack",
+		"recovery_loss",
+		"recovery_latency",
+		"keep_failure_interval",
+		NULL,
+	};
 	struct import *import = mwan3->import;
 	const char *name;
 	json_t *fields;
@@ -85,24 +136,22 @@ static void read_interface(struct mwan3 *mwan3, struct uci_section *section)
 		statement_covered(import, section->statement, "it is not enabled");
 		return;
 	}
-	name = uci_uplink(import, &mwan3->network, section->name, &draft);
+	name = uplink_of(mwan3, section->name, &draft);
 	if (!name) {
 		REFUSE(mwan3, section,
 		       "nobody says which device it has: /etc/config/network does, which can be given, too");
 		return;
 	}
-	statement_became(mwan3->import, section->statement, draft, import_printf(import, "uplink %s", name));
-	fields = draft >= 0 ? import->drafts[draft].fields : NULL;
-	if (!fields) {
-		NOTE(mwan3, section,
-		     "the uplink is there already and is left as it is: its health check, tier and weight are not taken from here");
-	} else if (json_object_get(fields, "health")) {
+	statement_became(import, section->statement, draft, NULL);
+	note_other_device(mwan3, section, (const struct uplink *)import->drafts[draft].before);
+	fields = import->drafts[draft].fields;
+	if (json_object_get(fields, "health")) {
 		NOTE(mwan3, section, "the uplink has its health check by another interface on its device");
-	} else {
-		json_object_set_new(fields, "health", health_json(mwan3, section));
-		uci_ignore(section, left);
-		uci_refuse_rest(import, section, "no uplink has that");
+		return;
 	}
+	json_object_set_new(fields, "health", health_json(mwan3, section));
+	uci_ignore(section, left);
+	uci_refuse_rest(import, section, "no uplink has that");
 }
 
 /* --- members and policies --- */
@@ -113,7 +162,12 @@ struct member {
 	unsigned metric, weight;
 };
 
-/* The members of a policy, those with the lowest metric first; those whose interface is off do not count. */
+static bool comes_before(const struct member *a, const struct member *b)
+{
+	return a->metric != b->metric ? a->metric < b->metric : a->weight > b->weight;
+}
+
+/* The members of a policy, the lowest metric and then the highest weight first; those whose interface is off do not count. */
 static unsigned policy_members(struct mwan3 *mwan3, struct uci_section *policy,
 			       struct member members[UPLINKS_MAX])
 {
@@ -128,7 +182,7 @@ static unsigned policy_members(struct mwan3 *mwan3, struct uci_section *policy,
 		unsigned at = count;
 
 		if (interface && is_enabled(interface))
-			member.uplink = uci_uplink(mwan3->import, &mwan3->network, name, &member.draft);
+			member.uplink = uplink_of(mwan3, name, &member.draft);
 		if (!member.uplink)
 			continue;
 		member.metric = uci_number(section, "metric", 1);
@@ -138,7 +192,7 @@ static unsigned policy_members(struct mwan3 *mwan3, struct uci_section *policy,
 				member.uplink = NULL; /* its interface of the other family */
 		if (!member.uplink)
 			continue;
-		for (; at > 0 && members[at - 1].metric > member.metric; at--)
+		for (; at > 0 && comes_before(&member, &members[at - 1]); at--)
 			members[at] = members[at - 1];
 		members[at] = member;
 		count++;
@@ -173,20 +227,23 @@ static unsigned rule_families(struct uci_section *rule)
 	return strcmp(family, "ipv4") == 0 || from[0] || to[0] ? IPV4 : IPV4 | IPV6;
 }
 
-static void set_member(struct import *import, const struct member *member, unsigned tier, unsigned highest,
+static void set_field(struct import *import, int draft, const char *key, json_t *value)
+{
+	json_object_set_new(draft < 0 ? NULL : import->drafts[draft].fields, key, value);
+}
+
+/* With mwan3 a host stays with its uplink in what a rule is for, here in all. */
+static void set_sticky(struct import *import, const struct member *members, unsigned count,
 		       struct uci_section *rule)
 {
-	json_t *fields = member->draft >= 0 ? import->drafts[member->draft].fields : NULL;
+	unsigned timeout = uci_number(rule, "timeout", 600);
 
-	if (!fields)
+	if (!uci_flag(rule, "sticky", false))
 		return;
-	json_object_set_new(fields, "tier", json_integer(tier));
-	json_object_set_new(fields, "weight",
-			    json_integer(member->weight ? import_weight(member->weight, highest) : 1));
-	if (uci_flag(rule, "sticky", false)) {
-		json_object_set_new(fields, "sticky", json_true());
-		json_object_set_new(fields, "sticky_timeout_s",
-				    json_integer(uci_number(rule, "timeout", 600)));
+	timeout = timeout < 10 ? 10 : timeout > 604800 ? 604800 : timeout;
+	for (unsigned i = 0; i < count; i++) {
+		set_field(import, members[i].draft, "sticky", json_true());
+		set_field(import, members[i].draft, "sticky_timeout_s", json_integer(timeout));
 	}
 }
 
@@ -196,34 +253,75 @@ static bool is_last_resort(struct uci_section *policy)
 	return strcmp(uci_value(policy, "last_resort", "unreachable"), "default") == 0;
 }
 
-/* Weights and tiers, of what is not chosen otherwise. */
-static void read_default_rule(struct mwan3 *mwan3, struct uci_section *rule, struct uci_section *policy)
+static bool is_member(const struct member *members, unsigned count, const char *uplink)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (strcmp(members[i].uplink, uplink) == 0)
+			return true;
+	return false;
+}
+
+/* mwan3 gives them nothing of what no other rule is for. Here they would have a share of it in the first tier. */
+static void set_others_back(struct mwan3 *mwan3, const struct member *members, unsigned count, unsigned tier,
+			    struct uci_section *rule)
 {
 	struct import *import = mwan3->import;
+	const struct object_list *uplinks = &import->config->lists[KIND_UPLINK];
+	const char *names = "";
+
+	for (unsigned i = 0; i < uplinks->count; i++)
+		draft_change(import, uplinks->items[i]);
+	for (unsigned i = 0; i < import->draft_count; i++) {
+		const struct draft *draft = &import->drafts[i];
+		const struct uplink *before = (const struct uplink *)draft->before;
+
+		if (draft->kind != KIND_UPLINK || (before && (before->tier != 1 || !before->enabled)) ||
+		    is_member(members, count, draft->name))
+			continue;
+		set_field(import, (int)i, "tier", json_integer(tier));
+		names = import_join(import, names, " ", draft->name);
+	}
+	if (names[0])
+		NOTE(mwan3, rule, "others are in tier %u, for when all of those are down:%s", tier, names);
+}
+
+/* Weights and tiers, of what is not chosen otherwise. */
+static void read_usual_rule(struct mwan3 *mwan3, struct uci_section *rule)
+{
+	struct import *import = mwan3->import;
+	struct uci_section *policy = mwan3->usual;
 	struct member members[UPLINKS_MAX];
 	unsigned count = policy_members(mwan3, policy, members), tier = 0, highest = 0;
-	int draft;
+	enum last_resort last_resort = is_last_resort(policy) ? LAST_RESORT_MAIN : LAST_RESORT_UNREACHABLE;
+	int draft = -1;
 
-	for (unsigned i = 0; i < count; i++)
-		if (members[i].weight > highest)
-			highest = members[i].weight;
-	for (unsigned i = 0; i < count; i++) {
-		tier += i == 0 || members[i].metric != members[i - 1].metric;
-		set_member(import, &members[i], tier, highest, rule);
-	}
-	mwan3->balanced = policy->name;
+	mwan3->shared = true;
 	if (count == 0) {
 		REFUSE(mwan3, rule,
 		       "no member of policy %.50s has a device that is known and not switched off",
 		       policy->name);
 		return;
 	}
-	draft = draft_last_resort(import,
-				  is_last_resort(policy) ? LAST_RESORT_MAIN : LAST_RESORT_UNREACHABLE);
-	statement_became(mwan3->import, rule->statement, draft, NULL);
-	if (draft >= 0)
-		NOTE(mwan3, rule, "last_resort is %s", is_last_resort(policy) ? "main" : "unreachable");
+	for (unsigned i = 0; i < count; i++)
+		if (members[i].weight > highest)
+			highest = members[i].weight;
+	for (unsigned i = 0; i < count; i++) {
+		unsigned weight = members[i].weight;
+
+		tier += i == 0 || members[i].metric != members[i - 1].metric;
+		set_field(import, members[i].draft, "tier", json_integer(tier));
+		set_field(import, members[i].draft, "weight",
+			  json_integer(weight ? import_weight(weight, highest) : 1));
+	}
+	set_sticky(import, members, count, rule);
+	if (config_settings(import->config)->last_resort != last_resort) {
+		draft = draft_change(import, &config_settings(import->config)->object);
+		set_field(import, draft, "last_resort",
+			  json_string(last_resort == LAST_RESORT_MAIN ? "main" : "unreachable"));
+	}
+	statement_became(import, rule->statement, draft, NULL);
 	NOTE(mwan3, rule, "tiers and weights of the uplinks say that: %.50s", policy->name);
+	set_others_back(mwan3, members, count, tier + 1, rule);
 }
 
 /* --- rules --- */
@@ -270,31 +368,29 @@ static json_t *policy_fields(struct mwan3 *mwan3, struct uci_section *rule, cons
 	return fields;
 }
 
-/* `policy`: NULL for the one that lets nothing out. */
+/* `policy`: NULL for the one that lets nothing out; without uplinks it is as usual. */
 static void read_policy_rule(struct mwan3 *mwan3, struct uci_section *rule, struct uci_section *policy,
 			     unsigned position)
 {
-	static const char *const without_effect[] = { "family", "use_policy", "logging", NULL };
+	static const char *const left[] = { "family", "use_policy", "logging", "sticky", "timeout", NULL };
 	struct import *import = mwan3->import;
 	struct member members[UPLINKS_MAX];
-	unsigned count = policy ? policy_members(mwan3, policy, members) : 0;
+	bool as_usual = policy && policy == mwan3->usual;
+	unsigned count = policy && !as_usual ? policy_members(mwan3, policy, members) : 0;
 	json_t *fields = policy_fields(mwan3, rule, members, count, position);
-	int draft;
 
-	if (!policy || !is_last_resort(policy))
+	if (!policy || (!as_usual && !is_last_resort(policy)))
 		json_object_set_new(fields, "otherwise", json_string("unreachable"));
 	if (uci_has(rule, "family") && !uci_has(rule, "src_ip") && !uci_has(rule, "dest_ip"))
 		NOTE(mwan3, rule, "policies without addresses are for both families");
-	if (uci_flag(rule, "sticky", false))
-		NOTE(mwan3, rule, "sticky is a setting of uplinks here");
-	uci_value(rule, "timeout", NULL);
-	uci_ignore(rule, without_effect);
+	uci_ignore(rule, left);
 	if (!uci_all_used(import, rule, "no policy has that")) {
 		json_decref(fields);
 		return;
 	}
-	draft = draft_add(import, KIND_POLICY, rule->name, fields);
-	statement_became(mwan3->import, rule->statement, draft, NULL);
+	statement_became(import, rule->statement, draft_add(import, KIND_POLICY, rule->name, fields), NULL);
+	if (as_usual)
+		NOTE(mwan3, rule, "it is shared out like all that no rule is for");
 	for (unsigned i = 1; i < count; i++)
 		if (members[i].metric == members[i - 1].metric) {
 			NOTE(mwan3, rule, "not spread among them, as %.50s does: the first that is up",
@@ -303,33 +399,84 @@ static void read_policy_rule(struct mwan3 *mwan3, struct uci_section *rule, stru
 		}
 }
 
+/* Some connections by the policy that has all others: a policy only where one after it would have them. */
+static void read_rule_as_usual(struct mwan3 *mwan3, struct uci_section *rule, unsigned position)
+{
+	struct member members[UPLINKS_MAX];
+
+	if (mwan3->last_choice && rule < mwan3->last_choice)
+		read_policy_rule(mwan3, rule, mwan3->usual, position);
+	statement_covered(mwan3->import, rule->statement, "tiers and weights of the uplinks say that: %.50s",
+			  mwan3->usual->name);
+	if (!uci_flag(rule, "sticky", false))
+		return;
+	set_sticky(mwan3->import, members, policy_members(mwan3, mwan3->usual, members), rule);
+	NOTE(mwan3, rule,
+	     "sticky is a setting of uplinks here: a host stays with its uplink in all that it begins");
+}
+
+static bool is_nowhere(const char *policy)
+{
+	return strcmp(policy, "unreachable") == 0 || strcmp(policy, "blackhole") == 0;
+}
+
 static void read_rule(struct mwan3 *mwan3, struct uci_section *rule, unsigned position)
 {
 	const char *name = uci_value(rule, "use_policy", "");
 	struct uci_section *policy = find_section(mwan3, "policy", name);
-
-	bool nowhere = strcmp(name, "unreachable") == 0 || strcmp(name, "blackhole") == 0;
 	unsigned families = rule_families(rule);
 
 	if (strcmp(name, "default") == 0)
 		REFUSE(mwan3, rule, "a policy is for uplinks: the main table has no counterpart here");
-	else if (!policy && !nowhere)
+	else if (!policy && !is_nowhere(name))
 		REFUSE(mwan3, rule, "there is no policy %.50s", name);
 	else if ((families & ~mwan3->decided) == 0)
 		REFUSE(mwan3, rule, "it is never asked: a rule before it is for all");
+	else if (!is_for_all(rule) && policy && policy == mwan3->usual)
+		read_rule_as_usual(mwan3, rule, position);
 	else if (!is_for_all(rule))
 		read_policy_rule(mwan3, rule, policy, position);
 	else if (!policy)
 		REFUSE(mwan3, rule, "that all else gets nowhere has no counterpart here");
-	else if (!mwan3->balanced)
-		read_default_rule(mwan3, rule, policy);
-	else if (strcmp(mwan3->balanced, policy->name) == 0)
+	else if (policy != mwan3->usual)
+		REFUSE(mwan3, rule, "the rule for all else is another one before it");
+	else if (!mwan3->shared)
+		read_usual_rule(mwan3, rule);
+	else
 		statement_covered(mwan3->import, rule->statement,
 				  "tiers and weights of the uplinks say that: %.50s", policy->name);
-	else
-		REFUSE(mwan3, rule, "the rule for all else is another one before it");
 	if (is_for_all(rule))
 		mwan3->decided |= families;
+}
+
+/* Which policy has what no other rule is for, and the last rule that needs another one. */
+static void find_usual(struct mwan3 *mwan3)
+{
+	struct uci_section *sections = mwan3->file.sections;
+
+	for (unsigned i = 0; i < mwan3->file.count && !mwan3->usual; i++)
+		if (strcmp(sections[i].type, "rule") == 0 && is_for_all(&sections[i]))
+			mwan3->usual = find_section(mwan3, "policy",
+						    uci_value(&sections[i], "use_policy", ""));
+	for (unsigned i = 0; i < mwan3->file.count; i++) {
+		const char *name = uci_value(&sections[i], "use_policy", "");
+		struct uci_section *policy = name[0] ? find_section(mwan3, "policy", name) : NULL;
+
+		if (is_nowhere(name) || (policy && policy != mwan3->usual && !is_for_all(&sections[i])))
+			mwan3->last_choice = &sections[i];
+	}
+}
+
+/* What no rule is for goes by the main table there. */
+static void note_no_usual(struct mwan3 *mwan3)
+{
+	for (unsigned i = mwan3->file.count; i > 0 && !mwan3->usual; i--)
+		if (strcmp(mwan3->file.sections[i - 1].type, "rule") == 0) {
+			NOTE(mwan3, &mwan3->file.sections[i - 1],
+			     "no rule is for all else: with mwan3 that goes by the main table, here by tiers and "
+			     "weights of the uplinks");
+			return;
+		}
 }
 
 /* --- the whole --- */
@@ -362,9 +509,11 @@ void import_mwan3(struct import *import, const char *text, const char *network_t
 	for (unsigned i = 0; i < mwan3->file.count && !import->failed; i++)
 		if (strcmp(mwan3->file.sections[i].type, "interface") == 0)
 			read_interface(mwan3, &mwan3->file.sections[i]);
+	find_usual(mwan3);
 	for (unsigned i = 0; i < mwan3->file.count && !import->failed; i++)
 		if (strcmp(mwan3->file.sections[i].type, "rule") == 0)
 			read_rule(mwan3, &mwan3->file.sections[i], position += 10);
+	note_no_usual(mwan3);
 	for (unsigned i = 0; i < mwan3->file.count && !import->failed; i++)
 		read_rest(mwan3, &mwan3->file.sections[i]);
 }

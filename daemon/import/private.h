@@ -24,14 +24,18 @@ struct statement {
 	bool quiet;          /* not listed unless something is said of it */
 };
 
-/* An object to be. */
+/* An object to be, or what one that is there is to be. */
 struct draft {
 	enum kind kind;
-	const char *name; /* "" of the settings */
-	json_t *fields;
+	const char *name;            /* "" of the settings */
+	const struct object *before; /* NULL: it is new */
+	json_t *fields;              /* with `before` those alone that the text says something of */
 	struct object *object;
 	const char *why_not; /* it cannot be; NULL: it can */
-	const char *there;   /* the object that is the same but for its name; NULL: none is */
+	const char *there;   /* the same but for its name, or `before` if nothing changes; NULL: neither */
+	const char *changed; /* of `before`: "tier 2, weight 3"; "" if nothing is */
+	const char *kept; /* what is not, because somebody has set it: "tier 5, health"; "" if nothing is */
+	bool told;        /* that, at the first line of the draft */
 };
 
 struct import {
@@ -81,13 +85,13 @@ void statement_note(struct import *import, int statement, const char *fmt, ...)
 
 /* --- drafts --- */
 
-/*
- * Takes over the reference to `fields`; the name (NULL: it has none) is made different from others. The draft's index;
- * -1: no memory.
- */
+/* Takes over the reference to `fields`; the name is made different from others. The draft's index; -1: no memory. */
 int draft_add(struct import *import, enum kind kind, const char *name, json_t *fields);
-/* The settings with another last_resort; -1: it is that already. */
-int draft_last_resort(struct import *import, enum last_resort last_resort);
+/*
+ * The draft of changes to an object that is there, without any fields at first. Of those that it gets, the ones count that
+ * still have their default in the object. Its index; -1: no memory.
+ */
+int draft_change(struct import *import, const struct object *object);
 /* "forward web" */
 const char *draft_title(struct import *import, int draft);
 

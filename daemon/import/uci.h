@@ -53,8 +53,8 @@ const char *uci_interface_with(struct uci_file *network, const char *address);
 /* The device of an interface, by the network file if there is one; NULL: nobody knows. */
 const char *uci_device(struct import *import, struct uci_file *network, const char *interface);
 /*
- * The uplink on the interface's device, a new one if there is none. Its name, and the draft (-1: it was there);
- * NULL: nobody knows the device.
+ * The uplink on the interface's device, else the one of its name, else a new one. Its name, and the draft (-1: it was
+ * there); NULL: nobody knows the device.
  */
 const char *uci_uplink(struct import *import, struct uci_file *network, const char *interface,
 		       int *ret_draft);

@@ -93,14 +93,17 @@ const char *uci_uplink(struct import *import, struct uci_file *network, const ch
 {
 	const char *device = uci_device(import, network, interface);
 	const struct uplink *uplink = device ? import_uplink_on(import, device) : NULL;
+	const struct object *namesake = config_find_name(import->config, KIND_UPLINK, interface);
 	struct uci_section *section = find_interface(network, interface);
 	const char *gateway = section ? uci_value(section, "gateway", NULL) : NULL;
 	struct ip address;
 	json_t *fields;
 
 	*ret_draft = -1;
-	if (!device || uplink)
-		return uplink ? uplink->object.name : NULL;
+	if (uplink || namesake)
+		return uplink ? uplink->object.name : namesake->name;
+	if (!device)
+		return NULL;
 	*ret_draft = import_drafted_uplink(import, device);
 	if (*ret_draft < 0) {
 		fields = json_pack("{s:s}", "device", device);

@@ -36,7 +36,7 @@ int import_post(struct request *request, struct err *err)
 	const json_t *values[IMPORT_MEMBERS];
 	struct import_source source = { 0 };
 	struct import_result result = { 0 };
-	char reason[64];
+	char reason[96];
 	bool dry_run;
 	int r = body_members(request, import_members, IMPORT_MEMBERS, values, err);
 
@@ -58,10 +58,14 @@ int import_post(struct request *request, struct err *err)
 		json_object_update(request->answer.json, more);
 		json_decref(more);
 	}
-	snprintf(reason, sizeof(reason), "imported %zu objects (%s)", json_array_size(result.objects),
-		 import_format_name(source.format));
-	if (r == 0 && !dry_run)
+	if (r == 0 && !dry_run) {
+		size_t added = json_array_size(result.objects);
+		size_t all = json_array_size(json_object_get(request->answer.json, "changes"));
+
+		snprintf(reason, sizeof(reason), "imported %zu objects, changed %zu (%s)", added, all - added,
+			 import_format_name(source.format));
 		r = request_commit(request, config_ref(result.config), NULL, reason, err);
+	}
 	import_result_done(&result);
 	return r;
 }

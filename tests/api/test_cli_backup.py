@@ -147,6 +147,14 @@ def test_import_of_openwrt(cli, router, tmp_path):
     network = saved(tmp_path, recipe("network.uci"), "network")
     answer = json.loads(cli("import", "--json", "--format", "uci-firewall", "--network", network, firewall).stdout)
     assert {"uplink", "network", "forward", "redirect"} <= {o["kind"] for o in answer["objects"]}
+    network = saved(tmp_path, recipe("home-network.uci"), "network")
+    cli("import", "--apply", "--network", network, saved(tmp_path, recipe("home-zones.uci"), "zones"))
+    mwan3 = saved(tmp_path, recipe("home-mwan3.uci"), "mwan3")
+    shown = cli("import", "--network", network, mwan3).stdout
+    assert "    4  config interface 'wan'\n       changes uplink wan\n       weight 3, sticky true, " in shown
+    assert 'uplink "wan" changed\n    weight ' in shown
+    assert shown.endswith("3 objects, 3 to change. Nothing was changed: --apply does it.\n")
+    assert cli("import", "--apply", "--network", network, mwan3).stdout.endswith("3 objects added, 3 changed.\n")
     assert "/format: must be" in cli("import", "--format", "pf", firewall, status=1).stderr
     assert "zero bytes" in cli("import", saved(tmp_path, "a\0b"), status=1).stderr
     assert "--confirm-within" in cli("import", "--confirm-within", "9", firewall, status=2).stderr

@@ -35,7 +35,8 @@ def test_shown_first(api, home):
     assert imported["kind"] == "forward"
     assert (imported["object"]["name"], imported["object"]["external_ports"], imported["object"]["internal_ports"],
             imported["object"]["uplinks"]) == ("web", "80", "8080", [])
-    assert answer["lines"] == [{"line": 1, "text": WEB, "understood": True, "became": "forward web", "message": None}]
+    assert answer["lines"] == [{"line": 1, "text": WEB, "understood": True, "became": "forward web", "what": "added",
+                                "message": None}]
     assert [(c["kind"], c["name"], c["before"]) for c in answer["changes"]] == [("forward", "web", None)]
     assert any("192.168.1.2" in line for line in answer["kernel"])
     assert revision(api) == at and api.get("/forwards").expect(200)["items"] == []
@@ -169,3 +170,60 @@ def test_settings_come_along(api):
     api.post("/import", files | {"dry_run": False}).expect(200)
     assert api.get("/settings").expect(200)["last_resort"] == "unreachable"
     assert api.post("/import", files).expect(200)["changes"] == []
+
+
+# --- mwan3's file after the package's first start ---
+
+MWAN3 = {"text": recipe("home-mwan3.uci"), "network_text": recipe("home-network.uci")}
+
+
+@pytest.fixture
+def first_start(api):
+    api.post("/import", MWAN3 | {"text": recipe("home-zones.uci"), "dry_run": False}).expect(200)
+    return api.get("/config").expect(200)
+
+
+def test_uplinks_that_are_there_get_what_has_its_default(api, first_start):
+    answer = api.post("/import", MWAN3).expect(200)
+    assert {o["kind"] for o in answer["objects"]} == {"policy"}, "the uplinks are not new"
+    changed = {c["name"]: c for c in answer["changes"] if c["what"] == "changed"}
+    assert changed["wanb"]["fields"] == ["weight", "sticky", "sticky_timeout_s", "health"]
+    assert (changed["wanb"]["before"]["health"], changed["wanb"]["after"]["health"]["targets"]) == (None, ["203.0.113.200"])
+    line = lines(answer)["config interface 'wanb'"]
+    assert (line["became"], line["what"], line["understood"]) == ("uplink wanb", "changed", True)
+    assert "weight 2, sticky true, sticky_timeout_s 300" in line["message"]
+    assert lines(answer)["config rule 'voip'"]["what"] == "added"
+    assert api.get("/config").expect(200) == first_start, "nothing is done yet"
+
+    api.post("/import", MWAN3 | {"dry_run": False}).expect(200)
+    uplinks = {u["name"]: u for u in api.get("/uplinks").expect(200)["items"]}
+    assert [(u["id"], u["weight"], u["sticky"]) for u in uplinks.values()] == [(1, 3, True), (2, 2, True)]
+    assert uplinks["wan"]["health"]["need"] == "all"
+    again = api.post("/import", MWAN3).expect(200)
+    assert again["changes"] == [] and not [line for line in again["lines"] if line["what"]]
+
+
+def test_what_somebody_has_set_stays(api, first_start):
+    wan, wanb = (u["id"] for u in api.get("/uplinks").expect(200)["items"])
+    own = {"targets": ["192.0.2.254"], "interval_ms": 500}
+    api.patch(f"/uplinks/{wan}", {"health": own, "weight": 9, "name": "fibre"}).expect(200)
+    answer = api.post("/import", MWAN3 | {"dry_run": False}).expect(200)
+    message = lines(answer)["config interface 'wan'"]["message"]
+    assert "stays as somebody has set it: weight 9, health" in message, message
+    fibre = api.get(f"/uplinks/{wan}").expect(200)
+    assert (fibre["health"]["targets"], fibre["health"]["interval_ms"], fibre["weight"]) == (["192.0.2.254"], 500, 9)
+    assert fibre["sticky"] and api.get(f"/uplinks/{wanb}").expect(200)["weight"] == 2, "the rest is taken"
+
+
+def test_an_import_is_undone(api, first_start):
+    at = revision(api)
+    api.post("/import", MWAN3 | {"dry_run": False}).expect(200)
+    assert "changed 3" in api.get(f"/revisions/{at + 1}").expect(200)["reason"], "two uplinks, and the settings"
+    api.post(f"/revisions/{at}/restore").expect(200)
+    assert api.get("/config").expect(200) == first_start
+
+
+def test_a_check_that_cannot_be_is_told(api, first_start):
+    text = MWAN3["text"].replace("track_ip '203.0.113.200'", "track_ip 'dns.example'")
+    line = lines(api.post("/import", MWAN3 | {"text": text}).expect(200))["config interface 'wanb'"]
+    assert line["understood"] is False and line["message"].startswith("uplink wanb cannot be changed: health/targets/0")

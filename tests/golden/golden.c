@@ -8,13 +8,14 @@
  *    "environment": {"now", "week_minute", "fw4", "admin_ports",
  *                    "fitness": {"1": "silent", ...} by uplink id},
  *    "then": {"config", "links", "environment"}}    what changes afterwards, if anything
- *    "import": {"format", "file", "network"}    instead of "then": texts of others, in files of import/
+ *    "import": {"format", "file", "network"}    instead of "then": texts of others, in files of import/; or a list of
+ *                                               them, each on top of what those before it have made
  *
  * Without "then" the text is the whole desired kernel state; with it, the
  * steps from the first state to the second. It is also checked that the plan
  * from nothing is not empty and that from a state to itself is. With "import" it is each
- * line of the file (+ understood, - not) with what became of it, and the objects; with
- * "export": "nft" and the like it is that export.
+ * line of the file (+ understood, - not) with what became of it (= and, of what was there, ~), the objects,
+ * and what differs in those that were there; with "export": "nft" and the like it is that export.
  *
  * Links model/ and base/ alone: whatever model/ needs beyond them does not link.
  */
@@ -175,8 +176,12 @@ static void print_import(const struct import_result *result, struct buf *buf)
 		buf_printf(buf, "%3lld %c %s\n", (long long)json_integer_value(json_object_get(line, "line")),
 			   json_is_true(json_object_get(line, "understood")) ? '+' : '-',
 			   member(line, "text"));
-		if (member(line, "became"))
-			buf_printf(buf, "      = %s\n", member(line, "became"));
+		if (member(line, "became")) {
+			const char *what = member(line, "what");
+
+			buf_printf(buf, "      %c %s\n", what && strcmp(what, "changed") == 0 ? '~' : '=',
+				   member(line, "became"));
+		}
 		if (member(line, "message"))
 			buf_printf(buf, "      : %s\n", member(line, "message"));
 	}
@@ -189,7 +194,41 @@ static void print_import(const struct import_result *result, struct buf *buf)
 	}
 }
 
-static void run_import(const char *path, const json_t *json, const struct input *input, struct buf *buf)
+/* "~ uplink wan {"tier": 2}" of each object that is another now. */
+static void print_changed(const struct config *before, const struct config *after, struct buf *buf)
+{
+	struct changes changes;
+	json_t *list, *change, *path;
+	size_t i, k;
+
+	if (config_diff(before, after, &changes) < 0)
+		abort();
+	list = changes_to_json(&changes);
+	changes_explain(list);
+	json_array_foreach(list, i, change)
+	{
+		json_t *now = json_object();
+		char *text;
+
+		json_array_foreach(json_object_get(change, "fields"), k, path)
+		{
+			const char *key = json_string_value(path);
+
+			json_object_set(now, key, json_object_get(json_object_get(change, "after"), key));
+		}
+		text = json_dumps(now, 0);
+		if (json_object_size(now) > 0)
+			buf_printf(buf, "~ %s %s %s\n", member(change, "kind"),
+				   member(change, "name") ? member(change, "name") : "-", text);
+		free(text);
+		json_decref(now);
+	}
+	json_decref(list);
+	changes_done(&changes);
+}
+
+/* The input's configuration becomes the one with what was imported. */
+static void run_import(const char *path, const json_t *json, struct input *input, struct buf *buf)
 {
 	char *text = read_import_file(path, json_object_get(json, "file"));
 	char *network_text = read_import_file(path, json_object_get(json, "network"));
@@ -206,9 +245,26 @@ static void run_import(const char *path, const json_t *json, const struct input 
 	if (import_run(&source, input->config, &input->links, &result, &err) < 0)
 		die(path, err.count ? err.items[0].message : err.detail);
 	print_import(&result, buf);
+	print_changed(input->config, result.config, buf);
+	config_unref(input->config);
+	input->config = config_ref(result.config);
 	import_result_done(&result);
 	free(network_text);
 	free(text);
+}
+
+static void run_imports(const char *path, const json_t *json, struct input *input, struct buf *buf)
+{
+	const json_t *one;
+	size_t i;
+
+	if (json_is_object(json))
+		run_import(path, json, input, buf);
+	json_array_foreach(json, i, one)
+	{
+		buf_printf(buf, "%s# %s\n", i > 0 ? "\n" : "", member(one, "file"));
+		run_import(path, one, input, buf);
+	}
 }
 
 static void run_export(const char *path, const char *format, const struct input *input, struct buf *buf)
@@ -240,7 +296,7 @@ static char *output_of(const char *path, const char *text, size_t length)
 	read_input(path, json, NULL, &first);
 	compile_input(path, &first, &state);
 	if (json_object_get(json, "import")) {
-		run_import(path, json_object_get(json, "import"), &first, &buf);
+		run_imports(path, json_object_get(json, "import"), &first, &buf);
 	} else if (member(json, "export")) {
 		run_export(path, member(json, "export"), &first, &buf);
 	} else if (then) {
