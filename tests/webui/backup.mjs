@@ -66,6 +66,7 @@ await story(async () => {
 	await onTrial(page);
 	await recipe(page);
 	await openWrt(page);
+	await uplinksThatAreThere(page);
 	await elsewhere(page);
 	await close(page);
 	await sizes();
@@ -266,6 +267,65 @@ config rule
 	await field(form, "text").locator("textarea").fill("iptables -t nat -F");
 	assert.equal(await form.locator(".import-result").count(), 0);
 	assert.equal(await field(form, "network_text").count(), 0);
+}
+
+// mwan3's file says things of uplinks that are there: what still has its default is taken.
+async function uplinksThatAreThere(page) {
+	const before = await config();
+	const form = section(page, "Bring rules from elsewhere");
+	await field(form, "text").locator("textarea").fill(`config interface 'wan'
+	option enabled '1'
+	list track_ip '203.0.113.200'
+
+config interface 'wanb'
+	option enabled '1'
+
+config member 'wan_m1_w3'
+	option interface 'wan'
+	option metric '1'
+	option weight '3'
+
+config member 'wanb_m1_w2'
+	option interface 'wanb'
+	option metric '1'
+	option weight '2'
+
+config policy 'balanced'
+	list use_member 'wan_m1_w3'
+	list use_member 'wanb_m1_w2'
+	option last_resort 'default'
+
+config policy 'wanb_only'
+	list use_member 'wanb_m1_w2'
+
+config rule 'camera'
+	option src_ip '192.168.0.4'
+	option use_policy 'wanb_only'
+
+config rule 'default_rule'
+	option dest_ip '0.0.0.0/0'
+	option use_policy 'balanced'
+`);
+	await field(form, "network_text").locator("textarea")
+		.fill("config interface 'wan'\n\toption device 'eth0'\nconfig interface 'wanb'\n\toption device 'eth1'\n");
+	await form.getByRole("button", { name: "Show what becomes of it" }).click();
+	await form.getByText("OpenWrt's /etc/config/mwan3: 1 object comes of it. 2 that are there already change.").waitFor();
+	const wanb = form.locator("tr", { hasText: "config interface 'wanb'" });
+	await wanb.getByText("Changes uplink isp2", { exact: true }).waitFor();
+	await wanb.getByText("Weight 2; stays as somebody has set it: tier 2").waitFor();
+	await form.locator("tr", { hasText: "config interface 'wan'" }).getByText(/^Weight 3, health \(method icmp, targets 203.0.113.200, /).waitFor();
+	await form.getByRole("heading", { name: "Uplink isp1 changed" }).waitFor();
+	await form.getByRole("row", { name: "Weight 1 3" }).waitFor();
+	await form.getByRole("heading", { name: "Policy camera added" }).waitFor();
+	await everythingNamed(page);
+	await wanb.scrollIntoViewIfNeeded();
+	await shot(page, "import-changes");
+	await form.getByRole("button", { name: "Make these 3 changes" }).click();
+	await notice(page, "3 changes are made.");
+	const after = await config();
+	assert.deepEqual(after.uplinks.map(({ name, weight, tier }) => [name, weight, tier]), [["isp1", 3, 1], ["isp2", 2, 2]]);
+	assert.deepEqual(after.uplinks[0].health.targets, ["203.0.113.200"]);
+	await put(before);
 }
 
 async function elsewhere(page) {

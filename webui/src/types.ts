@@ -220,6 +220,7 @@ export interface ImportLine {
 	text: string;
 	understood: boolean;
 	became: string | null; // "forward web"
+	what: "added" | "changed" | null; // what happens to that
 	message: string | null;
 }
 export type ImportAnswer = PlanAnswer & { format: string; objects: object[]; lines: ImportLine[] };

@@ -77,7 +77,8 @@ function Result({ plan, onApply }: { plan: ImportAnswer; onApply: () => Promise<
 	const [trouble, setTrouble] = useState<string | null>(null);
 	const sum = useRef<HTMLParagraphElement>(null);
 	useEffect(() => sum.current?.scrollIntoView(), [plan]);
-	const changes = plan.changes.length; // objects, and what the settings say of all
+	const changes = plan.changes.length;
+	const changed = plan.changes.filter(({ what }) => what === "changed").length;
 	const lost = plan.lines.filter((line) => !line.understood);
 	const apply = async () => {
 		setBusy(true);
@@ -93,7 +94,7 @@ function Result({ plan, onApply }: { plan: ImportAnswer; onApply: () => Promise<
 		<div class="import-result">
 			<p ref={sum} class="import-sum" role="status">
 				{plan.lines.length === 0 ? t("import.empty") : t("import.sum", { format: t(`import.format.${plan.format}` as "import.format.iptables"), objects: tn("import.objects", plan.objects.length) })}
-				{" "}{lost.length ? tn("import.lost", lost.length) : plan.lines.length > 0 && t("import.nothing-lost")}
+				{" "}{changed > 0 && `${tn("import.changed", changed)} `}{lost.length ? tn("import.lost", lost.length) : plan.lines.length > 0 && t("import.nothing-lost")}
 			</p>
 			{lost.length > 0 && lost.length < plan.lines.length && (
 				<label class="check">
@@ -147,8 +148,10 @@ function Lines({ lines }: { lines: ImportLine[] }) {
 	);
 }
 
-function Became({ line: { understood, became, message } }: { line: ImportLine }) {
-	const words = became ? became.charAt(0).toUpperCase() + became.slice(1) : t(understood ? "import.nothing" : "import.left-out");
+function Became({ line: { understood, became, what, message } }: { line: ImportLine }) {
+	const words = !became ? t(understood ? "import.nothing" : "import.left-out")
+		: what === "changed" ? t("import.changes", { what: became })
+		: became.charAt(0).toUpperCase() + became.slice(1);
 	return (
 		<>
 			<Badge tone={understood ? (became ? "good" : "off") : "warn"}>{words}</Badge>
