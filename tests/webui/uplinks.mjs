@@ -145,6 +145,8 @@ async function policies(page) {
 	await until(async () => await first() === "telephony", "the former order");
 	await until(async () => await peer(9011) === "192.0.2.1", "the former order in the kernel");
 	await reorder(page);
+	await api("POST", "/policies", { name: "cameras", sources: ["192.168.0.250"], uplinks: [], otherwise: "unreachable" });
+	await row(page, "cameras").getByText("none: nothing gets out").waitFor();
 	await run("router", "ip link set eth0 down");
 	await row(page, "telephony").locator(".cell-now", { hasText: "nothing gets out" }).waitFor();
 	await shot(page, "policies");
@@ -202,5 +204,5 @@ async function everySize() {
 		await shot(page, `uplink-health-${name}`);
 		await close(page);
 	}
-	assert.equal((await api("GET", "/policies")).body.items.length, 2);
+	assert.equal((await api("GET", "/policies")).body.items.length, 3);
 }

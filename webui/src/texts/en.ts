@@ -370,6 +370,8 @@ export const en = {
 	"policies.port": "port {ports}",
 	"policies.else.any": "else any other",
 	"policies.else.unreachable": "else nothing gets out",
+	"policies.only.any": "any uplink",
+	"policies.only.unreachable": "none: nothing gets out",
 	"policies.now.none": "any other",
 	"policies.now.blocked": "nothing gets out",
 	"policies.now.family": "{family}: {uplink}",

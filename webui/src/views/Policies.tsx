@@ -42,7 +42,8 @@ function columns(ordered: Policy[], onMove: OnMove): Column<Policy>[] {
 		{ key: "what", head: t("policies.column.what"), cell: (p) => <What policy={p} /> },
 		{
 			key: "uplinks", head: t("policies.column.uplinks"),
-			cell: (p) => <>{p.uplinks.join(", ")}<span class="under">{t(`policies.else.${p.otherwise}`)}</span></>,
+			cell: (p) => p.uplinks.length === 0 ? t(`policies.only.${p.otherwise}`)
+				: <>{p.uplinks.join(", ")}<span class="under">{t(`policies.else.${p.otherwise}`)}</span></>,
 		},
 		{ key: "now", head: t("policies.column.now"), quiet: (p) => !p.enabled, cell: (p) => p.enabled && <Now policy={p} /> },
 		{ key: "order", head: t("policies.column.order"), cell: (p) => <Mover policy={p} ordered={ordered} onMove={onMove} /> },
