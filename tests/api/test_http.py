@@ -16,8 +16,8 @@ JSON = {"Content-Type": "application/json"}
 def raw(router, request, shutdown=True):
     """Bytes over the Unix socket; all that is answered."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(str(router.socket_path))  # with a timeout it would not wait for its turn
         connection.settimeout(20)
-        connection.connect(str(router.socket_path))
         try:
             connection.sendall(request)
             if shutdown:

@@ -20,11 +20,13 @@ ANSWER_S = 5  # for the whole of an answer to leave
 
 
 class Server:
-    """`make_socket(family, kind, protocol)` decides in which namespace. It thinks for `think_s` before each answer to a datagram."""
+    """`make_socket(family, kind, protocol)` decides in which namespace."""
+
+    think_s = 0  # before each answer to a datagram
 
     def __init__(self, make_socket, name, protocol, address, port, think_s=0):
         self.name = name
-        self._think_s = think_s
+        self.think_s = think_s
         kind, number = SOCKET_KINDS[protocol]
         self._stream = protocol != "udp"
         self._listener = make_socket(family_of(address), kind, number)
@@ -89,7 +91,7 @@ class Server:
     def _datagram(self, listener):
         try:
             question, address = listener.recvfrom(4096)
-            time.sleep(self._think_s)
+            time.sleep(self.think_s)
             listener.sendto(self._answer(listener, address, question), address)
         except OSError:
             pass  # such as an ICMP error for an earlier answer

@@ -22,7 +22,7 @@ from lab.lab import command, wait_for
 from lab.porticod import Porticod
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-SOURCES = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"]
+SOURCES = ["sources.list.d/*debian*.sources", "sources.list"]  # where Debian's installers write them
 BUILD_S = 600
 COMMAND_S = 120
 APT = ["-o", "Dpkg::Use-Pty=0", "--no-install-recommends"]
@@ -35,8 +35,8 @@ def tarball(packages):
     """Made once, with the machine's own sources: some 40 s, most of them unpacking."""
     release = dict(line.split("=", 1) for line in pathlib.Path("/etc/os-release").read_text().splitlines() if "=" in line)
     suite = release["VERSION_CODENAME"]
-    sources = next(path for path in SOURCES if os.path.exists(path))
-    key = hashlib.sha256("\n".join([suite, pathlib.Path(sources).read_text(), *packages]).encode()).hexdigest()[:12]
+    sources = next(path for pattern in SOURCES for path in pathlib.Path("/etc/apt").glob(pattern))
+    key = hashlib.sha256("\n".join([suite, sources.read_text(), *packages]).encode()).hexdigest()[:12]
     tar = TREE / "build" / "package" / f"root-{key}.tar"
     if not tar.exists():
         tar.parent.mkdir(parents=True, exist_ok=True)
