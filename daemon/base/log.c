@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* With its zero. Longer lines are cut: journald and syslog readers have limits of the same order. */
@@ -59,6 +61,23 @@ static size_t escape_line(char *line, size_t size, const char *text)
 	return used;
 }
 
+/*
+ * Whether it is the journal that reads our stderr: it may have been led elsewhere since systemd set JOURNAL_STREAM, to
+ * "device:inode" (systemd.exec(5)).
+ */
+static bool journal_reads(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char ours[48]; /* two numbers of 64 bits */
+	struct stat st;
+
+	if (!stream || fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	snprintf(ours, sizeof(ours), "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	return strcmp(stream, ours) == 0;
+}
+
 void log_write(enum log_level level, const char *fmt, ...)
 {
 	/* Callers report errno after logging as well as before. */
@@ -75,7 +94,7 @@ void log_write(enum log_level level, const char *fmt, ...)
 		snprintf(text, sizeof(text), "(a log line could not be formatted)");
 	va_end(args);
 
-	if (getenv("JOURNAL_STREAM"))
+	if (journal_reads())
 		used = (size_t)snprintf(line, sizeof(line), "<%d>", levels[level].priority);
 	else
 		used = (size_t)snprintf(line, sizeof(line), "%s: %s", name, levels[level].prefix);

@@ -4,7 +4,7 @@
 
 /*
  * Log lines to stderr, one line each, with the "<N>" prefix of sd-daemon(3)
- * where systemd reads it (JOURNAL_STREAM is set). Control characters in the
+ * where systemd's journal reads it. Control characters in the
  * text are escaped: nothing that came from the network can forge a line.
  */
 

@@ -4,8 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -78,14 +80,36 @@ static void levels_are_a_threshold(void **state)
 	assert_string_equal(logged(), "porticod: debug: still\n");
 }
 
+static void set_stream(dev_t device, ino_t inode)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)device, (unsigned long long)inode);
+	setenv("JOURNAL_STREAM", text, 1);
+}
+
 static void the_journal_gets_priorities(void **state)
 {
+	struct stat st;
+
 	(void)state;
-	setenv("JOURNAL_STREAM", "8:1", 1);
+	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+	set_stream(st.st_dev, st.st_ino);
 	log_error("e");
 	assert_string_equal(logged(), "<3>e\n");
 	log_info("i");
 	assert_string_equal(logged(), "<6>i\n");
+
+	/* It is set, but for another stderr: that of whoever started us. */
+	set_stream(st.st_dev, st.st_ino + 1);
+	log_error("e");
+	assert_string_equal(logged(), "porticod: error: e\n");
+	set_stream(st.st_dev + 1, st.st_ino);
+	log_error("e");
+	assert_string_equal(logged(), "porticod: error: e\n");
+	setenv("JOURNAL_STREAM", "", 1);
+	log_error("e");
+	assert_string_equal(logged(), "porticod: error: e\n");
 	unsetenv("JOURNAL_STREAM");
 }
 
