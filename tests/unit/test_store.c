@@ -21,6 +21,7 @@
 #include "scratch.h"
 #include "store/db.h"
 #include "store/store.h"
+#include "store_fixture.h"
 
 static struct err err;
 static char directory[32], path[128], good[160];
@@ -169,16 +170,6 @@ static void commit(struct store *store, const struct config *old, const struct c
 {
 	if (begin(store, old, new, 200) < 0 || store_finish(store, &err) < 0)
 		fail_msg("%s", err.detail);
-}
-
-static void assert_same(const struct config *a, const struct config *b)
-{
-	struct changes changes;
-
-	assert_int_equal(config_diff(a, b, &changes), 0);
-	if (changes.count)
-		fail_msg("%s", json_dumps(changes_to_json(&changes), 0));
-	changes_done(&changes);
 }
 
 /* As a daemon that starts and ends. */

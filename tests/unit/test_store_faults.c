@@ -19,9 +19,11 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/embed.h"
 #include "faulty_disk.h"
 #include "scratch.h"
 #include "store/db.h"
+#include "store_fixture.h"
 
 enum { DUMP_MAX = 4 << 20 };
 
@@ -133,24 +135,6 @@ static void remembers_well(void)
 }
 
 /* --- what is done --- */
-
-/* `count` forwards, all of them with `comment`. */
-static struct config *forwards(unsigned count, const char *comment)
-{
-	struct config *made = config_new();
-
-	for (unsigned i = 0; i < count; i++) {
-		json_t *json = json_pack("{s:o, s:s, s:o, s:s}", "name", json_sprintf("forward %u", i),
-					 "internal_address", "192.168.0.2", "external_ports",
-					 json_sprintf("%u", 10000 + i), "comment", comment);
-		struct object *object;
-
-		assert_int_equal(object_from_json(KIND_FORWARD, json, "", false, &object, &err), 0);
-		assert_int_equal(config_put(made, object, &err), 0);
-		json_decref(json);
-	}
-	return made;
-}
 
 /* Takes over the reference. */
 static int commit_trial(struct config *next, enum commit_trial trial)
@@ -283,13 +267,8 @@ static void nothing(void)
 {
 }
 
-__asm__(".pushsection .rodata\n"
-	"version_1: .incbin \"tests/unit/version-1.sql\"\n"
-	".byte 0\n"
-	"version_4: .incbin \"tests/unit/version-4.sql\"\n"
-	".byte 0\n"
-	".popsection\n");
-extern const char version_1[] __asm__("version_1"), version_4[] __asm__("version_4");
+EMBED(version_1, "tests/unit/version-1.sql");
+EMBED(version_4, "tests/unit/version-4.sql");
 
 static void run_script(const char *script)
 {

@@ -14,6 +14,7 @@
 #include "base/embed.h"
 #include "scratch.h"
 #include "store/db.h"
+#include "store_fixture.h"
 
 static struct err err;
 static char directory[32], path[128];
@@ -75,24 +76,6 @@ static int64_t ask(struct fixture *f, const char *text)
 	return value;
 }
 
-/* `count` forwards, all of them with `comment`. */
-static struct config *forwards(unsigned count, const char *comment)
-{
-	struct config *config = config_new();
-
-	for (unsigned i = 0; i < count; i++) {
-		json_t *json = json_pack("{s:o, s:s, s:o, s:s}", "name", json_sprintf("forward %u", i),
-					 "internal_address", "192.168.0.2", "external_ports",
-					 json_sprintf("%u", 10000 + i), "comment", comment);
-		struct object *object;
-
-		assert_int_equal(object_from_json(KIND_FORWARD, json, "", false, &object, &err), 0);
-		assert_int_equal(config_put(config, object, &err), 0);
-		json_decref(json);
-	}
-	return config;
-}
-
 static int begin(struct fixture *f, const struct config *next, struct commit commit)
 {
 	struct changes changes;
@@ -121,16 +104,6 @@ static void commit_with(struct fixture *f, struct config *next, struct commit co
 static void commit(struct fixture *f, struct config *next)
 {
 	commit_with(f, next, plain);
-}
-
-static void assert_same(const struct config *a, const struct config *b)
-{
-	struct changes changes;
-
-	assert_int_equal(config_diff(a, b, &changes), 0);
-	if (changes.count)
-		fail_msg("%s", json_dumps(changes_to_json(&changes), 0));
-	changes_done(&changes);
 }
 
 /* Whether a revision can be had; `count` is then how many forwards it has. */
