@@ -60,8 +60,10 @@ void sysctls_remember(struct engine *engine, const struct plan *plan)
 			       before->count - before->kept) < 0)
 		log_warning(
 			"what sysctls were before cannot be written down: --flush will not give them back");
-	else if (!store_in_commit(engine->store))
+	else if (!store_in_commit(engine->store)) {
 		before->kept = before->count;
+		settle_later(engine);
+	}
 }
 
 void sysctls_committed(struct engine *engine, bool durable)

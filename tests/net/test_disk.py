@@ -7,6 +7,8 @@ it), which is really full, and really read-only as after an error of the disk.
 import contextlib
 import os
 import pathlib
+import shutil
+import sqlite3
 import subprocess
 
 import pytest
@@ -132,6 +134,24 @@ def test_read_only(router):
     refuses_everything(router, "read-only")
     router.restart()  # and a disk that is well again
     works_again(router)
+
+
+def test_what_is_written_without_a_change_comes_into_the_file(router, tmp_path):
+    """Sysctls of a device that comes by itself. What stays in the log is no part of a copy of the one file."""
+    router.sock.post("/uplinks", {"name": "late", "device": "late0"}).expect(201)
+    wait_for(router.settled, 20, "the log to be moved into the database")
+    router.host.ip("link add late0 type bridge")
+    try:
+        router.host.ip("link set late0 up")
+        wait_for(lambda: "late0" in sysctls_kept(router.disk / "portico.db", tmp_path / "copy"), 20, "them to be in the file")
+    finally:
+        router.host.ip("link del late0")
+
+
+def sysctls_kept(db, copy):
+    shutil.copyfile(db, copy)
+    with contextlib.closing(sqlite3.connect(copy)) as opened:
+        return str(opened.execute("SELECT path FROM sysctl_before").fetchall())
 
 
 @pytest.mark.parametrize("fault", ["fill", "make_read_only"])
