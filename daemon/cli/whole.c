@@ -67,7 +67,8 @@ static void print_status(const json_t *status)
 {
 	const json_t *forwards = json_object_get(status, "forwards"),
 		     *uplinks = json_object_get(status, "uplinks");
-	const json_t *firewall = json_object_get(status, "firewall");
+	const json_t *firewall = json_object_get(status, "firewall"),
+		     *database = json_object_get(status, "database");
 
 	printf("portico   %s on %s, revision %" JSON_INTEGER_FORMAT ", up for ",
 	       member_text(status, "version"), member_text(status, "hostname"),
@@ -75,6 +76,8 @@ static void print_status(const json_t *status)
 	print_duration(member_number(status, "uptime_s"));
 	putchar('\n');
 	print_status_trial(json_object_get(status, "trial"));
+	if (member_text(database, "failure")[0])
+		printf("database  nothing can be changed: %s\n", member_text(database, "failure"));
 	print_kernel(json_object_get(status, "kernel"));
 	printf("firewall  %s\n",
 	       strcmp(member_text(firewall, "mode"), "own") == 0 ? "own" : "beside another one");

@@ -6,6 +6,7 @@
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "model/config.h"
 #include "store/sql.h"
@@ -23,9 +24,19 @@ struct history {
 	uint64_t confirmed; /* while a trial runs */
 };
 
+/* What stands at a path. All zero: nothing. */
+struct db_file {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec written;
+};
+
 struct store {
 	char *path;
 	sqlite3 *db;
+	struct db_file file, log; /* as we left them: who else touches the file shows in the difference */
+	char failure[ERR_DETAIL_MAX + 64]; /* see store_failure() */
 	bool in_commit;
 	bool copied; /* FILE.good was looked after since the start, or is kept as it was before a migration */
 	uint64_t revision;
@@ -37,6 +48,13 @@ struct store {
 /* store_open() with scripts of the caller's: tests bring migrations of their own. */
 int store_open_scripts(const char *path, const struct scripts *scripts, struct store **ret_store,
 		       struct err *err);
+
+/* Refuses to write within a commit, and while there is a store_failure(). */
+int store_admit(struct store *store, struct err *err);
+/* To be called after whatever may have written to the file, as the end of a commit does. */
+void store_note_file(struct store *store);
+/* db_disown_commit() */
+void store_disown_commit(struct store *store);
 
 /* --- db_open.c --- */
 

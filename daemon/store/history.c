@@ -166,10 +166,10 @@ static int write_confirmation(struct store *store, const char *author, int64_t a
 
 int store_confirm(struct store *store, const char *author, int64_t at, struct err *err)
 {
-	int r;
+	int r = store_admit(store, err);
 
-	if (store->in_commit)
-		return err_set(err, ERR_UNAVAILABLE, "a change is being made");
+	if (r < 0)
+		return r;
 	r = sqlite3_exec(store->db, "BEGIN IMMEDIATE; DELETE FROM trial", NULL, NULL, NULL);
 	if (r == SQLITE_OK)
 		r = write_confirmation(store, author, at);
@@ -177,9 +177,10 @@ int store_confirm(struct store *store, const char *author, int64_t at, struct er
 		r = sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
 	if (r != SQLITE_OK) {
 		r = db_refused(store->db, r, store->path, err);
-		db_disown_commit(store->db);
+		store_disown_commit(store);
 		return r;
 	}
+	store_note_file(store);
 	store->history.trial = false;
 	return 0;
 }

@@ -2,6 +2,8 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +12,89 @@
 #include "store/db.h"
 
 enum { SECRET_MAX_BYTES = 1024 };
+
+/* --- whether it can be written --- */
+
+static struct db_file file_at(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return (struct db_file){ 0 };
+	return (struct db_file){
+		.device = st.st_dev, .inode = st.st_ino, .size = st.st_size, .written = st.st_mtim
+	};
+}
+
+static bool is_same_file(const struct db_file *a, const struct db_file *b)
+{
+	return a->device == b->device && a->inode == b->inode;
+}
+
+static bool is_as_we_left_it(const struct store *store)
+{
+	const struct db_file now = file_at(store->path), *left = &store->file;
+
+	return is_same_file(&now, left) && now.size == left->size &&
+	       now.written.tv_sec == left->written.tv_sec && now.written.tv_nsec == left->written.tv_nsec;
+}
+
+static struct db_file log_of(const struct store *store)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s-wal", store->path);
+	return file_at(path);
+}
+
+void store_note_file(struct store *store)
+{
+	store->file = file_at(store->path);
+	store->log = log_of(store);
+}
+
+/*
+ * Somebody has put another file in the place of ours, a backup of former days say, or has written over ours. It is what
+ * the next start takes up. Our log must not be there then: SQLite would find it by the file's name, and play it into what
+ * it does not belong to. We can read it, and what became of our file, as long as we have them open.
+ */
+static void give_way(struct store *store)
+{
+	const struct db_file log = log_of(store);
+	char path[PATH_MAX];
+
+	sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	snprintf(path, sizeof(path), "%s-wal", store->path);
+	if (is_same_file(&log, &store->log))
+		unlink(path);
+	snprintf(store->failure, sizeof(store->failure),
+		 "somebody replaced the database %s; restart porticod to take up what is there now",
+		 store->path);
+	log_error("nothing can be changed: %s", store->failure);
+}
+
+const char *store_failure(struct store *store)
+{
+	if (store->failure[0])
+		return store->failure;
+	if (store->file.inode && !is_as_we_left_it(store))
+		give_way(store);
+	return store->failure[0] ? store->failure : NULL;
+}
+
+int store_admit(struct store *store, struct err *err)
+{
+	/* It would be undone together with that. */
+	if (store->in_commit)
+		return err_set(err, ERR_UNAVAILABLE, "another change is being made");
+	return store_failure(store) ? err_set(err, ERR_UNAVAILABLE, "%s", store->failure) : 0;
+}
+
+void store_disown_commit(struct store *store)
+{
+	db_disown_commit(store->db);
+	store_note_file(store);
+}
 
 /* --- open and close --- */
 
@@ -33,6 +118,7 @@ int store_open_scripts(const char *path, const struct scripts *scripts, struct s
 		store_close(store);
 		return r;
 	}
+	store_note_file(store);
 	*ret_store = store;
 	return 0;
 }
@@ -46,6 +132,7 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
+	store_failure(store); /* so that no log is left, or played into it, if the file is another one */
 	for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
 		sqlite3_finalize(store->insert[kind]);
 		sqlite3_finalize(store->delete[kind]);
@@ -130,10 +217,10 @@ int store_begin(struct store *store, const struct changes *changes, const struct
 		uint64_t *ret_revision, struct err *err)
 {
 	uint64_t number = store->revision + 1;
-	int r;
+	int r = store_admit(store, err);
 
-	if (store->in_commit)
-		return err_set(err, ERR_UNAVAILABLE, "another change is being made");
+	if (r < 0)
+		return r;
 	r = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (r == SQLITE_OK)
 		r = write_rows(store, changes);
@@ -161,12 +248,17 @@ int store_finish(struct store *store, struct err *err)
 
 	if (!store->in_commit)
 		return err_set(err, ERR_INTERNAL, "no change was begun");
+	if (store_failure(store)) {
+		store_undo(store);
+		return err_set(err, ERR_UNAVAILABLE, "%s", store->failure);
+	}
 	if (sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
 		r = db_error(store->db, store->path, err);
-		db_disown_commit(store->db);
+		store_disown_commit(store);
 		store->in_commit = false;
 		return r;
 	}
+	store_note_file(store);
 	store->in_commit = false;
 	store->revision++;
 	store->history = store->next;
@@ -188,9 +280,12 @@ bool store_in_commit(const struct store *store)
 
 void store_settle(struct store *store)
 {
-	if (!store->in_commit && db_settle(store->db) != SQLITE_OK)
+	if (store->in_commit || store_failure(store))
+		return;
+	if (db_settle(store->db) != SQLITE_OK)
 		log_warning("the database %s keeps its last changes in %s-wal: %s", store->path, store->path,
 			    sqlite3_errmsg(store->db));
+	store_note_file(store);
 }
 
 /* --- secrets --- */
@@ -223,9 +318,9 @@ int store_put_secret(struct store *store, const char *name, const char *value, s
 
 	if (strlen(value) > SECRET_MAX_BYTES)
 		return err_set(err, ERR_INTERNAL, "a secret has at most %d bytes", SECRET_MAX_BYTES);
-	/* It would be undone together with the change. */
-	if (store->in_commit)
-		return err_set(err, ERR_UNAVAILABLE, "a change is being made");
+	r = store_admit(store, err);
+	if (r < 0)
+		return r;
 	r = sqlite3_prepare_v2(store->db,
 			       "INSERT INTO secret (name, value) VALUES (?, ?)"
 			       " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -239,7 +334,7 @@ int store_put_secret(struct store *store, const char *name, const char *value, s
 	sqlite3_finalize(stmt);
 	if (r != SQLITE_OK) {
 		r = db_error(store->db, store->path, err);
-		db_disown_commit(store->db);
+		store_disown_commit(store);
 		return r;
 	}
 	store_settle(store);

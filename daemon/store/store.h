@@ -22,6 +22,12 @@ struct store;
 int store_open(const char *path, struct store **ret_store, struct err *err);
 void store_close(struct store *store); /* takes NULL */
 
+/*
+ * Why nothing can be written until the store is opened anew: somebody else has put another file in the place of ours.
+ * NULL: all is well. Logged when it is found.
+ */
+const char *store_failure(struct store *store);
+
 /* Checks a copy, changes nothing: for --check. Refused while a porticod runs. */
 int store_check(const char *path, struct err *err);
 

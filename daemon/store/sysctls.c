@@ -69,6 +69,8 @@ int store_keep_sysctls(struct store *store, const char *place, const struct stor
 	bool alone = !store->in_commit;
 	int r = 0;
 
+	if (store_failure(store))
+		return -EIO;
 	if (alone && sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
 		return -EIO;
 	/* Of other boots. */
@@ -83,6 +85,8 @@ int store_keep_sysctls(struct store *store, const char *place, const struct stor
 	if (r == 0 && sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
 		r = -EIO;
 	if (r < 0)
-		db_disown_commit(store->db);
+		store_disown_commit(store);
+	else
+		store_note_file(store);
 	return r;
 }

@@ -45,7 +45,7 @@ static int run(struct store *store, sqlite3_stmt *stmt, struct err *err)
 	r = sqlite3_finalize(stmt);
 	if (r != SQLITE_OK) {
 		r = db_refused(store->db, r, store->path, err);
-		db_disown_commit(store->db);
+		store_disown_commit(store);
 		return r;
 	}
 	store_settle(store);
@@ -55,10 +55,10 @@ static int run(struct store *store, sqlite3_stmt *stmt, struct err *err)
 int store_add_token(struct store *store, const struct token *token, struct err *err)
 {
 	sqlite3_stmt *stmt = NULL;
+	int r = store_admit(store, err);
 
-	/* It would be undone together with the change. */
-	if (store->in_commit)
-		return err_set(err, ERR_UNAVAILABLE, "a change is being made");
+	if (r < 0)
+		return r;
 	if (sqlite3_prepare_v2(store->db,
 			       "INSERT INTO token (id, name, role, hash, made_at) VALUES (?, ?, ?, ?, ?)", -1,
 			       &stmt, NULL) != SQLITE_OK)
@@ -74,9 +74,10 @@ int store_add_token(struct store *store, const struct token *token, struct err *
 int store_remove_token(struct store *store, uint32_t id, struct err *err)
 {
 	sqlite3_stmt *stmt = NULL;
+	int r = store_admit(store, err);
 
-	if (store->in_commit)
-		return err_set(err, ERR_UNAVAILABLE, "a change is being made");
+	if (r < 0)
+		return r;
 	if (sqlite3_prepare_v2(store->db, "DELETE FROM token WHERE id = ?", -1, &stmt, NULL) != SQLITE_OK)
 		return db_error(store->db, store->path, err);
 	sqlite3_bind_int64(stmt, 1, id);

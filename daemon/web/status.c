@@ -85,11 +85,12 @@ int status_get(struct request *request, struct err *err)
 
 	(void)err;
 	request->answer.json = json_pack(
-		"{s:s, s:I, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "version", PORTICO_VERSION, "revision",
-		(json_int_t)engine_revision(engine), "trial", trial_status(request), "uptime_s",
-		(json_int_t)(uptime_ms / 1000), "hostname", hostname_get(name, sizeof(name)), "kernel",
-		engine_kernel_status(engine), "firewall", engine_firewall_status(engine), "uplinks",
-		uplinks_status(engine), "forwards", status_forwards(engine), "features", features());
+		"{s:s, s:I, s:o, s:I, s:s, s:{s:s?}, s:o, s:o, s:o, s:o, s:o}", "version", PORTICO_VERSION,
+		"revision", (json_int_t)engine_revision(engine), "trial", trial_status(request), "uptime_s",
+		(json_int_t)(uptime_ms / 1000), "hostname", hostname_get(name, sizeof(name)), "database",
+		"failure", store_failure(request->web->store), "kernel", engine_kernel_status(engine),
+		"firewall", engine_firewall_status(engine), "uplinks", uplinks_status(engine), "forwards",
+		status_forwards(engine), "features", features());
 	return 0;
 }
 

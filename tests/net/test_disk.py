@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A disk that is full, and one that the system has made read-only: changes are refused, and say so; traffic goes on.
+"""A disk that is full, one that the system has made read-only, a database that somebody replaces: changes are refused, and
+say so; traffic goes on.
 
 The database is on a small file system of the daemon's own (ext4 in a file, mounted in a mount namespace that ends with
 it), which is really full, and really read-only as after an error of the disk.
@@ -7,6 +8,7 @@ it), which is really full, and really read-only as after an error of the disk.
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -136,6 +138,13 @@ def test_read_only(router):
     works_again(router)
 
 
+def says_so(router, words):
+    """Wherever somebody may look."""
+    assert words in router.sock.get("/status").expect(200)["database"]["failure"]
+    assert re.search(rf"^database +nothing can be changed: .*{words}", router.cli("status").stdout, re.MULTILINE)
+    assert re.search(rf"error: nothing can be changed: .*{words}", router.log())
+
+
 def test_what_is_written_without_a_change_comes_into_the_file(router, tmp_path):
     """Sysctls of a device that comes by itself. What stays in the log is no part of a copy of the one file."""
     router.sock.post("/uplinks", {"name": "late", "device": "late0"}).expect(201)
@@ -152,6 +161,27 @@ def sysctls_kept(db, copy):
     shutil.copyfile(db, copy)
     with contextlib.closing(sqlite3.connect(copy)) as opened:
         return str(opened.execute("SELECT path FROM sysctl_before").fetchall())
+
+
+@pytest.mark.parametrize("put", [os.replace, shutil.copyfile])
+def test_a_backup_is_put_in_the_place_of_the_database(router, put):
+    """It is what the next start takes up; until then nothing is written that would be lost."""
+    wait_for(router.settled, 20, "the log to be moved into the database")
+    db, backup = router.disk / "portico.db", router.disk / "backup"
+    shutil.copyfile(db, backup)
+    wanted = router.sock.get("/config").expect(200)
+    router.sock.post("/forwards", MORE).expect(201)
+    put(backup, db)
+    words = "somebody replaced the database"
+    says_so(router, words)
+    problem = router.sock.patch("/forwards/1", {"comment": "lost"})
+    assert f"{words} {router.db}; restart porticod" in problem.expect(503)["detail"]
+    assert reached(router, 8888) and reached(router, 8889)
+    assert not (router.disk / "portico.db-wal").exists()
+    router.restart()
+    assert router.sock.get("/config").expect(200) == wanted
+    assert reached(router, 8888) and not reached(router, 8889)
+    works_again(router)
 
 
 @pytest.mark.parametrize("fault", ["fill", "make_read_only"])

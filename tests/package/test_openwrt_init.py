@@ -507,14 +507,12 @@ def test_sysupgrade_keeps_what_was_changed_a_moment_ago(router, lab, unpacked, t
 
 
 def test_a_backup_is_restored_over_a_running_router(router):
-    """`sysupgrade -r`, and LuCI: the files change under the daemon, which goes on with those it has open, and a reboot follows,
-    later than the second after which the log is empty."""
+    """`sysupgrade -r`, and LuCI: the files change under the daemon, which goes on with those it has open, and a reboot follows."""
     imported(router)
     router.cli("forward", "add", "in the backup", "--port", "1000", "--to", "192.168.0.2")
     sysupgrade(router, NEED_IMAGE="1", CONF_BACKUP="/tmp/sysupgrade.tgz")
     router.cli("forward", "add", "later", "--port", "1001", "--to", "192.168.0.2")
     router.root.shell("tar -C / -xzf /tmp/sysupgrade.tgz", host=router.host)
-    wait_for(lambda: router.root.path("etc/portico/portico.db-wal").stat().st_size == 0)
     router.init("stop")
     router.init("start")
     router.wait_until_ready()

@@ -22,6 +22,7 @@ await story(async () => {
 	await overtaken();
 	await withoutStream();
 	await kernelRefuses();
+	await nothingCanBeChanged();
 });
 
 async function uplinkFails(page) {
@@ -193,6 +194,23 @@ async function kernelRefuses() {
 	await strip.getByText("nft add rule inet portico mark_in").waitFor();
 	await strip.getByText(/tries again in 3\d seconds\./).waitFor();
 	await shot(page, "kernel-refuses");
+	await close(page);
+}
+
+// Here too.
+async function nothingCanBeChanged() {
+	const page = await open();
+	await page.route("**/api/v1/status", async (route) => {
+		const response = await route.fetch();
+		const status = await response.json();
+		status.database.failure = "somebody replaced the database <b>; restart porticod to take up what is there now";
+		await route.fulfill({ response, json: status });
+	});
+	await page.getByLabel("Password").fill(password);
+	await page.getByRole("button", { name: "Log in" }).click();
+	const strip = page.locator(".strip-bad", { hasText: "Nothing can be changed" });
+	await strip.getByText("Somebody replaced the database <b>; restart porticod to take up what is there now.").waitFor();
+	await shot(page, "nothing-can-be-changed");
 	await close(page);
 }
 

@@ -174,6 +174,7 @@ export interface Status {
 	revision: number;
 	trial: Trial | null;
 	hostname: string;
+	database: { failure: string | null }; // why every change is refused
 	kernel: Kernel;
 	firewall: { mode: "own" | "beside"; fw4: boolean; include: boolean | null };
 	uplinks: UplinkStatus[];

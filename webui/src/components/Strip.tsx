@@ -11,7 +11,7 @@ import { UplinkBadge } from "./UplinkBadge";
 
 export function Strip({ state }: { state: State }) {
 	const { status, offline } = state;
-	const tone = offline ? "bad" : !status ? "off" : status.kernel.in_sync ? "good" : "bad";
+	const tone = offline ? "bad" : !status ? "off" : status.kernel.in_sync && !status.database.failure ? "good" : "bad";
 	return (
 		<section class={`strip strip-${tone}`} aria-label={t("strip.label")}>
 			<p class="strip-verdict" role="status">
@@ -20,6 +20,7 @@ export function Strip({ state }: { state: State }) {
 			</p>
 			{status && <Facts status={status} state={state} />}
 			{status && !offline && !status.kernel.in_sync && <Troubles status={status} state={state} />}
+			{status?.database.failure && !offline && <p class="strip-troubles">{sentence(status.database.failure)}</p>}
 		</section>
 	);
 }
@@ -30,7 +31,9 @@ function onlyFirewall({ kernel, firewall }: Status): boolean {
 }
 
 function verdict(status: Status): string {
-	return status.kernel.in_sync ? t("strip.sync") : onlyFirewall(status) ? t("strip.firewall") : t("strip.differs");
+	if (!status.kernel.in_sync)
+		return onlyFirewall(status) ? t("strip.firewall") : t("strip.differs");
+	return status.database.failure ? t("strip.database") : t("strip.sync");
 }
 
 function Facts({ status, state }: { status: Status; state: State }) {

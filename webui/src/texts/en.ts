@@ -108,6 +108,7 @@ export const en = {
 	"strip.mended.other": "Put right {n} times, last {when}",
 	"strip.found": "Somebody changed what Portico keeps in the kernel. Found last time, and put right:",
 	"strip.beside": "beside OpenWrt's firewall",
+	"strip.database": "Nothing can be changed",
 
 	// --- reasons, as the daemon names them ---
 	"reason.forward.disabled": "Off",
