@@ -62,9 +62,8 @@ void store_disown_commit(struct store *store);
 int db_open(const char *path, const struct scripts *scripts, sqlite3 **ret_db, bool *ret_migrated,
 	    struct err *err);
 
-/* Opens and checks a copy of the file, which it leaves as it is, and tells its version (0: it is empty). */
-int db_open_copy(const char *path, const struct scripts *scripts, sqlite3 **ret_db, unsigned *ret_version,
-		 struct err *err);
+/* The same with a copy, in memory where there is room: the file is left as it is. */
+int db_open_copy(const char *path, const struct scripts *scripts, sqlite3 **ret_db, struct err *err);
 
 /* Moves what stands in the log into the file, and empties the log. An SQLite result code. */
 int db_settle(sqlite3 *db);
@@ -84,7 +83,7 @@ int db_integer(sqlite3 *db, const char *sql, int64_t *ret_value);
 /* Refuses the file for what is wrong in it, and tells how to go back to the good copy. Returns err_set()'s value. */
 int db_damaged(const char *path, const char *how, struct err *err);
 
-/* Refuses the file because another has it. Returns err_set()'s value. */
+/* Refuses the file because another has it. Returns -EBUSY. */
 int db_in_use(const char *path, struct err *err);
 
 /* What SQLite's last failure means to a user. Returns err_set()'s value. */
@@ -107,10 +106,10 @@ const char *db_copy_advice(const char *path, char *text, size_t size);
 /* A copy of the file, and of the log or journal that belongs to it, in a new directory for us alone. */
 struct db_copy {
 	char directory[32];
-	char file[64];
+	char file[48];
 };
 
-/* Refused while somebody has the database open. Returns err_set()'s value on failure. */
+/* Refused while somebody has the database open: -EBUSY. */
 int db_copy_make(const char *path, struct db_copy *ret_copy, struct err *err);
 void db_copy_remove(const struct db_copy *copy);
 

@@ -239,25 +239,33 @@ static int copy_all(const char *path, const struct db_copy *copy)
 	return r;
 }
 
-int db_copy_make(const char *path, struct db_copy *ret_copy, struct err *err)
+static int copy_below(const char *parent, const char *path, struct db_copy *copy)
 {
-	struct db_copy copy = { .directory = P_tmpdir "/portico-check-XXXXXX" };
 	int r;
 
-	if (!mkdtemp(copy.directory))
-		return err_set(err, ERR_UNAVAILABLE, "cannot make a directory in " P_tmpdir ": %s",
-			       strerror(errno));
-	snprintf(copy.file, sizeof(copy.file), "%s/portico.db", copy.directory);
-	r = copy_all(path, &copy);
-	if (r < 0) {
-		db_copy_remove(&copy);
-		if (r == -EBUSY)
-			return db_in_use(path, err);
-		return err_set(err, ERR_UNAVAILABLE, "cannot copy the database %s to " P_tmpdir ": %s", path,
-			       strerror(-r));
-	}
-	*ret_copy = copy;
-	return 0;
+	snprintf(copy->directory, sizeof(copy->directory), "%s/portico-XXXXXX", parent);
+	if (!mkdtemp(copy->directory))
+		return -errno;
+	snprintf(copy->file, sizeof(copy->file), "%s/portico.db", copy->directory);
+	r = copy_all(path, copy);
+	if (r < 0)
+		db_copy_remove(copy);
+	return r;
+}
+
+int db_copy_make(const char *path, struct db_copy *ret_copy, struct err *err)
+{
+	/* In memory first, which is there also when no disk can be written. OpenWrt has that at the other place. */
+	static const char *const parents[] = { "/dev/shm", P_tmpdir };
+	int r = -ENOENT;
+
+	for (unsigned i = 0; i < sizeof(parents) / sizeof(parents[0]) && r < 0 && r != -EBUSY; i++)
+		r = copy_below(parents[i], path, ret_copy);
+	if (r == -EBUSY)
+		return db_in_use(path, err);
+	return r < 0 ? err_set(err, ERR_UNAVAILABLE, "cannot copy the database %s to " P_tmpdir ": %s", path,
+			       strerror(-r)) :
+		       0;
 }
 
 void db_copy_remove(const struct db_copy *copy)

@@ -22,7 +22,8 @@ int db_damaged(const char *path, const char *how, struct err *err)
 
 int db_in_use(const char *path, struct err *err)
 {
-	return err_set(err, ERR_UNAVAILABLE, "the database %s is in use, probably by another porticod", path);
+	err_set(err, ERR_UNAVAILABLE, "the database %s is in use, probably by another porticod", path);
+	return -EBUSY;
 }
 
 int db_error(sqlite3 *db, const char *path, struct err *err)
@@ -302,24 +303,33 @@ static int probe_write(sqlite3 *db, unsigned version)
 	return r == SQLITE_OK ? sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL) : r;
 }
 
-static int prepare_file(sqlite3 *db, const char *path, const struct scripts *scripts, bool *ret_migrated,
-			struct err *err)
+/* Brings what was found sound to the newest version. `keep`: the one before, as FILE.good. */
+static int take_up(sqlite3 *db, const char *path, const struct scripts *scripts, bool keep,
+		   bool *ret_migrated, struct err *err)
 {
 	unsigned known = db_version(scripts), version = 0;
-	int r = identify(db, path, known, &version, err), code;
+	int r = identify(db, path, known, &version, err);
 
 	if (r == 0 && version > 0)
 		r = quick_check(db, path, err);
 	if (r < 0)
 		return r;
 	*ret_migrated = version > 0 && version < known;
-	if (*ret_migrated)
+	if (keep && *ret_migrated)
 		db_keep_copy(db, path); /* to go back to, should the new version be a disappointment */
 	while (r == 0 && version < known)
 		r = migrate_to(db, path, scripts, ++version, err);
+	return r;
+}
+
+static int prepare_file(sqlite3 *db, const char *path, const struct scripts *scripts, bool *ret_migrated,
+			struct err *err)
+{
+	int r = take_up(db, path, scripts, true, ret_migrated, err), code;
+
 	if (r < 0)
 		return r;
-	code = probe_write(db, version);
+	code = probe_write(db, db_version(scripts));
 	if (code == SQLITE_OK)
 		code = db_settle(db);
 	return code == SQLITE_OK ? 0 : db_refused(db, code, path, err);
@@ -380,11 +390,11 @@ int db_open(const char *path, const struct scripts *scripts, sqlite3 **ret_db, b
  * SQLite cannot read the log of a file that it may not write to, and beside one that it may it leaves files of its
  * own. So a copy is read, of the file and of what a crash left beside it.
  */
-int db_open_copy(const char *path, const struct scripts *scripts, sqlite3 **ret_db, unsigned *ret_version,
-		 struct err *err)
+int db_open_copy(const char *path, const struct scripts *scripts, sqlite3 **ret_db, struct err *err)
 {
 	struct db_copy copy;
 	sqlite3 *db = NULL;
+	bool migrated;
 	int r = check_path(path, err);
 
 	if (r == 0)
@@ -393,9 +403,7 @@ int db_open_copy(const char *path, const struct scripts *scripts, sqlite3 **ret_
 		return r;
 	r = connect_to(copy.file, path, &db, err);
 	if (r == 0)
-		r = identify(db, path, db_version(scripts), ret_version, err);
-	if (r == 0 && *ret_version > 0)
-		r = quick_check(db, path, err);
+		r = take_up(db, path, scripts, false, &migrated, err);
 	db_copy_remove(&copy); /* the open file stays readable until it is closed */
 	if (r < 0) {
 		sqlite3_close(db);

@@ -98,6 +98,37 @@ void store_disown_commit(struct store *store)
 
 /* --- open and close --- */
 
+static int open_for_writing(struct store *store, const struct scripts *scripts, struct err *err)
+{
+	int r = db_open(store->path, scripts, &store->db, &store->copied, err);
+
+	if (r == 0)
+		store_note_file(store);
+	return r;
+}
+
+/*
+ * A router must forward, whether or not its flash can be written. A copy, since that takes in what stands in the log, can
+ * be brought to the newest version, and asks nothing of the disk. `err` has what is wrong with the file.
+ */
+static int open_for_reading(struct store *store, const struct scripts *scripts, const struct err *err)
+{
+	struct err ignored;
+	int r;
+
+	if (file_at(store->path).size == 0) /* a first start, which has nothing that could be enforced */
+		return -ENODATA;
+	err_clear(&ignored);
+	r = db_open_copy(store->path, scripts, &store->db, &ignored);
+	if (r < 0)
+		return r;
+	store->copied = true;
+	snprintf(store->failure, sizeof(store->failure), "%s; once that is mended, restart porticod",
+		 err->detail);
+	log_error("nothing can be changed: %s", store->failure);
+	return 0;
+}
+
 int store_open_scripts(const char *path, const struct scripts *scripts, struct store **ret_store,
 		       struct err *err)
 {
@@ -111,14 +142,16 @@ int store_open_scripts(const char *path, const struct scripts *scripts, struct s
 		r = -ENOMEM;
 	}
 	if (r == 0)
-		r = db_open(path, scripts, &store->db, &store->copied, err);
+		r = open_for_writing(store, scripts, err);
+	/* What somebody else has open may be ours again in a moment: the next start tries. */
+	if (r < 0 && r != -EBUSY && r != -ENOMEM && open_for_reading(store, scripts, err) == 0)
+		r = 0;
 	if (r == 0 && history_open(store) != SQLITE_OK)
 		r = db_error(store->db, path, err);
 	if (r < 0) {
 		store_close(store);
 		return r;
 	}
-	store_note_file(store);
 	*ret_store = store;
 	return 0;
 }
@@ -147,15 +180,13 @@ int store_check(const char *path, struct err *err)
 {
 	struct config *config = NULL;
 	sqlite3 *db = NULL;
-	unsigned version;
 	int r;
 
 	/* None yet is as good as a new one. */
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		return 0;
-	r = db_open_copy(path, &store_scripts, &db, &version, err);
-	/* One of an older version has not all the columns yet. */
-	if (r == 0 && version == db_version(&store_scripts))
+	r = db_open_copy(path, &store_scripts, &db, err);
+	if (r == 0)
 		r = rows_load(db, path, &config, err);
 	config_unref(config);
 	sqlite3_close(db);

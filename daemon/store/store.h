@@ -17,14 +17,14 @@ struct store;
 /*
  * Opens or creates the database (directory included, mode 0700), checks it and
  * applies migrations. A damaged file is refused: `err` says so, and names the
- * good copy and how to use it.
+ * good copy and how to use it. One that can only be read is opened, with a store_failure().
  */
 int store_open(const char *path, struct store **ret_store, struct err *err);
 void store_close(struct store *store); /* takes NULL */
 
 /*
- * Why nothing can be written until the store is opened anew: somebody else has put another file in the place of ours.
- * NULL: all is well. Logged when it is found.
+ * Why nothing can be written until the store is opened anew: that could not be done from the start, or somebody else has
+ * put another file in the place of ours meanwhile. NULL: all is well. Logged when it is found.
  */
 const char *store_failure(struct store *store);
 

@@ -34,14 +34,12 @@ int store_load_sysctls(struct store *store, const char *place, store_sysctl_fn *
 
 int store_read_sysctls(const char *path, const char *place, store_sysctl_fn *fn, void *arg, struct err *err)
 {
-	unsigned version;
 	sqlite3 *db = NULL;
-	int r = db_open_copy(path, &store_scripts, &db, &version, err);
+	int r = db_open_copy(path, &store_scripts, &db, err);
 
 	if (r < 0)
 		return r;
-	if (version == db_version(&store_scripts)) /* an older one has none */
-		r = read_all(db, place, fn, arg);
+	r = read_all(db, place, fn, arg);
 	sqlite3_close(db);
 	return r < 0 ? err_set(err, ERR_INTERNAL, "%s cannot be read", path) : 0;
 }

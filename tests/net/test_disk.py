@@ -24,11 +24,13 @@ PUBLIC, BACKEND = "192.168.18.58", "192.168.2.73"
 CONFIG = {"uplinks": [{"name": "outside", "device": "eth0"}], "networks": [{"name": "lan", "devices": ["eth1"]}],
           "forwards": [{"name": "web", "external_ports": "8888", "internal_address": BACKEND, "internal_ports": "9999"}]}
 MORE = {"name": "more", "external_ports": "8889", "internal_address": BACKEND, "internal_ports": "9999"}
-ENTER = 'mount -o loop "$0" "$1" && shift && exec "$@"'
+ENTER = 'mount -o "$0" "$1" "$2" && shift 2 && exec "$@"'
 
 
 class OnDisk(Porticod):
     """Its database alone is on the small disk, at `directory`/disk; seen from outside through /proc."""
+
+    mounted = "loop"
 
     def __init__(self, host, directory):
         self.image = directory / "image"
@@ -41,8 +43,8 @@ class OnDisk(Porticod):
 
     def command_line(self):
         self.db = self.mounted_at / "portico.db"
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, str(self.image),
-                str(self.mounted_at), *super().command_line()]
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, self.mounted,
+                str(self.image), str(self.mounted_at), *super().command_line()]
 
     @property
     def disk(self):
@@ -161,6 +163,44 @@ def sysctls_kept(db, copy):
     shutil.copyfile(db, copy)
     with contextlib.closing(sqlite3.connect(copy)) as opened:
         return str(opened.execute("SELECT path FROM sysctl_before").fetchall())
+
+
+def test_a_start_on_a_read_only_disk(router):
+    """With the last change in the log, as a crash leaves it, and a kernel that has nothing, as after a reboot."""
+    assert router.sock.get("/status").expect(200)["database"] == {"failure": None}
+    router.sock.patch("/forwards/1", {"comment": "in the log"}).expect(200)
+    router.kill()
+    router.host.nft("flush ruleset")
+    router.mounted = "loop,ro"
+    router.start()
+    assert (router.disk / "portico.db-wal").stat().st_size > 0
+    assert router.sock.get("/forwards/1").expect(200)["comment"] == "in the log"
+    refuses_everything(router, "read-only")
+    says_so(router, "read-only; once that is mended, restart porticod")
+    # What the kernel loses meanwhile is mended as ever.
+    router.host.nft("delete table inet portico")
+    wait_for(lambda: reached(router, 8888), 20, "the forward to be back")
+    router.restart()
+    refuses_everything(router, "read-only")
+    router.mounted = "loop"
+    router.restart()
+    assert router.sock.get("/status").expect(200)["database"] == {"failure": None}
+    assert router.sock.get("/forwards/1").expect(200)["comment"] == "in the log"
+    works_again(router)
+
+
+def test_a_trial_ends_on_a_read_only_disk(router):
+    """It was on trial when the power failed: what was confirmed is in force, whether or not that can be written down."""
+    router.sock.patch("/forwards/1?confirm_within_s=3600", {"external_ports": "8887"}).expect(200)
+    router.kill()
+    router.mounted = "loop,ro"
+    router.start()
+    assert reached(router, 8888) and not reached(router, 8887)
+    assert "read-only" in router.sock.get("/status").expect(200)["trial"]["failure"]
+    router.mounted = "loop"
+    router.restart()
+    assert router.sock.get("/revisions?limit=1").expect(200)["items"][0]["author"] == "expiry"
+    works_again(router)
 
 
 @pytest.mark.parametrize("put", [os.replace, shutil.copyfile])

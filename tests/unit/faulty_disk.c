@@ -131,21 +131,20 @@ static void directory_changes(void)
 	past[past_count++] = present;
 }
 
-static struct inode *inode_of_fd(int fd, bool *ret_directory)
+/* On no disk. */
+static bool in_memory(const char *path)
 {
-	char link[32], path[PATH_MAX];
-	struct entry *entry;
-	struct stat st;
+	return path && strncmp(path, "/dev/shm/", 9) == 0;
+}
+
+static void path_of_fd(int fd, char path[PATH_MAX])
+{
+	char link[32];
 	ssize_t length;
 
-	*ret_directory = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	length = readlink(link, path, sizeof(path) - 1);
-	if (length < 0)
-		return NULL;
-	path[length] = '\0';
-	entry = find(path);
-	return entry ? entry->inode : NULL;
+	length = readlink(link, path, PATH_MAX - 1);
+	path[length < 0 ? 0 : length] = '\0';
 }
 
 static void add_pending(struct inode *inode, size_t offset, const void *data, size_t size)
@@ -229,17 +228,21 @@ void faulty_disk_power_off(void)
 
 int fsync(int fd)
 {
-	struct inode *inode;
-	bool directory;
+	char path[PATH_MAX];
+	struct entry *entry;
+	struct stat st;
 
+	path_of_fd(fd, path);
+	if (in_memory(path))
+		return 0;
 	faulty_disk.syncs++;
 	if (fails(OP_SYNC))
 		return -1;
-	inode = inode_of_fd(fd, &directory);
-	if (directory)
+	entry = find(path);
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
 		past_count = 0;
-	else if (inode)
-		settle(inode);
+	else if (entry && entry->inode)
+		settle(entry->inode);
 	return 0;
 }
 
@@ -266,7 +269,7 @@ int rename(const char *from, const char *to)
 int unlink(const char *path)
 {
 	struct entry *entry = find(path);
-	bool failed = access(path, F_OK) == 0 && fails(OP_DELETE);
+	bool failed = !in_memory(path) && access(path, F_OK) == 0 && fails(OP_DELETE);
 
 	if (failed && !power_goes())
 		return -1;
@@ -422,11 +425,14 @@ static int on_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int f
 {
 	struct file *file = (struct file *)base;
 	bool exists = path && access(path, F_OK) == 0;
-	bool makes = path && !exists && (flags & SQLITE_OPEN_CREATE), failed = makes && fails(OP_CREATE);
+	bool makes = path && !exists && (flags & SQLITE_OPEN_CREATE), failed;
 	struct entry *entry;
 	int r;
 
 	(void)vfs;
+	if (in_memory(path))
+		return plain->xOpen(plain, path, base, flags, ret_flags);
+	failed = makes && fails(OP_CREATE);
 	base->pMethods = NULL;
 	file->inode = NULL;
 	if (failed && !power_goes())

@@ -1079,16 +1079,6 @@ static int as_user(int (*fn)(void))
 	return WEXITSTATUS(status);
 }
 
-static int open_read_only(void)
-{
-	struct store *store = NULL;
-
-	err_clear(&err);
-	if (store_open(path, &store, &err) == 0)
-		return 1;
-	return strstr(err.detail, "read-only") ? 0 : 2;
-}
-
 static int open_unreadable(void)
 {
 	struct store *store = NULL;
@@ -1124,10 +1114,6 @@ static void test_permissions(void **state)
 	if (geteuid() == 0)
 		assert_int_equal(chown(folder, 65534, 65534), 0);
 	assert_int_equal(as_user(open_as_owner), 0);
-	/* The file may be read, and neither it nor the folder written. */
-	assert_int_equal(chmod(path, 0444), 0);
-	assert_int_equal(chmod(folder, 0555), 0);
-	assert_int_equal(as_user(open_read_only), 0);
 	assert_int_equal(chmod(folder, 0000), 0);
 	assert_int_equal(as_user(open_unreadable), 0);
 	assert_int_equal(chmod(folder, 0700), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The file under the store, which somebody replaces. */
+/* The file under the store: replaced by somebody, and on a disk that cannot be written. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/embed.h"
 #include "scratch.h"
 #include "store/db.h"
 #include "store_fixture.h"
@@ -28,6 +29,15 @@ static void run(const char *format, const char *a, const char *b)
 	assert_int_equal(system(command), 0);
 }
 
+/* As an ordinary user where we are root, who may write everything. */
+static void be_user(bool user)
+{
+	if (getuid() != 0)
+		return;
+	assert_int_equal(user ? setegid(65534) : seteuid(0), 0);
+	assert_int_equal(user ? seteuid(65534) : setegid(0), 0);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -41,6 +51,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	be_user(false);
+	run("chmod %s '%s'", "0755", directory);
 	scratch_remove(directory);
 	return 0;
 }
@@ -294,13 +306,156 @@ static void test_our_own_writes(void **state)
 	config_unref(big);
 }
 
+/* --- read-only --- */
+
+static void as_user(void (*fn)(void))
+{
+	be_user(true);
+	fn();
+	be_user(false);
+}
+
+static void make_read_only(bool file_too)
+{
+	run("chmod %s '%s'", file_too ? "0444" : "0666", path);
+	run("chmod %s '%s'", "0555", directory);
+}
+
+static void starts_read_only(void)
+{
+	struct config *before = forwards(3, "before"), *later = forwards(400, "later");
+	bool unsettled = size_of(wal) > 0;
+	off_t size = size_of(path), log = size_of(wal);
+	struct store *store = start();
+
+	holds(store, unsettled ? 2 : 1, unsettled ? later : before);
+	refuses(store, "once that is mended, restart porticod");
+	store_close(store);
+	assert_int_equal(size_of(path), size);
+	assert_int_equal(size_of(wal), log);
+	config_unref(before);
+	config_unref(later);
+}
+
+static void die_unsettled(void)
+{
+	struct config *before = forwards(3, "before"), *later = forwards(400, "later");
+
+	if (commit(start(), before, later) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+/* Neither the file nor its directory, or only the directory can be written; a log with a change in it, or none. */
+static void test_read_only(void **state)
+{
+	struct config *none = config_new(), *before = forwards(3, "before"), *later = forwards(400, "later");
+	struct store *store = start();
+	pid_t pid;
+	int status;
+
+	(void)state;
+	assert_int_equal(commit(store, none, before), 0);
+	store_close(store);
+	make_read_only(true);
+	as_user(starts_read_only);
+	make_read_only(false);
+	as_user(starts_read_only);
+
+	run("chmod %s '%s'", "0755", directory);
+	pid = fork();
+	if (pid == 0)
+		die_unsettled();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(size_of(wal) > 0);
+	run("chmod %s '%s'", "0444", wal);
+	make_read_only(true);
+	as_user(starts_read_only);
+
+	/* And when it can be written again. */
+	run("chmod %s '%s'", "0755", directory);
+	run("chmod %s '%s'", "0644", path);
+	run("chmod %s '%s'", "0644", wal);
+	store = start();
+	assert_null(store_failure(store));
+	holds(store, 2, later);
+	assert_int_equal(commit(store, later, none), 0);
+	store_close(store);
+	config_unref(none);
+	config_unref(before);
+	config_unref(later);
+}
+
+EMBED(version_1, "tests/unit/version-1.sql");
+
+static void starts_with_version_1(void)
+{
+	struct config *config;
+	uint64_t revision;
+	struct store *store = start();
+
+	if (store_load(store, &config, &revision, &err) < 0)
+		fail_msg("%s", err.detail);
+	assert_int_equal(revision, 8);
+	refuses(store, "read-only; once that is mended, restart porticod");
+	store_close(store);
+	config_unref(config);
+}
+
+/* After an upgrade, too. */
+static void test_read_only_of_an_older_version(void **state)
+{
+	sqlite3 *db;
+
+	(void)state;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, version_1, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	make_read_only(true);
+	as_user(starts_with_version_1);
+}
+
+static void is_refused(void)
+{
+	struct store *store = NULL;
+
+	err_clear(&err);
+	assert_true(store_open(path, &store, &err) < 0);
+	assert_null(store);
+}
+
+/* What nothing can be read from is refused as ever. */
+static void test_read_only_and_unfit(void **state)
+{
+	(void)state;
+	run("chmod %s '%s'", "0555", directory);
+	as_user(is_refused);
+	assert_non_null(strstr(err.detail, "cannot make the database"));
+	run("chmod %s '%s'", "0755", directory);
+	run("yes '%s' | head -1000 >'%s'", "this is no database", path);
+	make_read_only(true);
+	as_user(is_refused);
+	assert_non_null(strstr(err.detail, "it is read-only"));
+	run("chmod %s '%s'", "0644", path);
+	run(": >'%s'; chmod 0444 '%s'", path, path); /* as a first start without space leaves it */
+	as_user(is_refused);
+	run("chmod %s '%s'", "0000", path);
+	as_user(is_refused);
+	assert_non_null(strstr(err.detail, "Permission denied"));
+}
+
 int main(void)
 {
 #define DISK_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		DISK_TEST(test_replaced),       DISK_TEST(test_running_on_without_its_file),
-		DISK_TEST(test_removed),        DISK_TEST(test_replaced_with_its_log),
+		DISK_TEST(test_replaced),
+		DISK_TEST(test_running_on_without_its_file),
+		DISK_TEST(test_removed),
+		DISK_TEST(test_replaced_with_its_log),
 		DISK_TEST(test_our_own_writes),
+		DISK_TEST(test_read_only),
+		DISK_TEST(test_read_only_of_an_older_version),
+		DISK_TEST(test_read_only_and_unfit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,8 @@ static int open_it(void)
 
 	err_clear(&err);
 	r = store_open(path, &store, &err);
+	if (r == 0 && store_failure(store)) /* it forwards, but the next start is the first that can write */
+		r = err_set(&err, ERR_UNAVAILABLE, "%s", store_failure(store));
 	if (r == 0)
 		r = store_load(store, &config, &revision, &err);
 	return r;

@@ -197,19 +197,19 @@ async function kernelRefuses() {
 	await close(page);
 }
 
-// Here too.
+// Neither can a disk be made read-only here.
 async function nothingCanBeChanged() {
 	const page = await open();
 	await page.route("**/api/v1/status", async (route) => {
 		const response = await route.fetch();
 		const status = await response.json();
-		status.database.failure = "somebody replaced the database <b>; restart porticod to take up what is there now";
+		status.database.failure = "cannot write the database <b>: it is read-only; once that is mended, restart porticod";
 		await route.fulfill({ response, json: status });
 	});
 	await page.getByLabel("Password").fill(password);
 	await page.getByRole("button", { name: "Log in" }).click();
 	const strip = page.locator(".strip-bad", { hasText: "Nothing can be changed" });
-	await strip.getByText("Somebody replaced the database <b>; restart porticod to take up what is there now.").waitFor();
+	await strip.getByText("Cannot write the database <b>: it is read-only; once that is mended, restart porticod.").waitFor();
 	await shot(page, "nothing-can-be-changed");
 	await close(page);
 }
