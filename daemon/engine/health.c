@@ -177,21 +177,11 @@ static void set_prober(struct monitor *monitor, const struct uplink_live *live, 
 		log_error("out of memory: uplink \"%s\" is not probed", live->uplink->object.name);
 }
 
-static bool same_targets(const struct names *a, const struct names *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (unsigned i = 0; i < a->count; i++)
-		if (strcmp(a->items[i], b->items[i]) != 0)
-			return false;
-	return true;
-}
-
 static void configure(struct monitor *monitor, struct uplink *uplink)
 {
 	const struct health *old = monitor->uplink ? monitor->uplink->health : NULL, *new = uplink->health;
 	uint32_t phase_ms;
-	bool anew = !old || !new || old->method != new->method || !same_targets(&old->targets, &new->targets);
+	bool anew = !old || !new || old->method != new->method || !names_equal(&old->targets, &new->targets);
 
 	monitor->target_count = new ? new->targets.count : 0;
 	for (unsigned i = 0; i < monitor->target_count; i++)

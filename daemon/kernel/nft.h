@@ -33,6 +33,9 @@ struct nftnl_rule *nft_rule_encode(const char *chain, const struct krule *rule);
 /* The digest in a rule's user data; 0: none, or written by an encoder that did it otherwise. */
 uint64_t nft_rule_digest(const void *userdata, uint32_t length);
 
+/* The number that nf_tables has for it. */
+uint32_t nft_verdict(enum kverdict_code code);
+
 /* --- nft_set.c --- */
 
 /* The set's declaration, owned by the caller; NULL when out of memory. `id` is unique in the batch. */

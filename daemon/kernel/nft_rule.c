@@ -206,7 +206,7 @@ static void immediate(struct encoder *encoder, uint32_t reg, const void *data, u
 	set_bytes(encoder, expr, NFTNL_EXPR_IMM_DATA, data, size);
 }
 
-static void verdict(struct encoder *encoder, enum kverdict_code code, const char *chain)
+uint32_t nft_verdict(enum kverdict_code code)
 {
 	static const uint32_t codes[] = {
 		[KVERDICT_ACCEPT] = NF_ACCEPT,
@@ -215,12 +215,18 @@ static void verdict(struct encoder *encoder, enum kverdict_code code, const char
 		[KVERDICT_JUMP] = (uint32_t)NFT_JUMP,
 		[KVERDICT_GOTO] = (uint32_t)NFT_GOTO,
 	};
+
+	return codes[code];
+}
+
+static void verdict(struct encoder *encoder, enum kverdict_code code, const char *chain)
+{
 	struct nftnl_expr *expr = append(encoder, "immediate");
 
 	if (!expr)
 		return;
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, codes[code]);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, nft_verdict(code));
 	if (code == KVERDICT_JUMP || code == KVERDICT_GOTO)
 		set_text(encoder, expr, NFTNL_EXPR_IMM_CHAIN, chain);
 }

@@ -201,16 +201,9 @@ static bool put_elem_userdata(struct nftnl_set_elem *wire, const char *comment, 
 
 static bool put_verdict(struct nftnl_set_elem *wire, const uint8_t *data)
 {
-	static const uint32_t codes[] = {
-		[KVERDICT_ACCEPT] = NF_ACCEPT,
-		[KVERDICT_DROP] = NF_DROP,
-		[KVERDICT_RETURN] = (uint32_t)NFT_RETURN,
-		[KVERDICT_JUMP] = (uint32_t)NFT_JUMP,
-		[KVERDICT_GOTO] = (uint32_t)NFT_GOTO,
-	};
 	enum kverdict_code code = data[0];
 
-	nftnl_set_elem_set_u32(wire, NFTNL_SET_ELEM_VERDICT, codes[code]);
+	nftnl_set_elem_set_u32(wire, NFTNL_SET_ELEM_VERDICT, nft_verdict(code));
 	if (code != KVERDICT_JUMP && code != KVERDICT_GOTO)
 		return true;
 	return nftnl_set_elem_set_str(wire, NFTNL_SET_ELEM_CHAIN, (const char *)data + 1) >= 0;

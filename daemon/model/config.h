@@ -66,6 +66,7 @@ struct names {
 	unsigned count;
 	char **items;
 };
+bool names_equal(const struct names *a, const struct names *b);
 
 struct prefixes {
 	unsigned count;

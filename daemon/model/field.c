@@ -207,7 +207,7 @@ static bool texts_equal(const char *a, const char *b)
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static bool names_equal(const struct names *a, const struct names *b)
+bool names_equal(const struct names *a, const struct names *b)
 {
 	if (a->count != b->count)
 		return false;
