@@ -10,6 +10,7 @@
 
 #include "engine/private.h"
 #include "model/compile.h"
+#include "parsed.h"
 
 static const char config_text[] =
 	"{\"uplinks\": [{\"name\": \"isp1\", \"device\": \"eth0\"}], \"forwards\": ["
@@ -55,18 +56,12 @@ static void turn(uint64_t ms)
 
 static int set_up(void **state)
 {
-	json_t *json = json_loads(config_text, 0, NULL), *links_json = json_loads(links_text, 0, NULL);
-	struct config *empty = config_new();
-	struct err err;
-
 	(void)state;
-	err_clear(&err);
 	lab = calloc(1, sizeof(*lab));
 	lab->ops.sweep_flows = sweep_flows;
 	lab->kernel.ops = &lab->ops;
 	lab->engine.kernel = &lab->kernel;
-	assert_int_equal(config_from_json(json, empty, &lab->engine.config, &err), 0);
-	assert_int_equal(links_from_json(links_json, &lab->engine.links), 0);
+	parse_world(config_text, links_text, &lab->engine.config, &lab->engine.links);
 	assert_int_equal(
 		compile(lab->engine.config, &lab->engine.links, &lab->engine.environment, &lab->desired), 0);
 	ways_resolve(lab->engine.config, &lab->engine.links, &lab->engine.environment, &lab->engine.ways);
@@ -77,9 +72,6 @@ static int set_up(void **state)
 	assert_int_equal(lab->searches, 0); /* what was asked for the change is answered first */
 	turn(20);
 	assert_int_equal(lab->searches, 1);
-	json_decref(json);
-	json_decref(links_json);
-	config_unref(empty);
 	return 0;
 }
 
@@ -93,14 +85,6 @@ static int tear_down(void **state)
 	config_unref(lab->engine.config);
 	free(lab);
 	return 0;
-}
-
-static struct ip ip(const char *text)
-{
-	struct ip result;
-
-	assert_int_equal(ip_parse(text, &result), 0);
-	return result;
 }
 
 /* From a client to our address, let in and sent to this backend. */

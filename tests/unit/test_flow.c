@@ -9,6 +9,7 @@
 
 #include "model/compile.h"
 #include "model/flow.h"
+#include "parsed.h"
 
 static const char config_text[] =
 	"{\"networks\": [{\"name\": \"lan\", \"devices\": [\"br-lan\"]},"
@@ -38,18 +39,9 @@ static struct kstate desired;
 
 static int set_up(void **state)
 {
-	struct config *empty = config_new();
-	json_t *json = json_loads(config_text, 0, NULL), *links_json = json_loads(links_text, 0, NULL);
-	struct err err;
-
 	(void)state;
-	err_clear(&err);
-	assert_int_equal(config_from_json(json, empty, &config, &err), 0);
-	assert_int_equal(links_from_json(links_json, &links), 0);
+	parse_world(config_text, links_text, &config, &links);
 	assert_int_equal(compile(config, &links, &environment, &desired), 0);
-	json_decref(json);
-	json_decref(links_json);
-	config_unref(empty);
 	return 0;
 }
 
@@ -60,14 +52,6 @@ static int tear_down(void **state)
 	links_done(&links);
 	config_unref(config);
 	return 0;
-}
-
-static struct ip ip(const char *text)
-{
-	struct ip result;
-
-	assert_int_equal(ip_parse(text, &result), 0);
-	return result;
 }
 
 /* A TCP flow as conntrack holds it. */

@@ -8,17 +8,9 @@
 #include <cmocka.h>
 
 #include "base/ip.h"
+#include "parsed.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static struct ip ip(const char *text)
-{
-	struct ip parsed;
-
-	if (ip_parse(text, &parsed) < 0)
-		fail_msg("not an address: %s", text);
-	return parsed;
-}
 
 static struct prefix prefix(const char *text)
 {

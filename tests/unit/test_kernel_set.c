@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include "parsed.h"
+
 static _Alignas(8) char message[256 * 1024];
 
 #define TYPES(...)                \
@@ -95,14 +97,6 @@ static void round_trip(struct kstate *sent)
 	assert_int_equal(kstate_finish(&got), 0);
 	expect_same(sent, &got);
 	kstate_done(&got);
-}
-
-static struct ip ip(const char *text)
-{
-	struct ip address;
-
-	assert_int_equal(ip_parse(text, &address), 0);
-	return address;
 }
 
 static void test_map_with_counters(void **unused)

@@ -10,6 +10,7 @@
 
 #include "model/compile.h"
 #include "model/translate.h"
+#include "parsed.h"
 
 static const char config_text[] =
 	"{\"networks\": [{\"name\": \"lan\", \"devices\": [\"br-lan\"]},"
@@ -44,19 +45,10 @@ static struct kstate desired;
 static int set_up(void **state)
 {
 	struct environment environment = { 0 };
-	struct config *empty = config_new();
-	json_t *json = json_loads(config_text, 0, NULL), *links_json = json_loads(links_text, 0, NULL);
-	struct err err;
 
 	(void)state;
-	err_clear(&err);
-	assert_int_equal(config_from_json(json, empty, &config, &err), 0);
-	assert_int_equal(config_check(config, NULL, &err), 0);
-	assert_int_equal(links_from_json(links_json, &links), 0);
+	parse_world(config_text, links_text, &config, &links);
 	assert_int_equal(compile(config, &links, &environment, &desired), 0);
-	json_decref(json);
-	json_decref(links_json);
-	config_unref(empty);
 	return 0;
 }
 
