@@ -211,6 +211,19 @@ static bool has_own_maps(const struct compiler *c, const struct family_words *fa
 	       has_ranges(c, PLACE_RANGES, family, scope);
 }
 
+/* What comes by an uplink that is switched off has no mark, and yet does not come from inside. */
+static void return_strangers(struct compiler *c, struct kchain *chain)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < c->ways.count; i++)
+		any |= !c->ways.uplinks[i].uplink->enabled;
+	if (any)
+		RULE(c, chain, "not from inside", kstmt_lookup(KFIELD_IIFNAME, "uplink_devices", false),
+		     kstmt_match_word(KFIELD_CT_MARK, MARK_UPLINK_MASK, 0, false),
+		     kstmt_verdict(KVERDICT_RETURN));
+}
+
 /*
  * The forwards of one uplink alone have a chain of their own, which is not for who comes by another
  * uplink: a neighbour there can send to any address of the router.
@@ -224,8 +237,12 @@ static void add_translate_chain(struct compiler *c, const struct family_words *f
 
 	compiler_name(name, "translate", family, id);
 	compiler_name(own_name, "translate_own", family, id);
-	if (own)
-		add_lookups(c, kstate_add_chain(c->state, own_name, NULL), family, id, uplink->object.name);
+	if (own) {
+		struct kchain *own_chain = kstate_add_chain(c->state, own_name, NULL);
+
+		return_strangers(c, own_chain);
+		add_lookups(c, own_chain, family, id, uplink->object.name);
+	}
 	struct kchain *chain = kstate_add_chain(c->state, name, NULL);
 
 	if (own) {

@@ -326,6 +326,11 @@ def test_a_forward_of_one_uplink_is_not_for_a_neighbour_on_another(serving):
     try:
         assert lab.isp1.ask(PUBLIC_2, 80).server == "backend", "a forward of all uplinks is for everybody"
         assert outcome(lab.isp1, PUBLIC_2, 91) == "refused"
+        isp1 = next(u for u in serving.api.get("/uplinks").expect(200)["items"] if u["name"] == "isp1")
+        serving.api.patch(f"/uplinks/{isp1['id']}", {"enabled": False}).expect(200)
+        assert outcome(lab.isp1, PUBLIC_2, 91) == "refused", "it comes by no uplink then, but not from inside"
+        assert lab.client.ask(PUBLIC_2, 91).server == lab.router.ask(PUBLIC_2, 91).server == "backend"
+        serving.api.patch(f"/uplinks/{isp1['id']}", {"enabled": True}).expect(200)
     finally:
         lab.isp1.ip(f"route del {PUBLIC_2}/32")
     assert lab.client.ask(PUBLIC_2, 91).server == "backend"
