@@ -49,8 +49,9 @@ void export_routing(struct writer *writer, const char *before)
 {
 	const struct kstate *state = writer->state;
 
+	/* -e: those of net.bridge are not there without the module. */
 	for (unsigned i = 0; i < state->sysctl_count; i++) {
-		buf_printf(writer->text, "%ssysctl -qw ", before);
+		buf_printf(writer->text, "%ssysctl -eqw ", before);
 		export_quote(writer->text, state->sysctls[i].path);
 		buf_printf(writer->text, "=%d\n", state->sysctls[i].value);
 	}
@@ -68,6 +69,45 @@ void export_routing(struct writer *writer, const char *before)
 	}
 }
 
+static bool has_hours(const struct forward *forward)
+{
+	return forward->expires_at || forward->schedule.count > 0;
+}
+
+/* The maps of our table know no hours: what is open for now would be open for good. */
+static struct config *without_hours(const struct config *config)
+{
+	const struct object_list *forwards = &config->lists[KIND_FORWARD];
+	struct config *copy = config_copy(config);
+
+	for (unsigned i = forwards->count; copy && i-- > 0;) /* from the end, so that little is moved */
+		if (has_hours((const struct forward *)forwards->items[i]))
+			(void)config_remove(copy, KIND_FORWARD, forwards->items[i]->id);
+	return copy;
+}
+
+static void write_nft_losses(struct writer *writer)
+{
+	const struct object_list *forwards = &writer->source->config->lists[KIND_FORWARD];
+
+	buf_puts(writer->text,
+		 "# not expressed: what comes later: other addresses, and uplinks that fail or come back\n");
+	if (!filter_is_ours(writer->source->config, writer->source->environment))
+		buf_printf(
+			writer->text,
+			"# not expressed: that the other firewall lets in what has the connection mark 0x%08x/0x%08x\n",
+			MARK_LET_IN, MARK_LET_IN);
+	for (unsigned i = 0; i < forwards->count; i++) {
+		const struct forward *forward = (const struct forward *)forwards->items[i];
+
+		if (!forward->enabled || !has_hours(forward))
+			continue;
+		buf_puts(writer->text, "# not expressed: because of its hours, or when it expires: ");
+		export_comment(writer->text, forward->object.name);
+		buf_puts(writer->text, "\n");
+	}
+}
+
 static void export_nft(struct writer *writer)
 {
 	struct buf *text = writer->text, state;
@@ -75,7 +115,9 @@ static void export_nft(struct writer *writer)
 
 	buf_puts(text, "#!/usr/sbin/nft -f\n# ");
 	export_comment(text, writer->source->title);
-	buf_puts(text, "\n\n");
+	buf_puts(text, "\n");
+	write_nft_losses(writer);
+	buf_puts(text, "\n");
 	buf_init(&state, EXPORT_TEXT_MAX);
 	kstate_print(writer->state, &state);
 	end = strstr(buf_text(&state), "\n}\n"); /* what follows is printed below, as commands */
@@ -91,9 +133,12 @@ static void export_nft(struct writer *writer)
 int export_write(enum export_format format, const struct export_source *source, struct buf *text)
 {
 	struct writer writer = { .source = source, .text = text };
+	struct config *config = format == EXPORT_NFT ? without_hours(source->config) :
+						       config_ref((struct config *)source->config);
 	struct kstate state;
-	int r = compile(source->config, source->links, source->environment, &state);
+	int r = config ? compile(config, source->links, source->environment, &state) : -ENOMEM;
 
+	config_unref(config);
 	if (r < 0)
 		return r;
 	writer.state = &state;

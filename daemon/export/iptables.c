@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A script of iptables, ip and sysctl commands. */
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "export/private.h"
+#include "export/iptables.h"
+#include "model/choice.h"
 #include "model/schema.h"
 
-enum {
-	MULTIPORT_MAX = 15, /* of iptables' multiport; a range counts as two */
-	ENDING_MAX = 512,
-};
-
-static const char *program_of(uint8_t family)
-{
-	return family == AF_INET6 ? "ip6tables" : "iptables";
-}
+enum { ENDING_MAX = 512 };
 
 static void heading(struct writer *writer, const char *what, const char *name)
 {
@@ -24,9 +18,12 @@ static void heading(struct writer *writer, const char *what, const char *name)
 	buf_puts(writer->text, "\n");
 }
 
-static void not_expressed(struct writer *writer, const char *what)
+/* `name`: of whom, where no heading tells; else NULL. */
+static void not_expressed(struct writer *writer, const char *what, const char *name)
 {
-	buf_printf(writer->text, "# not expressed: %s\n", what);
+	buf_printf(writer->text, "# not expressed: %s%s", what, name ? ": " : "");
+	export_comment(writer->text, name ? name : "");
+	buf_puts(writer->text, "\n");
 }
 
 /* --- uplinks as they are now --- */
@@ -42,13 +39,19 @@ static const struct object_list *list_of(const struct writer *writer, enum kind 
 	return &writer->source->config->lists[kind];
 }
 
-static bool has_family(const struct uplink_live *live, uint8_t family)
+static const struct uplink *uplink_at(const struct writer *writer, unsigned index)
+{
+	return (const struct uplink *)list_of(writer, KIND_UPLINK)->items[index];
+}
+
+/* A provider of IPv6 may give a prefix and no address. */
+static bool has_ipv6(const struct uplink_live *live)
 {
 	for (unsigned i = 0; live->link && i < live->link->address_count; i++)
-		if (live->link->addresses[i].address.family == family &&
+		if (live->link->addresses[i].address.family == AF_INET6 &&
 		    uplink_address_counts(&live->link->addresses[i]))
 			return true;
-	return false;
+	return live->routed6;
 }
 
 /* "iptables" and, where there is IPv6, "ip6tables", with the same words. */
@@ -58,9 +61,9 @@ static void both_families(struct writer *writer, const struct uplink_live *live,
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 
 	for (unsigned i = 0; i < 2; i++) {
-		if (families[i] == AF_INET6 && !has_family(live, AF_INET6))
+		if (families[i] == AF_INET6 && !has_ipv6(live))
 			continue;
-		buf_printf(writer->text, "%s %s ", program_of(families[i]), before);
+		buf_printf(writer->text, "%s %s ", iptables_program(families[i]), before);
 		export_quote(writer->text, live->uplink->device);
 		buf_printf(writer->text, " %s\n", after);
 	}
@@ -95,126 +98,52 @@ static void write_marks(struct writer *writer)
 		heading(writer, "Uplink ", live.uplink->object.name);
 		write_mark(writer, &live, "PREROUTING", "-i");
 		write_mark(writer, &live, "POSTROUTING", "-o");
-		ipv6 |= has_family(&live, AF_INET6);
+		ipv6 |= has_ipv6(&live);
 		if (live.uplink->health)
-			not_expressed(writer, "its health check");
+			not_expressed(writer, "its health check", NULL);
 	}
 	heading(writer, "Each packet gets the mark of its connection", "");
 	for (unsigned i = 0; i < 2 + 2 * (unsigned)ipv6; i++)
 		buf_printf(writer->text,
 			   "%s -t mangle -A %s -j CONNMARK --restore-mark --nfmask 0x%08x --ctmask 0x%08x\n",
-			   program_of(i < 2 ? AF_INET : AF_INET6), i % 2 ? "OUTPUT" : "PREROUTING",
+			   iptables_program(i < 2 ? AF_INET : AF_INET6), i % 2 ? "OUTPUT" : "PREROUTING",
 			   MARK_UPLINK_MASK, MARK_UPLINK_MASK);
 }
 
-/* --- conditions --- */
-
-static void add_prefixes(struct writer *writer, const char *option, const struct prefixes *prefixes)
-{
-	char text[PREFIX_TEXT_MAX];
-
-	for (unsigned i = 0; i < prefixes->count; i++)
-		buf_printf(writer->text, "%s%s", i ? "," : option, prefix_format(&prefixes->items[i], text));
-}
-
-/* How many of the ranges, from `first` on, one multiport takes. */
-static unsigned ports_that_fit(const struct ports *ports, unsigned first)
-{
-	unsigned room = MULTIPORT_MAX, count = 0;
-
-	while (first + count < ports->count) {
-		const struct port_range *range = &ports->items[first + count];
-		unsigned needs = range->first == range->last ? 1 : 2;
-
-		if (needs > room)
-			break;
-		room -= needs;
-		count++;
-	}
-	return count;
-}
-
-/* The ranges that one rule takes; of protocols without ports there is one rule, without ranges. */
-struct chunk {
-	const struct ports *ports;
-	bool begun;
-	unsigned first, count;
-};
-
-static bool next_chunk(struct chunk *chunk)
-{
-	if (chunk->begun && chunk->first + chunk->count >= chunk->ports->count)
-		return false;
-	chunk->begun = true;
-	chunk->first += chunk->count;
-	chunk->count = ports_that_fit(chunk->ports, chunk->first);
-	return true;
-}
-
-static void add_ports(struct writer *writer, const struct port_range *ranges, unsigned count)
-{
-	buf_puts(writer->text, count > 1 ? " -m multiport --dports " : " --dport ");
-	for (unsigned i = 0; i < count; i++) {
-		buf_printf(writer->text, "%s%u", i ? "," : "", ranges[i].first);
-		if (ranges[i].last != ranges[i].first)
-			buf_printf(writer->text, ":%u", ranges[i].last);
-	}
-}
-
-static void add_chunk(struct writer *writer, const struct chunk *chunk)
-{
-	if (chunk->count > 0)
-		add_ports(writer, chunk->ports->items + chunk->first, chunk->count);
-}
-
-static void add_time(struct writer *writer, unsigned minutes)
-{
-	if (minutes == 24 * 60)
-		buf_puts(writer->text, "23:59:59");
-	else
-		buf_printf(writer->text, "%02u:%02u", minutes / 60, minutes % 60);
-}
-
-/* iptables counts seconds in 31 bits; and where there are hours, the date would be in local time like them. */
-static bool can_say_end(const struct forward *forward)
-{
-	return forward->expires_at > 0 && forward->expires_at <= INT32_MAX && forward->schedule.count == 0;
-}
-
-/* The hours in which a forward works, in the kernel's time zone; and until when. */
-static void add_hours(struct writer *writer, const struct forward *forward, const struct window *window)
-{
-	static const char days[7][4] = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" };
-	char text[TIME_TEXT_MAX];
-	bool first = true;
-
-	if (!window && !can_say_end(forward))
-		return;
-	buf_puts(writer->text, " -m time");
-	if (window) {
-		buf_puts(writer->text, " --kerneltz --weekdays ");
-		for (unsigned day = 0; day < 7; day++)
-			if (window->days & 1u << day) {
-				buf_printf(writer->text, "%s%s", first ? "" : ",", days[day]);
-				first = false;
-			}
-		buf_puts(writer->text, " --timestart ");
-		add_time(writer, window->from);
-		buf_puts(writer->text, " --timestop ");
-		add_time(writer, window->to);
-		if (window->to <= window->from)
-			buf_puts(writer->text, " --contiguous");
-	} else /* with --kerneltz it would be local time, too */
-		buf_printf(writer->text, " --datestop %.19s", time_format(forward->expires_at, text));
-}
-
-static void add_name(struct writer *writer, const char *name)
-{
-	buf_puts(writer->text, " -m comment --comment ");
-	export_quote(writer->text, name);
-}
-
 /* --- forwards --- */
+
+/* Who comes from outside, from a LAN or from the router itself is sent here; what returns goes on as if we were not there. */
+#define CHAIN "portico"
+
+static bool has_forwards(const struct writer *writer, uint8_t family)
+{
+	return family == AF_INET || kstate_find_set(writer->state, "forwards6");
+}
+
+static void write_chain(struct writer *writer)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const char *program = iptables_program(i ? AF_INET6 : AF_INET);
+
+		if (!has_forwards(writer, i ? AF_INET6 : AF_INET))
+			continue;
+		buf_printf(writer->text, "%s -t nat -N " CHAIN "\n", program);
+		buf_printf(writer->text, "%s -t nat -A PREROUTING -j " CHAIN "\n", program);
+		buf_printf(writer->text, "%s -t nat -A OUTPUT -j " CHAIN "\n", program);
+	}
+}
+
+static void write_no_hairpin(struct writer *writer, uint8_t family, const char *set)
+{
+	char *from = has_forwards(writer, family) ? iptables_set_prefixes(writer, set) : NULL;
+
+	if (from) {
+		heading(writer, "Networks without hairpin", "");
+		buf_printf(writer->text, "%s -t nat -A " CHAIN " -s %s -j RETURN\n", iptables_program(family),
+			   from);
+	}
+	free(from);
+}
 
 /* One rule of a forward: to these ports of this address. */
 struct aim {
@@ -229,22 +158,22 @@ static void begin_rule(struct writer *writer, const struct aim *aim)
 {
 	char external[IP_TEXT_MAX], protocol[8];
 
-	buf_printf(writer->text, "%s -t nat -A PREROUTING -d %s", program_of(aim->external->family),
+	buf_printf(writer->text, "%s -t nat -A " CHAIN " -d %s", iptables_program(aim->external->family),
 		   ip_format(aim->external, external));
 	if (!aim->forward->hairpin) {
 		buf_puts(writer->text, " -i ");
 		export_quote(writer->text, aim->uplink->device);
 	}
 	buf_printf(writer->text, " -p %s", protocol_name(aim->protocol, protocol));
-	add_prefixes(writer, " -s ", &aim->forward->sources);
+	iptables_add_prefixes(writer, " -s ", &aim->forward->sources, aim->external->family);
 }
 
 static void end_rule(struct writer *writer, const struct aim *aim)
 {
 	char internal[IP_TEXT_MAX];
 
-	add_hours(writer, aim->forward, aim->window);
-	add_name(writer, aim->forward->object.name);
+	iptables_add_hours(writer, aim->forward, aim->window);
+	iptables_add_name(writer, aim->forward->object.name);
 	ip_format(aim->internal, internal);
 	buf_printf(writer->text,
 		   aim->internal->family == AF_INET6 ? " -j DNAT --to-destination [%s]" :
@@ -254,11 +183,11 @@ static void end_rule(struct writer *writer, const struct aim *aim)
 
 static void write_same_ports(struct writer *writer, const struct aim *aim)
 {
-	struct chunk chunk = { .ports = &aim->forward->external_ports };
+	struct iptables_chunk chunk = { .ports = &aim->forward->external_ports };
 
-	while (next_chunk(&chunk)) {
+	while (iptables_next_chunk(&chunk)) {
 		begin_rule(writer, aim);
-		add_chunk(writer, &chunk);
+		iptables_add_chunk(writer, &chunk);
 		end_rule(writer, aim);
 		buf_puts(writer->text, "\n");
 	}
@@ -275,7 +204,7 @@ static void write_other_ports(struct writer *writer, const struct aim *aim)
 						  (uint16_t)(piece.external + piece.count - 1) };
 
 		begin_rule(writer, aim);
-		add_ports(writer, &range, 1);
+		iptables_add_ports(writer, &range, 1);
 		end_rule(writer, aim);
 		buf_printf(writer->text, ":%u", piece.internal);
 		if (piece.count > 1)
@@ -309,7 +238,8 @@ static void write_on_uplink(struct writer *writer, struct aim *aim, const struct
 		aim->external = &address->address;
 		for (unsigned p = 0; p < aim->forward->protocols.count; p++) {
 			aim->protocol = aim->forward->protocols.items[p];
-			write_aim(writer, aim);
+			if (aim->protocol != IPPROTO_UDPLITE)
+				write_aim(writer, aim);
 		}
 	}
 }
@@ -327,43 +257,44 @@ static void write_window(struct writer *writer, struct aim *aim)
 	}
 }
 
-static bool has_expired(const struct writer *writer, const struct forward *forward)
-{
-	return forward->expires_at && forward->expires_at <= writer->source->environment->now;
-}
-
-/* Where it leads now; false: it does not, which is said. */
-static bool find_backend(struct writer *writer, const struct forward *forward, struct ip *ret_backend)
+/* What is lost of a forward or pinhole; false: it is left out, rather than open for longer, or for others, than it should be. */
+static bool say_what_is_lost(struct writer *writer, const struct forward *forward, const char *name)
 {
 	struct ip backends[BACKENDS_MAX];
+	const char *why = NULL;
 
 	if (!forward->enabled)
-		not_expressed(writer, "it is switched off");
-	else if (has_expired(writer, forward))
-		not_expressed(writer, "it has expired");
+		why = "it is switched off";
+	else if (forward->expires_at && forward->expires_at <= writer->source->environment->now)
+		why = "it has expired";
+	else if (!iptables_can_say_end(forward))
+		why = "because of when it expires";
 	else if (!forward_backends(writer->source->config, forward, writer->source->links, backends))
-		not_expressed(writer, "there is no prefix that its address could have");
-	else {
-		*ret_backend = backends[0];
-		return true;
+		why = "there is no prefix that its address could have";
+	if (why) {
+		not_expressed(writer, why, name);
+		return false;
 	}
-	return false;
+	if (forward->log)
+		not_expressed(writer, "its log", name);
+	for (unsigned i = 0; i < forward->protocols.count; i++)
+		if (forward->protocols.items[i] == IPPROTO_UDPLITE)
+			not_expressed(writer, "UDP-Lite, whose ports iptables does not know", name);
+	return true;
 }
 
 static void write_forward(struct writer *writer, const struct forward *forward)
 {
-	struct ip backend;
-	struct aim aim = { .forward = forward, .internal = &backend };
+	struct ip backends[BACKENDS_MAX];
+	struct aim aim = { .forward = forward, .internal = &backends[0] };
 
-	if (forward->pinhole)
-		return;
 	heading(writer, "Forward ", forward->object.name);
-	if (!find_backend(writer, forward, &backend))
+	if (!say_what_is_lost(writer, forward, NULL))
 		return;
-	if (forward->log)
-		not_expressed(writer, "its log");
-	if (forward->expires_at && !can_say_end(forward))
-		not_expressed(writer, "when it expires");
+	if (!forward->hairpin)
+		not_expressed(writer, "that the router itself reaches it, and who comes by another uplink",
+			      NULL);
+	(void)forward_backends(writer->source->config, forward, writer->source->links, backends);
 	for (unsigned i = 0; i < forward->schedule.count; i++) {
 		aim.window = &forward->schedule.items[i];
 		write_window(writer, &aim);
@@ -372,12 +303,55 @@ static void write_forward(struct writer *writer, const struct forward *forward)
 		write_window(writer, &aim);
 }
 
-static void write_forwards(struct writer *writer)
+static void write_forwards_of(struct writer *writer, bool of_some_uplinks)
 {
 	const struct object_list *forwards = list_of(writer, KIND_FORWARD);
 
-	for (unsigned i = 0; i < forwards->count; i++)
-		write_forward(writer, (const struct forward *)forwards->items[i]);
+	for (unsigned i = 0; i < forwards->count; i++) {
+		const struct forward *forward = (const struct forward *)forwards->items[i];
+
+		if (!forward->pinhole && (forward->uplinks.count > 0) == of_some_uplinks)
+			write_forward(writer, forward);
+	}
+}
+
+/* A neighbour on another uplink can send to this one's addresses, too. */
+static void return_strangers(struct writer *writer, const struct uplink_live *live)
+{
+	char text[IP_TEXT_MAX];
+
+	for (unsigned i = 0; live->link && i < live->link->address_count; i++) {
+		const struct ip *address = &live->link->addresses[i].address;
+
+		for (unsigned k = 0; k < list_of(writer, KIND_UPLINK)->count; k++) {
+			if (!uplink_address_counts(&live->link->addresses[i]) ||
+			    !has_forwards(writer, address->family) || uplink_at(writer, k) == live->uplink)
+				continue;
+			buf_printf(writer->text, "%s -t nat -A " CHAIN " -i ",
+				   iptables_program(address->family));
+			export_quote(writer->text, uplink_at(writer, k)->device);
+			buf_printf(writer->text, " -d %s -j RETURN\n", ip_format(address, text));
+		}
+	}
+}
+
+static void write_forwards(struct writer *writer)
+{
+	const struct object_list *uplinks = list_of(writer, KIND_UPLINK);
+
+	write_no_hairpin(writer, AF_INET, "no_hairpin4");
+	write_no_hairpin(writer, AF_INET6, "no_hairpin6");
+	write_forwards_of(writer, false);
+	if (uplinks->count > 1)
+		heading(writer, "Forwards of one uplink are not for who comes by another", "");
+	for (unsigned i = 0; i < uplinks->count && uplinks->count > 1; i++) {
+		struct uplink_live live;
+
+		resolve(writer, uplinks->items[i], &live);
+		if (live.uplink->enabled)
+			return_strangers(writer, &live);
+	}
+	write_forwards_of(writer, true);
 }
 
 /* --- redirects --- */
@@ -395,7 +369,7 @@ static void write_redirect_from(struct writer *writer, const struct redirect *re
 	export_quote(writer->text, from);
 	buf_printf(writer->text, " -p %s --dport %u -m addrtype ! --dst-type LOCAL",
 		   protocol_name(redirect->protocol, protocol), (unsigned)redirect->port);
-	add_name(writer, redirect->object.name);
+	iptables_add_name(writer, redirect->object.name);
 	buf_printf(writer->text, " -j REDIRECT --to-ports %u\n", (unsigned)redirect->to_port);
 }
 
@@ -411,7 +385,7 @@ static void write_redirects(struct writer *writer)
 
 		heading(writer, "Redirect ", redirect->object.name);
 		if (!redirect->enabled || !network) {
-			not_expressed(writer, "it is switched off");
+			not_expressed(writer, "it is switched off", NULL);
 			continue;
 		}
 		for (unsigned k = 0; k < network->devices.count; k++)
@@ -425,30 +399,14 @@ static void write_redirects(struct writer *writer)
 
 /* --- source NAT --- */
 
-/* The prefixes of one of the compiled sets, as texts parted by commas; NULL: there are none. */
-static char *set_prefixes(const struct writer *writer, const char *name)
-{
-	const struct kset *set = kstate_find_set(writer->state, name);
-	struct buf buf;
-
-	if (!set || set->count == 0)
-		return NULL;
-	buf_init(&buf, EXPORT_TEXT_MAX);
-	for (unsigned i = 0; i < set->count; i++) {
-		buf_puts(&buf, i ? "," : "");
-		kelem_print(set, &set->elems[i], &buf);
-	}
-	return buf_steal(&buf);
-}
-
 static void write_hairpin(struct writer *writer, uint8_t family, const char *from_set, const char *to_set)
 {
-	char *from = set_prefixes(writer, from_set), *to = set_prefixes(writer, to_set);
+	char *from = iptables_set_prefixes(writer, from_set), *to = iptables_set_prefixes(writer, to_set);
 
 	if (from && to)
 		buf_printf(writer->text,
 			   "%s -t nat -A POSTROUTING -s %s -d %s -m conntrack --ctstate DNAT -j MASQUERADE\n",
-			   program_of(family), from, to);
+			   iptables_program(family), from, to);
 	free(from);
 	free(to);
 }
@@ -463,14 +421,14 @@ static void write_rewrite(struct writer *writer, const struct forward *forward)
 	    !forward_backends(writer->source->config, forward, writer->source->links, backends))
 		return;
 	for (unsigned p = 0; p < forward->protocols.count; p++) {
-		struct chunk chunk = { .ports = forward_internal_ports(forward) };
+		struct iptables_chunk chunk = { .ports = forward_internal_ports(forward) };
 
-		while (next_chunk(&chunk)) {
+		while (forward->protocols.items[p] != IPPROTO_UDPLITE && iptables_next_chunk(&chunk)) {
 			buf_printf(writer->text, "%s -t nat -A POSTROUTING -d %s -p %s",
-				   program_of(backends[0].family), ip_format(&backends[0], address),
+				   iptables_program(backends[0].family), ip_format(&backends[0], address),
 				   protocol_name(forward->protocols.items[p], protocol));
-			add_chunk(writer, &chunk);
-			add_name(writer, forward->object.name);
+			iptables_add_chunk(writer, &chunk);
+			iptables_add_name(writer, forward->object.name);
 			buf_puts(writer->text, " -m conntrack --ctstate DNAT -j MASQUERADE\n");
 		}
 	}
@@ -489,8 +447,8 @@ static void write_source_nats(struct writer *writer)
 		if (!nat->enabled || !uplink)
 			continue;
 		heading(writer, "Source NAT ", nat->object.name);
-		buf_printf(writer->text, "%s -t nat -A POSTROUTING", program_of(nat->address.family));
-		add_prefixes(writer, " -s ", &nat->sources);
+		buf_printf(writer->text, "%s -t nat -A POSTROUTING", iptables_program(nat->address.family));
+		iptables_add_prefixes(writer, " -s ", &nat->sources, nat->address.family);
 		buf_puts(writer->text, " -o ");
 		export_quote(writer->text, uplink->device);
 		buf_printf(writer->text, " -j SNAT --to-source %s\n", ip_format(&nat->address, address));
@@ -511,7 +469,7 @@ static void write_leaving(struct writer *writer, const struct uplink *uplink)
 		buf_printf(writer->text, " -j SNAT --to-source %s\n",
 			   ip_format(&uplink->source_nat, address));
 	if (uplink->source_nat6 != SOURCE_NAT6_NONE)
-		not_expressed(writer, "what becomes of IPv6 sources of another uplink");
+		not_expressed(writer, "what becomes of IPv6 sources of another uplink", NULL);
 }
 
 static void write_postrouting(struct writer *writer)
@@ -522,55 +480,89 @@ static void write_postrouting(struct writer *writer)
 	heading(writer, "Hairpin: from a LAN to a host in a LAN by a public address", "");
 	write_hairpin(writer, AF_INET, "hairpin_router4", "lan4");
 	write_hairpin(writer, AF_INET6, "hairpin_router6", "lan6");
-	const struct kset *external = kstate_find_set(writer->state, "hairpin_external4");
-
-	if (external && external->count > 0)
-		not_expressed(writer, "networks whose backends see the external address (hairpin_source)");
+	if (kstate_find_set(writer->state, "hairpin_external4") ||
+	    kstate_find_set(writer->state, "hairpin_external6"))
+		not_expressed(writer, "networks whose backends see the external address (hairpin_source)",
+			      NULL);
+	heading(writer, "The router's own connections to its forwards", "");
+	for (unsigned i = 0; i < 2; i++)
+		if (has_forwards(writer, i ? AF_INET6 : AF_INET))
+			buf_printf(
+				writer->text,
+				"%s -t nat -A POSTROUTING ! -o lo -m conntrack --ctstate DNAT -m addrtype --src-type LOCAL "
+				"-j MASQUERADE\n",
+				iptables_program(i ? AF_INET6 : AF_INET));
 	heading(writer, "Backends that see the router", "");
 	for (unsigned i = 0; i < forwards->count; i++)
 		write_rewrite(writer, (const struct forward *)forwards->items[i]);
 	write_source_nats(writer);
 	heading(writer, "What leaves by an uplink", "");
 	for (unsigned i = 0; i < uplinks->count; i++)
-		if (((const struct uplink *)uplinks->items[i])->enabled)
-			write_leaving(writer, (const struct uplink *)uplinks->items[i]);
+		if (uplink_at(writer, i)->enabled)
+			write_leaving(writer, uplink_at(writer, i));
 }
 
 /* --- policies --- */
 
+static void write_policy_rules(struct writer *writer, const struct policy *policy, uint8_t family,
+			       uint8_t protocol, uint32_t mark)
+{
+	struct iptables_chunk chunk = { .ports = &policy->ports };
+	char text[8];
+
+	while (iptables_next_chunk(&chunk)) {
+		buf_printf(writer->text, "%s -t mangle -A PREROUTING", iptables_program(family));
+		iptables_add_prefixes(writer, " -s ", &policy->sources, family);
+		iptables_add_prefixes(writer, " -d ", &policy->destinations, family);
+		if (protocol)
+			buf_printf(writer->text, " -p %s", protocol_name(protocol, text));
+		iptables_add_chunk(writer, &chunk);
+		buf_printf(writer->text,
+			   " -m conntrack --ctstate NEW -j CONNMARK --set-xmark 0x%08" PRIx32 "/0x%08x\n",
+			   mark, MARK_UPLINK_MASK);
+	}
+}
+
+static const struct object *first_uplink(const struct writer *writer, const struct policy *policy)
+{
+	for (unsigned i = 0; i < policy->uplinks.count; i++) {
+		const struct object *object = config_find_name(writer->source->config, KIND_UPLINK,
+							       policy->uplinks.items[i]);
+
+		if (object && ((const struct uplink *)object)->enabled)
+			return object;
+	}
+	return NULL;
+}
+
 /* The last mark that is set counts, so the policy that is asked first comes last. */
 static void write_policy(struct writer *writer, const struct policy *policy)
 {
-	const struct object *object = policy->uplinks.count ?
-					      config_find_name(writer->source->config, KIND_UPLINK,
-							       policy->uplinks.items[0]) :
-					      NULL;
-	struct chunk chunk = { .ports = &policy->ports };
+	static const uint8_t both[] = { IPPROTO_TCP, IPPROTO_UDP };
+	const struct object *object = first_uplink(writer, policy);
+	bool any = policy->ports.count > 0 && !policy->protocol;
 	struct uplink_live live;
-	char protocol[8];
 
 	heading(writer, "Policy ", policy->object.name);
 	if (!policy->enabled || !object) {
-		not_expressed(writer, "it is switched off, or has no uplink");
+		not_expressed(writer, "it is switched off, or has no uplink", NULL);
+		return;
+	}
+	if (policy->ports.count > 0 && policy->protocol == IPPROTO_UDPLITE) {
+		not_expressed(writer, "UDP-Lite, whose ports iptables does not know", NULL);
 		return;
 	}
 	resolve(writer, object, &live);
 	if (policy->uplinks.count > 1)
-		not_expressed(writer, "its other uplinks, for when the first is down");
-	if (policy->ports.count > 0 && !policy->protocol) {
-		not_expressed(writer, "ports of TCP and UDP together");
-		return;
-	}
-	while (next_chunk(&chunk)) {
-		buf_puts(writer->text, "iptables -t mangle -A PREROUTING");
-		add_prefixes(writer, " -s ", &policy->sources);
-		add_prefixes(writer, " -d ", &policy->destinations);
-		if (policy->protocol)
-			buf_printf(writer->text, " -p %s", protocol_name(policy->protocol, protocol));
-		add_chunk(writer, &chunk);
-		buf_printf(writer->text,
-			   " -m conntrack --ctstate NEW -j CONNMARK --set-xmark 0x%08" PRIx32 "/0x%08x\n",
-			   live.mark, MARK_UPLINK_MASK);
+		not_expressed(writer, "its other uplinks, for when the first is down", NULL);
+	for (unsigned f = 0; f < 2; f++) {
+		uint8_t family = f ? AF_INET6 : AF_INET;
+
+		if (!policy_concerns(policy, family) || (f && !has_ipv6(&live)))
+			continue;
+		for (unsigned i = 0; i < (any ? 2 : 1); i++)
+			write_policy_rules(writer, policy, family, any ? both[i] : policy->protocol,
+					   live.mark);
 	}
 }
 
@@ -600,7 +592,8 @@ static void write_policies(struct writer *writer)
 	free(sorted);
 	if (list_of(writer, KIND_UPLINK)->count > 1) {
 		heading(writer, "Which uplink other connections from inside take", "");
-		not_expressed(writer, "tiers, weights and health: the main table's default route decides");
+		not_expressed(writer, "tiers, weights and health: the main table's default route decides",
+			      NULL);
 	}
 }
 
@@ -613,17 +606,17 @@ static void write_pinhole_to(struct writer *writer, const struct forward *forwar
 	char address[IP_TEXT_MAX], protocol[8];
 
 	for (unsigned p = 0; p < forward->protocols.count; p++) {
-		struct chunk chunk = { .ports = &forward->external_ports };
+		struct iptables_chunk chunk = { .ports = &forward->external_ports };
 
-		while (next_chunk(&chunk)) {
-			buf_printf(writer->text, "%s -A FORWARD -i ", program_of(backend->family));
+		while (forward->protocols.items[p] != IPPROTO_UDPLITE && iptables_next_chunk(&chunk)) {
+			buf_printf(writer->text, "%s -A FORWARD -i ", iptables_program(backend->family));
 			export_quote(writer->text, live->uplink->device);
 			buf_printf(writer->text, " -d %s -p %s", ip_format(backend, address),
 				   protocol_name(forward->protocols.items[p], protocol));
-			add_chunk(writer, &chunk);
-			add_prefixes(writer, " -s ", &forward->sources);
-			add_hours(writer, forward, window);
-			add_name(writer, forward->object.name);
+			iptables_add_chunk(writer, &chunk);
+			iptables_add_prefixes(writer, " -s ", &forward->sources, backend->family);
+			iptables_add_hours(writer, forward, window);
+			iptables_add_name(writer, forward->object.name);
 			buf_puts(writer->text, " -j ACCEPT\n");
 		}
 	}
@@ -643,56 +636,98 @@ static void write_pinhole(struct writer *writer, const struct forward *forward,
 	}
 }
 
-static void write_pinholes(struct writer *writer, const struct uplink_live *live)
+static void write_pinholes(struct writer *writer)
 {
-	const struct object_list *forwards = list_of(writer, KIND_FORWARD);
+	const struct object_list *forwards = list_of(writer, KIND_FORWARD),
+				 *uplinks = list_of(writer, KIND_UPLINK);
 
 	for (unsigned i = 0; i < forwards->count; i++) {
 		const struct forward *forward = (const struct forward *)forwards->items[i];
 
-		if (forward->pinhole && forward->enabled && !has_expired(writer, forward) &&
-		    forward_on_uplink(forward, live->uplink->object.name))
-			write_pinhole(writer, forward, live);
+		if (!forward->pinhole || !say_what_is_lost(writer, forward, forward->object.name))
+			continue;
+		for (unsigned k = 0; k < uplinks->count; k++) {
+			struct uplink_live live;
+
+			resolve(writer, uplinks->items[k], &live);
+			if (live.uplink->enabled && forward_on_uplink(forward, live.uplink->object.name))
+				write_pinhole(writer, forward, &live);
+		}
 	}
 }
 
+/* For both families: "-o", the device, and what else. */
+static void write_for_device(struct writer *writer, const char *before, const char *device, const char *after)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		buf_printf(writer->text, "%s -A %s ", iptables_program(i ? AF_INET6 : AF_INET), before);
+		export_quote(writer->text, device);
+		buf_printf(writer->text, " %s\n", after);
+	}
+}
+
+/* What connection tracking does not understand would leave as it is. */
+static void drop_untranslated(struct writer *writer)
+{
+	for (unsigned i = 0; i < list_of(writer, KIND_UPLINK)->count; i++) {
+		const struct uplink *uplink = uplink_at(writer, i);
+		const char *what = "-m conntrack --ctstate INVALID -j DROP";
+
+		if (!uplink->enabled || uplink->source_nat_kind == SOURCE_NAT_NONE)
+			continue;
+		write_for_device(writer, "FORWARD -o", uplink->device, what);
+		write_for_device(writer, "OUTPUT -o", uplink->device, what);
+	}
+}
+
+/* Nobody inside comes by an uplink. */
+static void drop_pretenders(struct writer *writer)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		char *inside = iptables_set_prefixes(writer, i ? "inside6" : "inside4");
+
+		for (unsigned k = 0; inside && k < list_of(writer, KIND_UPLINK)->count; k++) {
+			buf_printf(writer->text, "%s -t mangle -A PREROUTING -i ",
+				   iptables_program(i ? AF_INET6 : AF_INET));
+			export_quote(writer->text, uplink_at(writer, k)->device);
+			buf_printf(writer->text, " -s %s -m conntrack --ctstate NEW -j DROP\n", inside);
+		}
+		free(inside);
+	}
+}
+
+/* It comes before anything is let in. Also towards uplinks that are switched off. */
 static void write_filter(struct writer *writer)
 {
-	const struct object_list *uplinks = list_of(writer, KIND_UPLINK);
-
-	heading(writer, "Nothing else comes in", "");
+	heading(writer, "Nothing comes in but what is forwarded, and what leaves is translated", "");
+	drop_pretenders(writer);
+	drop_untranslated(writer);
 	if (!filter_is_ours(writer->source->config, writer->source->environment)) {
-		not_expressed(writer, "another firewall filters");
+		not_expressed(writer, "another firewall filters", NULL);
 		return;
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		buf_printf(writer->text,
-			   "%s -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n",
-			   program_of(i ? AF_INET6 : AF_INET));
-		buf_printf(writer->text, "%s -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT\n",
-			   program_of(i ? AF_INET6 : AF_INET));
-	}
-	for (unsigned i = 0; i < uplinks->count; i++) {
-		struct uplink_live live;
+		const char *program = iptables_program(i ? AF_INET6 : AF_INET);
 
-		resolve(writer, uplinks->items[i], &live);
-		if (!live.uplink->enabled)
-			continue;
-		write_pinholes(writer, &live);
-		for (unsigned k = 0; k < 2; k++) {
-			buf_printf(writer->text, "%s -A FORWARD -i ", program_of(k ? AF_INET6 : AF_INET));
-			export_quote(writer->text, live.uplink->device);
-			buf_puts(writer->text, " -j DROP\n");
-		}
+		buf_printf(writer->text,
+			   "%s -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n", program);
+		buf_printf(writer->text, "%s -A FORWARD -m conntrack --ctstate DNAT -j ACCEPT\n", program);
 	}
+	write_pinholes(writer);
+	for (unsigned i = 0; i < list_of(writer, KIND_UPLINK)->count; i++)
+		write_for_device(writer, "FORWARD -i", uplink_at(writer, i)->device, "-j DROP");
 }
 
 void export_iptables(struct writer *writer)
 {
 	buf_puts(writer->text, "#!/bin/sh\n# ");
 	export_comment(writer->text, writer->source->title);
-	buf_puts(writer->text,
-		 "\n# Addresses are those of that moment. It adds to the rules that are there.\nset -e\n");
+	buf_puts(
+		writer->text,
+		"\n# Addresses are those of that moment. It adds to the rules that are there. What has begun goes on "
+		"when a forward ends.\nset -e\n");
+	write_chain(writer);
+	write_filter(writer);
 	write_policies(writer);
 	write_marks(writer);
 	heading(writer, "Routing: the main table first, then by the connection's mark", "");
@@ -700,5 +735,4 @@ void export_iptables(struct writer *writer)
 	write_forwards(writer);
 	write_redirects(writer);
 	write_postrouting(writer);
-	write_filter(writer);
 }

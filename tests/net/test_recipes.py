@@ -4,10 +4,12 @@ way round: what is exported works without Portico."""
 import contextlib
 import pathlib
 import re
+import socket
 
 import pytest
 
 from lab.checks import ask_from_internet, isps, outcome, uplink_address
+from lab.lab import wait_for
 
 RECIPES = pathlib.Path(__file__).resolve().parents[1] / "golden" / "import"
 ROUTER, ELSEWHERE = "192.168.0.1", "192.168.0.254"
@@ -52,6 +54,7 @@ def without_portico(router):
         for program in ("iptables", "ip6tables"):
             for table in ("nat", "mangle", "filter"):
                 lab.router.run(f"{program} -t {table} -F")
+            lab.router.run(f"{program} -t nat -X")
         lab.router.run("nft flush ruleset")
         for family in ("-4", "-6"):
             for line in lab.router.ip(f"{family} rule show").splitlines():
@@ -148,14 +151,18 @@ def exported(router, format_):
     return router.api.get(f"/config/export?format={format_}").expect(200).decode()
 
 
+def load(lab, format_, text):
+    if format_ == "nft":
+        lab.router.run(["nft", "-f", "-"], stdin=text)
+        text = "\n".join(line[2:] for line in text.splitlines() if re.match("# (ip|sysctl) ", line))
+    lab.router.run(["sh", "-e"], stdin=text)
+
+
 @pytest.mark.parametrize("format_", ["iptables", "nft"])
 def test_what_is_exported_works_alone(router, format_):
     text = exported(router, format_)
     with without_portico(router) as lab:
-        if format_ == "nft":
-            lab.router.run(["nft", "-f", "-"], stdin=text)
-            text = "\n".join(line[2:] for line in text.splitlines() if re.match("# (ip|sysctl) ", line))
-        lab.router.run(["sh", "-e"], stdin=text)
+        load(lab, format_, text)
         for isp in isps(lab):
             exchange = ask_from_internet(lab, uplink_address(lab, isp), 80)
             assert (exchange.answer.server, exchange.answer.peer) == ("backend", "203.0.113.200")
@@ -171,3 +178,62 @@ def test_what_is_exported_works_alone(router, format_):
             answer = lab[who].ask("192.0.2.1", 80)
             assert (answer.server, answer.peer) == ("backend", ROUTER)
         assert lab.client.ask("203.0.113.200", 80).peer == "192.0.2.1"
+
+
+def reached(lab):
+    """Who gets through to which port of which address. The neighbours on isp1 and isp2 send to the other address, too."""
+    seen = {}
+    with contextlib.ExitStack() as stack:
+        for isp, own, others in (("isp1", "192.0.2.1", "198.51.100.1"), ("isp2", "198.51.100.1", "192.0.2.1")):
+            lab[isp].ip(f"route add {others}/32 via {own}")
+            stack.callback(lab[isp].ip, f"route del {others}/32")
+        for who in ("internet", "client", "backend", "vpn", "router", "isp1", "isp2"):
+            for address in ("192.0.2.1", "198.51.100.1"):
+                for port in range(80, 86):
+                    seen[who, address, port] = outcome(lab[who], address, port)
+        lab.isp2.ip("route add 192.168.0.0/24 via 198.51.100.1")
+        stack.callback(lab.isp2.ip, "route del 192.168.0.0/24")
+        seen["isp2", "192.168.0.2", 80] = outcome(lab.isp2, "192.168.0.2", 80)
+    return seen
+
+
+def is_let_in(lab, source):
+    """A datagram for port 86, which is for the LAN alone, from a neighbour on isp1 who says that it is another."""
+    lab.isp1.ip(f"addr add {source}/32 dev lo")
+    try:
+        with lab.backend.capture("eth0") as seen, lab.isp1.socket(kind=socket.SOCK_DGRAM) as sender:
+            sender.bind((source, 0))
+            sender.sendto(b"spoofed", ("192.0.2.1", 86))
+            lab.internet.ask("192.0.2.1", 80)  # what was sent before has come by then
+            wait_for(lambda: seen.packets(protocol="tcp", src="203.0.113.200"))
+            return bool(seen.packets(protocol="udp", direction="in", dport=80))
+    finally:
+        lab.isp1.ip(f"addr del {source}/32 dev lo")
+
+
+@pytest.mark.parametrize("format_", ["iptables", "nft"])
+@pytest.mark.parametrize("isp2", ["on", "off"])
+def test_what_is_exported_opens_no_more(router, format_, isp2):
+    """Whoever gets through with the exported rules gets through with Portico; and the other way round."""
+    def forward(port, **fields):
+        return {"name": f"f{port}", "external_ports": str(port), "internal_ports": "80", "internal_address": "192.168.0.2",
+                **fields}
+
+    router.configure(
+        networks=[{"name": "lan", "devices": ["br-lan"]}, {"name": "vpn", "devices": ["tun0"], "hairpin": "off"}],
+        uplinks=[{"name": "isp1", "device": "eth0"}, {"name": "isp2", "device": "eth1", "enabled": isp2 == "on"}],
+        forwards=[forward(80), forward(81, uplinks=["isp1"]), forward(82, hairpin=False), forward(83, sources=["192.168.0.3"]),
+                  forward(84, schedule="mon-sun 00:00-24:00", expires_at="2037-01-01T00:00:00Z"),
+                  forward(85, internal_ports="8888", internal_address="192.168.0.1"),
+                  forward(86, protocols=["udp"], sources=["192.168.0.0/24"])])
+    before = reached(router.lab)
+    assert before["client", "192.0.2.1", 80] == "answer" != before["isp2", "192.0.2.1", 81] or isp2 == "off"
+    text = router.api.get(f"/config/export?format={format_}").expect(200).decode()
+    assert re.search("^# not expressed: because of .*when it expires", text, re.M)
+    with without_portico(router) as lab:
+        load(lab, format_, text)
+        after = reached(lab)
+        assert not is_let_in(lab, "192.168.0.77")
+    lost = {key for key in before if before[key] == "answer" != after[key]}
+    assert {key for key in before if after[key] == "answer" != before[key]} == set(), "it opens more"
+    assert {port for _, _, port in lost} <= {82, 84} and {who for who, _, port in lost if port == 82} <= {"router", "isp1", "isp2"}
