@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Sections for OpenWrt's /etc/config/firewall and /etc/config/mwan3. */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,13 +72,15 @@ static void prefix_list(struct writer *writer, const char *name, const struct pr
 		list(writer, name, prefix_format(&prefixes->items[i], text));
 }
 
-/* What a section may be called: its object's name as far as that goes, else kind and number. */
+/* What a section may be called: its object's name as far as that goes, else kind and number. "wan" is the uplinks' zone. */
 static const char *identifier(const struct object *object, char name[SECTION_NAME_MAX])
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
 	size_t length = strlen(object->name);
 
-	if (length < SECTION_NAME_MAX && strspn(object->name, plain) == length)
+	if (length < SECTION_NAME_MAX && strspn(object->name, plain) == length &&
+	    !strchr("0123456789", object->name[0]) &&
+	    (object->kind != KIND_NETWORK || strcmp(object->name, "wan") != 0))
 		snprintf(name, SECTION_NAME_MAX, "%s", object->name);
 	else
 		snprintf(name, SECTION_NAME_MAX, "%.4s%u", kind_name(object->kind), object->id % 1000000000u);
@@ -150,8 +153,8 @@ static void note_source_nat(struct writer *writer)
 	}
 }
 
-/* The zone of a backend: the network that has its address; NULL: none. */
-static const char *zone_of(const struct writer *writer, const struct ip *address, char name[SECTION_NAME_MAX])
+/* The network that has the backend's address, or the first; NULL: there is none. */
+static const struct network *network_of(const struct writer *writer, const struct ip *address)
 {
 	const struct object_list *networks = list_of(writer, KIND_NETWORK);
 
@@ -167,11 +170,11 @@ static const char *zone_of(const struct writer *writer, const struct ip *address
 								 link->addresses[a].prefix_length);
 
 				if (prefix_contains(&prefix, address))
-					return identifier(networks->items[i], name);
+					return network;
 			}
 		}
 	}
-	return networks->count ? identifier(networks->items[0], name) : NULL;
+	return networks->count ? (const struct network *)networks->items[0] : NULL;
 }
 
 /* --- forwards --- */
@@ -204,43 +207,89 @@ static void write_range(struct writer *writer, const char *name, unsigned first,
 	option(writer, name, text);
 }
 
+/* firewall4 looks at the ports of TCP and UDP alone: of another protocol it would let in all. */
+static bool is_known(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || !protocol_has_ports(protocol);
+}
+
+static bool any_known(const struct forward *forward)
+{
+	for (unsigned i = 0; i < forward->protocols.count; i++)
+		if (is_known(forward->protocols.items[i]))
+			return true;
+	return false;
+}
+
 static void write_common(struct writer *writer, const struct forward *forward, const struct ip *backend)
 {
+	const struct network *network = network_of(writer, backend);
 	char zone[SECTION_NAME_MAX], protocol[8];
 
 	option(writer, "name", forward->object.name);
 	option(writer, "src", "wan");
-	if (zone_of(writer, backend, zone))
-		option(writer, "dest", zone);
+	if (network)
+		option(writer, "dest", identifier(&network->object, zone));
 	option(writer, "family", backend->family == AF_INET6 ? "ipv6" : "ipv4");
 	for (unsigned i = 0; i < forward->protocols.count; i++)
-		list(writer, "proto", protocol_name(forward->protocols.items[i], protocol));
-	prefix_list(writer, "src_ip", &forward->sources);
+		if (is_known(forward->protocols.items[i]))
+			list(writer, "proto", protocol_name(forward->protocols.items[i], protocol));
 	if (!forward->enabled)
 		option(writer, "enabled", "0");
 }
 
-/* One section: these ports (NULL: none), in this window (NULL: always), on this address (NULL: all). */
-static void write_redirect(struct writer *writer, const struct forward *forward, const struct ip *backend,
-			   const struct port_piece *piece, const struct window *window,
-			   const struct ip *external)
+/* One section of a forward. */
+struct aim {
+	const struct forward *forward;
+	const struct ip *backend;
+	const struct ip *external;      /* NULL: all addresses of uplinks */
+	const struct prefix *source;    /* NULL: everyone; it must not be a list */
+	const struct window *window;    /* NULL: always */
+	const struct port_piece *piece; /* NULL: no ports */
+};
+
+/* Reflection is from the backend's zone if nothing is said. It does not look at sources. */
+static void write_reflection(struct writer *writer, const struct aim *aim)
 {
-	char text[IP_TEXT_MAX], until[TIME_TEXT_MAX];
+	const struct object_list *networks = list_of(writer, KIND_NETWORK);
+	const struct network *own = network_of(writer, aim->backend);
+	char zone[SECTION_NAME_MAX];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < networks->count; i++)
+		count += ((const struct network *)networks->items[i])->hairpin;
+	if (!aim->forward->hairpin || aim->source || count == 0) {
+		option(writer, "reflection", "0");
+		return;
+	}
+	for (unsigned i = 0; i < networks->count && networks->count > 1; i++)
+		if (((const struct network *)networks->items[i])->hairpin)
+			list(writer, "reflection_zone", identifier(networks->items[i], zone));
+	if (own && own->hairpin_source == HAIRPIN_SOURCE_EXTERNAL)
+		option(writer, "reflection_src", "external");
+}
+
+static void write_redirect(struct writer *writer, const struct aim *aim)
+{
+	const struct forward *forward = aim->forward;
+	const struct port_piece *piece = aim->piece;
+	char text[PREFIX_TEXT_MAX], until[TIME_TEXT_MAX];
 
 	section(writer, "redirect", NULL);
-	write_common(writer, forward, backend);
+	write_common(writer, forward, aim->backend);
 	option(writer, "target", "DNAT");
-	if (external)
-		option(writer, "src_dip", ip_format(external, text));
-	option(writer, "dest_ip", ip_format(backend, text));
+	if (aim->source)
+		option(writer, "src_ip", prefix_format(aim->source, text));
+	if (aim->external)
+		option(writer, "src_dip", ip_format(aim->external, text));
+	option(writer, "dest_ip", ip_format(aim->backend, text));
 	if (piece)
 		write_range(writer, "src_dport", piece->external, piece->count);
 	if (piece && piece->internal != piece->external)
 		write_range(writer, "dest_port", piece->internal, piece->count);
-	if (!forward->hairpin)
-		option(writer, "reflection", "0");
-	if (window)
-		write_hours(writer, window);
+	write_reflection(writer, aim);
+	if (aim->window)
+		write_hours(writer, aim->window);
 	if (forward->expires_at) {
 		time_format(forward->expires_at, until);
 		until[strlen("2026-12-24T18:00:00")] = '\0'; /* without the Z */
@@ -249,53 +298,82 @@ static void write_redirect(struct writer *writer, const struct forward *forward,
 	}
 }
 
-static void write_pieces(struct writer *writer, const struct forward *forward, const struct ip *backend,
-			 const struct window *window, const struct ip *external)
+static void write_sources(struct writer *writer, struct aim aim)
+{
+	const struct prefixes *sources = &aim.forward->sources;
+
+	if (sources->count == 0)
+		write_redirect(writer, &aim);
+	for (unsigned i = 0; i < sources->count; i++) {
+		aim.source = &sources->items[i];
+		write_redirect(writer, &aim);
+	}
+}
+
+static void write_pieces(struct writer *writer, struct aim aim)
 {
 	struct piece_walk walk = { 0 };
 	struct port_piece piece;
 
-	if (!protocol_has_ports(forward->protocols.items[0]))
-		write_redirect(writer, forward, backend, NULL, window, external);
-	while (forward_next_piece(forward, &walk, &piece)) {
+	if (!protocol_has_ports(aim.forward->protocols.items[0]))
+		write_sources(writer, aim);
+	aim.piece = &piece;
+	while (forward_next_piece(aim.forward, &walk, &piece)) {
 		if (piece.count > 1 && piece.internal != piece.external)
 			not_expressed(writer, "ports that are shifted one to one, of forward ",
-				      forward->object.name);
+				      aim.forward->object.name);
 		else
-			write_redirect(writer, forward, backend, &piece, window, external);
+			write_sources(writer, aim);
 	}
 }
 
-static void write_windows(struct writer *writer, const struct forward *forward, const struct ip *backend,
-			  const struct ip *external)
+static void write_windows(struct writer *writer, struct aim aim)
 {
-	if (forward->schedule.count == 0)
-		write_pieces(writer, forward, backend, NULL, external);
-	for (unsigned i = 0; i < forward->schedule.count; i++)
-		if (forward->schedule.items[i].to <= forward->schedule.items[i].from)
-			not_expressed(writer, "hours over midnight, of forward ", forward->object.name);
+	const struct schedule *schedule = &aim.forward->schedule;
+
+	if (schedule->count == 0)
+		write_pieces(writer, aim);
+	for (unsigned i = 0; i < schedule->count; i++) {
+		aim.window = &schedule->items[i];
+		if (aim.window->to <= aim.window->from)
+			not_expressed(writer, "hours over midnight, of forward ", aim.forward->object.name);
 		else
-			write_pieces(writer, forward, backend, &forward->schedule.items[i], external);
+			write_pieces(writer, aim);
+	}
+}
+
+static bool all_enabled(const struct object_list *uplinks)
+{
+	for (unsigned i = 0; i < uplinks->count; i++)
+		if (!((const struct uplink *)uplinks->items[i])->enabled)
+			return false;
+	return true;
 }
 
 /* Some uplinks of a zone are told apart by their addresses of now. */
 static void write_forward(struct writer *writer, const struct forward *forward, const struct ip *backend)
 {
 	const struct object_list *uplinks = list_of(writer, KIND_UPLINK);
+	struct aim aim = { .forward = forward, .backend = backend };
 
-	if (forward->uplinks.count == 0) {
-		write_windows(writer, forward, backend, NULL);
+	if (forward->uplinks.count == 0 && all_enabled(uplinks)) {
+		write_windows(writer, aim);
 		return;
 	}
+	if (uplinks->count > 1)
+		not_expressed(writer, "that only who comes by the uplink of that address reaches forward ",
+			      forward->object.name);
 	for (unsigned i = 0; i < uplinks->count; i++) {
 		const struct uplink *uplink = (const struct uplink *)uplinks->items[i];
 		const struct link *link = links_find(writer->source->links, uplink->device);
 
 		for (unsigned k = 0; link && k < link->address_count; k++)
-			if (forward_on_uplink(forward, uplink->object.name) &&
+			if (uplink->enabled && forward_on_uplink(forward, uplink->object.name) &&
 			    uplink_address_counts(&link->addresses[k]) &&
-			    link->addresses[k].address.family == backend->family)
-				write_windows(writer, forward, backend, &link->addresses[k].address);
+			    link->addresses[k].address.family == backend->family) {
+				aim.external = &link->addresses[k].address;
+				write_windows(writer, aim);
+			}
 	}
 }
 
@@ -307,6 +385,7 @@ static void write_pinhole(struct writer *writer, const struct forward *forward, 
 
 	section(writer, "rule", NULL);
 	write_common(writer, forward, backend);
+	prefix_list(writer, "src_ip", &forward->sources);
 	option(writer, "dest_ip",
 	       forward->suffix_bits ? suffix_format(backend, forward->suffix_bits, text) :
 				      ip_format(backend, text));
@@ -323,26 +402,67 @@ static void write_pinhole(struct writer *writer, const struct forward *forward, 
 	option(writer, "target", "ACCEPT");
 }
 
+/* True if it is for each uplink of the zone, which is all that a rule can be for. */
+static bool is_on_all_uplinks(const struct writer *writer, const struct forward *forward)
+{
+	const struct object_list *uplinks = list_of(writer, KIND_UPLINK);
+
+	for (unsigned i = 0; i < uplinks->count; i++)
+		if (!((const struct uplink *)uplinks->items[i])->enabled ||
+		    !forward_on_uplink(forward, uplinks->items[i]->name))
+			return false;
+	return true;
+}
+
+/* Why it is left out, rather than open for longer, or for others, than it should be; NULL: it is not. */
+static const char *why_left_out(const struct writer *writer, const struct forward *forward)
+{
+	if (forward->expires_at > INT32_MAX ||
+	    (forward->expires_at && (forward->pinhole || forward->schedule.count > 0)))
+		return "because of when it expires, forward ";
+	if (!any_known(forward))
+		return "because of its protocol, forward ";
+	if (forward->pinhole && forward->schedule.count > 0)
+		return "because of its hours, pinhole ";
+	if (forward->pinhole && !is_on_all_uplinks(writer, forward))
+		return "because of its uplinks, pinhole ";
+	return NULL;
+}
+
+static void say_what_is_lost(struct writer *writer, const struct forward *forward)
+{
+	const char *name = forward->object.name;
+
+	for (unsigned i = 0; i < forward->protocols.count; i++)
+		if (!is_known(forward->protocols.items[i]))
+			not_expressed(writer, "protocols other than TCP and UDP, of forward ", name);
+	if (forward->log)
+		not_expressed(writer, "the log of forward ", name);
+	if (forward->backend_sees == BACKEND_SEES_ROUTER)
+		not_expressed(writer, "that the backend sees the router, of forward ", name);
+	if (forward->hairpin && !forward->pinhole && forward->sources.count > 0)
+		not_expressed(writer, "hairpin, which would be for all, of forward ", name);
+	if (forward->expires_at)
+		not_expressed(writer,
+			      "that the hour is one of UTC and not of the router (firewall4), of forward ",
+			      name);
+}
+
 static void write_forwards(struct writer *writer)
 {
 	const struct object_list *forwards = list_of(writer, KIND_FORWARD);
 
 	for (unsigned i = 0; i < forwards->count; i++) {
 		const struct forward *forward = (const struct forward *)forwards->items[i];
+		const char *why = why_left_out(writer, forward);
 		struct ip backends[BACKENDS_MAX];
 
-		if (forward->expires_at && (forward->pinhole || forward->schedule.count > 0)) {
-			not_expressed(writer, "because of when it expires, forward ", forward->object.name);
+		if (why) {
+			not_expressed(writer, why, forward->object.name);
 			continue;
 		}
-		if (forward->log)
-			not_expressed(writer, "the log of forward ", forward->object.name);
-		if (forward->backend_sees == BACKEND_SEES_ROUTER)
-			not_expressed(writer, "that the backend sees the router, of forward ",
-				      forward->object.name);
-		if (forward->pinhole && forward->schedule.count > 0)
-			not_expressed(writer, "because of its hours, pinhole ", forward->object.name);
-		else if (forward->pinhole)
+		say_what_is_lost(writer, forward);
+		if (forward->pinhole)
 			write_pinhole(writer, forward, &forward->internal_address);
 		else if (!forward->suffix_bits)
 			write_forward(writer, forward, &forward->internal_address);
@@ -404,7 +524,7 @@ static void write_source_nats(struct writer *writer)
 			option(writer, "src_ip", prefix_format(&nat->sources.items[k], text));
 			option(writer, "snat_ip", ip_format(&nat->address, text));
 			option(writer, "target", "SNAT");
-			if (!nat->enabled)
+			if (!nat->enabled || !uplink || !uplink->enabled)
 				option(writer, "enabled", "0");
 		}
 	}
@@ -490,8 +610,20 @@ static void write_preferences(struct writer *writer, const struct policy *policy
 	option(writer, "last_resort", policy->otherwise == OTHERWISE_ANY ? "default" : "unreachable");
 }
 
-/* mwan3's rules have one source and one destination each. */
-static void write_rules(struct writer *writer, const struct policy *policy)
+/* Sections of whatever kind share their names. */
+static bool is_taken(const struct writer *writer, const char *name)
+{
+	const struct object_list *uplinks = list_of(writer, KIND_UPLINK);
+	char other[SECTION_NAME_MAX];
+
+	for (unsigned i = 0; i < uplinks->count; i++)
+		if (strcmp(identifier(uplinks->items[i], other), name) == 0)
+			return true;
+	return strcmp(name, "balanced") == 0 || strcmp(name, "default_rule") == 0;
+}
+
+/* mwan3's rules have one source and one destination each, and look at the ports of TCP and UDP alone. */
+static void write_rules(struct writer *writer, const struct policy *policy, uint8_t of_protocol)
 {
 	unsigned sources = policy->sources.count ? policy->sources.count : 1, part = 0;
 	unsigned destinations = policy->destinations.count ? policy->destinations.count : 1;
@@ -501,18 +633,20 @@ static void write_rules(struct writer *writer, const struct policy *policy)
 	buf_init(&ports, LIST_MAX * sizeof("65535-65535,"));
 	ports_format(&policy->ports, &ports);
 	for (unsigned i = 0; i < sources * destinations; i++) {
-		if (part++ == 0)
-			section(writer, "rule", identifier(&policy->object, name));
+		if (part++ == 0 && of_protocol == policy->protocol &&
+		    !is_taken(writer, identifier(&policy->object, name)))
+			section(writer, "rule", name);
 		else
-			buf_printf(writer->text, "\nconfig rule 'p%u_%u'\n", policy->object.id, part);
+			buf_printf(writer->text, "\nconfig rule 'p%u_%u_%u'\n", policy->object.id,
+				   of_protocol, part);
 		if (policy->sources.count > 0)
 			option(writer, "src_ip",
 			       prefix_format(&policy->sources.items[i / destinations], text));
 		if (policy->destinations.count > 0)
 			option(writer, "dest_ip",
 			       prefix_format(&policy->destinations.items[i % destinations], text));
-		if (policy->protocol)
-			option(writer, "proto", protocol_name(policy->protocol, protocol));
+		if (of_protocol)
+			option(writer, "proto", protocol_name(of_protocol, protocol));
 		if (policy->ports.count > 0)
 			option(writer, "dest_port", buf_text(&ports));
 		buf_printf(writer->text, "\toption use_policy 'policy_%u'\n", policy->object.id);
@@ -544,8 +678,17 @@ static void write_policies(struct writer *writer)
 				      next->object.name);
 			continue;
 		}
+		if (next->ports.count > 0 && next->protocol && !is_known(next->protocol)) {
+			not_expressed(writer, "because of its protocol, policy ", next->object.name);
+			continue;
+		}
 		write_preferences(writer, next);
-		write_rules(writer, next);
+		if (next->ports.count > 0 && !next->protocol) {
+			write_rules(writer, next, IPPROTO_TCP);
+			write_rules(writer, next, IPPROTO_UDP);
+		} else {
+			write_rules(writer, next, next->protocol);
+		}
 	}
 }
 

@@ -87,8 +87,13 @@ def test_openwrt_and_back(api, filled):
     back = brought_back(api, mwan3, network_text=NETWORK_FILE.replace("'dhcp'", "'static'\n\toption gateway '192.0.2.254'"))
     assert [(u["device"], u["gateway"]) for u in back["uplinks"]] == [("eth0", "192.0.2.254")]
     assert comparable(back)["policies"] == comparable(filled)["policies"]
+    assert "list src_ip" not in firewall, "firewall4 leaves out a redirect with a list of them"
     back = brought_back(api, firewall, network_text=NETWORK_FILE)
-    assert comparable(back, "policies", "uplinks") == comparable(filled, "policies", "uplinks")
+    wanted = comparable(filled, "policies", "uplinks")
+    for forward in wanted["forwards"]:
+        if forward["sources"]:  # a redirect has one, and its reflection does not look at it
+            forward.update(sources=forward["sources"][:1], hairpin=False)
+    assert comparable(back, "policies", "uplinks") == wanted
 
 
 def test_two_uplinks_in_openwrt(router, api, filled):
