@@ -17,7 +17,7 @@
  * line of the file (+ understood, - not) with what became of it (= and, of what was there, ~), the objects,
  * and what differs in those that were there; with "export": "nft" and the like it is that export.
  *
- * Links model/ and base/ alone: whatever model/ needs beyond them does not link.
+ * Links model/, import/, export/ and base/ alone: whatever these need beyond them does not link.
  */
 #include <dirent.h>
 #include <stdio.h>
