@@ -558,10 +558,12 @@ int engine_flush(const char *database, struct err *err)
 	struct kernel *kernel = NULL;
 	struct loop *loop = NULL;
 	struct plan plan;
-	int r = loop_new(&loop);
+	int r = loop_new(&loop), given_back;
 
 	if (r < 0)
 		return err_set(err, ERR_INTERNAL, "out of memory");
+	/* First, so that what forwards for us alone does not do it without the filter. */
+	given_back = give_back_sysctls(database, err);
 	r = kernel_open(loop, &nobody, &kernel, err);
 	if (r < 0)
 		goto free_loop;
@@ -579,7 +581,7 @@ int engine_flush(const char *database, struct err *err)
 		plan_done(&plan);
 	}
 	if (r == 0)
-		r = give_back_sysctls(database, err);
+		r = given_back;
 	kstate_done(&observed);
 free_kernel:
 	kstate_done(&nothing);

@@ -296,6 +296,15 @@ static void apply_step(struct real *real, const struct step *step, struct apply_
 	buf_done(&words);
 }
 
+/* The old table is still in force then, and sends packets to these; or there is none, and nothing filters. */
+static bool needs_table(const struct step *step)
+{
+	return step->type == STEP_IPRULE_DELETE || step->type == STEP_ROUTE_DELETE ||
+	       (step->type == STEP_SYSCTL && step->sysctl->value &&
+		(strcmp(step->sysctl->path, "net/ipv4/ip_forward") == 0 ||
+		 strcmp(step->sysctl->path, "net/ipv6/conf/all/forwarding") == 0));
+}
+
 static int apply(struct kernel *kernel, const struct plan *plan, struct apply_result *ret_result)
 {
 	struct real *real = real_of(kernel);
@@ -311,9 +320,7 @@ static int apply(struct kernel *kernel, const struct plan *plan, struct apply_re
 			count++;
 		if (count)
 			table_refused |= apply_table(real, step, count, ret_result) != 0;
-		/* The old table is still in force then, and sends packets to these. */
-		else if (!table_refused ||
-			 (step->type != STEP_IPRULE_DELETE && step->type != STEP_ROUTE_DELETE))
+		else if (!table_refused || !needs_table(step))
 			apply_step(real, step, ret_result);
 		i += count ? count : 1;
 	}

@@ -77,8 +77,9 @@ struct kernel_ops {
 	int (*read_listeners)(struct kernel *kernel, struct listeners *ret_listeners);
 	/*
 	 * Carries out the steps in order. The nf_tables steps are one
-	 * transaction: all or nothing. A failed rtnetlink or sysctl step does not keep the
-	 * others from being tried. Returns 0 if `ret_result->count` is 0, else the first failure's errno.
+	 * transaction: all or nothing. Where it is refused, nothing is deleted that the former table may use, and
+	 * forwarding is not switched on. A failed rtnetlink or sysctl step does not keep the others from being
+	 * tried. Returns 0 if `ret_result->count` is 0, else the first failure's errno.
 	 */
 	int (*apply)(struct kernel *kernel, const struct plan *plan, struct apply_result *ret_result);
 	/*

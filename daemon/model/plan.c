@@ -325,17 +325,17 @@ static int plan_sysctls(struct plan *plan, const struct kstate *desired, const s
 int plan_make(const struct kstate *desired, const struct kstate *observed, struct plan *ret_plan)
 {
 	struct plan plan = { 0 };
-	int r = plan_sysctls(&plan, desired, observed);
-
 	/* Without a rule that leads to the main table, the kernel reaches no gateway and refuses its route. */
-	if (!r)
-		r = plan_rules(&plan, STEP_IPRULE_ADD, RULES_MAIN, desired, observed);
+	int r = plan_rules(&plan, STEP_IPRULE_ADD, RULES_MAIN, desired, observed);
+
 	if (!r)
 		r = plan_route_additions(&plan, desired, observed);
 	if (!r)
 		r = plan_rules(&plan, STEP_IPRULE_ADD, RULES_UPLINKS, desired, observed);
 	if (!r)
 		r = plan_table(&plan, desired, observed);
+	if (!r)
+		r = plan_sysctls(&plan, desired, observed);
 	if (!r)
 		r = plan_rules(&plan, STEP_IPRULE_DELETE, RULES_ALL, observed, desired);
 	if (!r)

@@ -13,8 +13,7 @@
 #include "model/kstate.h"
 
 enum step_type {
-	/* rtnetlink and sysctl, before the table: routes must be there when marks start */
-	STEP_SYSCTL,
+	/* rtnetlink, before the table: routes must be there when marks start */
 	STEP_ROUTE_SET, /* add or replace */
 	STEP_IPRULE_ADD,
 	/* nf_tables, in this order inside the batch */
@@ -28,7 +27,8 @@ enum step_type {
 	STEP_CHAIN_ADD,
 	STEP_ELEMS_ADD,
 	STEP_RULES_ADD, /* all rules of the chain, in order */
-	/* and afterwards */
+	/* and afterwards; nothing is forwarded before it is filtered */
+	STEP_SYSCTL,
 	STEP_IPRULE_DELETE,
 	STEP_ROUTE_DELETE,
 };

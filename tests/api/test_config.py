@@ -80,6 +80,14 @@ def test_plan_does_nothing(api):
     assert [(c["kind"], c["id"], c["after"]) for c in removal] == [("uplink", 1, None)]
 
 
+def test_nothing_is_forwarded_before_it_is_filtered(router, api):
+    api.put("/config", {}).expect(200)
+    router.host.sysctl("net.ipv4.ip_forward", 0)
+    steps = api.post("/config/plan", {"uplinks": [UPLINK]}).expect(200)["kernel"]
+    last = max(i for i, step in enumerate(steps) if step.startswith("nft "))
+    assert steps.index("sysctl -w net/ipv4/ip_forward=1") > last
+
+
 def test_warnings_are_named_by_their_place(api):
     forward = {**KINDS["/forwards"][2], "uplinks": ["none"]}
     config = api.put("/config", {"forwards": [{**forward, "name": "a", "uplinks": [], "external_ports": "1"}, forward]})

@@ -584,8 +584,8 @@ static void what_was_found_is_told(void **state)
 	found = kernel_status(f, "last_found");
 	assert_int_equal(json_array_size(found), 8);
 	assert_string_equal(json_string_value(json_array_get(found, 0)), "table inet portico was missing");
-	assert_string_equal(json_string_value(json_array_get(found, 1)),
-			    "net.ipv4.conf.eth0.rp_filter was 0");
+	const char rule[] = "rule ";
+	assert_memory_equal(json_string_value(json_array_get(found, 1)), rule, strlen(rule));
 	assert_string_equal(json_string_value(json_array_get(found, 7)), "and more");
 	assert_true(retry_in_s(f) < 0);
 	json_decref(found);
