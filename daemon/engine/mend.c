@@ -65,13 +65,37 @@ static void rest(struct engine *engine, uint64_t began_ms, bool contested)
 
 /* --- mending --- */
 
+static bool same_found(const struct found *a, const struct found *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (unsigned i = 0; i < a->count; i++)
+		if (strcmp(a->texts[i], b->texts[i]) != 0)
+			return false;
+	return true;
+}
+
+/* A quarrel may go on for ever; the log, which may be small and in memory, need not have all of it. */
+static void log_mended(struct engine *engine, const struct found *found)
+{
+	if (engine->quarrel_ms == QUARREL_LAST_MS && same_found(found, &engine->last_found)) {
+		if (!engine->quarrel_said)
+			log_warning(
+				"somebody undoes that again and again: it is mended each time, and not told here any more");
+		engine->quarrel_said = true;
+		return;
+	}
+	engine->quarrel_said = false;
+	for (unsigned i = 0; i < found->count; i++)
+		log_warning("mended what somebody changed: %s", found->texts[i]);
+}
+
 static void note_mended(struct engine *engine, const struct found *found)
 {
+	log_mended(engine, found);
 	engine->mended++;
 	engine->last_mended = engine_now();
 	engine->last_found = *found;
-	for (unsigned i = 0; i < found->count; i++)
-		log_warning("mended what somebody changed: %s", found->texts[i]);
 }
 
 /* Reads devices and fw4 again, as far as the news are about them. */

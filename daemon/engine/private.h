@@ -75,6 +75,7 @@ struct engine {
 	struct flows *flows;   /* flows.c's own */
 	struct timer *resting; /* until rest_until_ms, while something is dirty; see rest() */
 	uint64_t rest_until_ms, dirty_at_ms, contested_at_ms, quarrel_ms;
+	bool quarrel_said;
 
 	unsigned refusal_count;
 	struct refusal refusals[STEP_FAILURES_MAX];

@@ -177,6 +177,26 @@ def test_several_things_at_once_are_eight_texts(serving):
     assert 1 <= len(serving.kernel()["last_found"]) <= 8
 
 
+def test_a_quarrel_without_end_is_no_flood(serving):
+    """Somebody sets back at once what is mended."""
+    router, begun, used = serving.lab.router, serving.kernel()["mended"], cpu_s(serving)
+    said = "somebody undoes that again and again"
+    before = serving.daemon.log().count("mended what somebody changed")
+
+    def undone():
+        if router.sysctl("net.ipv4.conf.eth0.rp_filter") == "2":
+            router.sysctl("net.ipv4.conf.eth0.rp_filter", 1)
+        return serving.daemon.log().count(said)
+
+    wait_for(undone, 30)
+    told, mended = serving.daemon.log().count("mended what somebody changed"), serving.kernel()["mended"]
+    wait_for(lambda: undone() and serving.kernel()["mended"] >= mended + 2, 20)
+    assert serving.daemon.log().count("mended what somebody changed") == told <= before + 20
+    assert serving.daemon.log().count(said) == 1
+    assert serving.kernel()["mended"] - begun < 30 and cpu_s(serving) - used < 2
+    wait_for(lambda: serving.kernel()["in_sync"] and router.sysctl("net.ipv4.conf.eth0.rp_filter") == "2")
+
+
 # --- when the kernel refuses ---
 
 def test_a_refusal_is_tried_again_ever_more_rarely_and_shown(serving):
