@@ -575,6 +575,19 @@ static int compare_positions(const void *a, const void *b)
 	return x->object.id < y->object.id ? 1 : -1;
 }
 
+/* Who is on an uplink's own network is reached there. */
+static void spare_neighbours(struct writer *writer, uint8_t family, const char *set)
+{
+	char *neighbours = iptables_set_prefixes(writer, set);
+
+	if (neighbours)
+		buf_printf(
+			writer->text,
+			"%s -t mangle -A PREROUTING -d %s -m conntrack --ctstate NEW -j CONNMARK --set-xmark 0/0x%08x\n",
+			iptables_program(family), neighbours, MARK_UPLINK_MASK);
+	free(neighbours);
+}
+
 static void write_policies(struct writer *writer)
 {
 	const struct object_list *list = list_of(writer, KIND_POLICY);
@@ -590,6 +603,8 @@ static void write_policies(struct writer *writer)
 	for (unsigned i = 0; i < list->count; i++)
 		write_policy(writer, sorted[i]);
 	free(sorted);
+	for (unsigned i = 0; i < 2 && list->count > 0; i++)
+		spare_neighbours(writer, i ? AF_INET6 : AF_INET, i ? "neighbours6" : "neighbours4");
 	if (list_of(writer, KIND_UPLINK)->count > 1) {
 		heading(writer, "Which uplink other connections from inside take", "");
 		not_expressed(writer, "tiers, weights and health: the main table's default route decides",

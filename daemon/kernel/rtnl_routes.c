@@ -147,8 +147,8 @@ static int set_route(struct netlink *nl, const struct kroute *route, char text[N
 /* True if the rule has a condition that we never set; then it is not one of ours, whatever number it bears. */
 static bool is_strange(struct nlattr **tb, const struct fib_rule_hdr *info)
 {
-	return info->flags & FIB_RULE_INVERT || info->dst_len || info->tos || tb[FRA_IIFNAME] ||
-	       tb[FRA_OIFNAME] || tb[FRA_GOTO] || tb[FRA_L3MDEV] || tb[FRA_UID_RANGE] || tb[FRA_IP_PROTO] ||
+	return info->flags & FIB_RULE_INVERT || info->tos || tb[FRA_IIFNAME] || tb[FRA_OIFNAME] ||
+	       tb[FRA_GOTO] || tb[FRA_L3MDEV] || tb[FRA_UID_RANGE] || tb[FRA_IP_PROTO] ||
 	       tb[FRA_SPORT_RANGE] || tb[FRA_DPORT_RANGE] ||
 	       (info->action != FR_ACT_TO_TBL && info->action != FR_ACT_UNREACHABLE);
 }
@@ -177,6 +177,10 @@ static bool parse_rule(struct nlmsghdr *hdr, struct kiprule *ret_rule)
 		return false;
 	if (tb[FRA_SRC])
 		rule.from.length = info->src_len;
+	if (tb[FRA_DST] && !attr_ip(tb[FRA_DST], info->family, &rule.to.address))
+		return false;
+	if (tb[FRA_DST])
+		rule.to.length = info->dst_len;
 	*ret_rule = rule;
 	return true;
 }
@@ -216,6 +220,9 @@ static bool put_rule(struct nl_msg *msg, const struct kiprule *rule)
 	if (rule->from.address.family != AF_UNSPEC &&
 	    nla_put(msg, FRA_SRC, (int)ip_size(rule->from.address.family), rule->from.address.bytes) < 0)
 		return false;
+	if (rule->to.address.family != AF_UNSPEC &&
+	    nla_put(msg, FRA_DST, (int)ip_size(rule->to.address.family), rule->to.address.bytes) < 0)
+		return false;
 	if (rule->mark_mask && (nla_put_u32(msg, FRA_FWMARK, rule->mark) < 0 ||
 				nla_put_u32(msg, FRA_FWMASK, rule->mark_mask) < 0))
 		return false;
@@ -227,6 +234,7 @@ static struct nl_msg *rule_message(uint16_t type, uint16_t flags, const struct k
 	struct fib_rule_hdr info = {
 		.family = rule->family,
 		.src_len = rule->from.length,
+		.dst_len = rule->to.length,
 		.table = RT_TABLE_UNSPEC,
 		.action = rule->unreachable ? FR_ACT_UNREACHABLE : FR_ACT_TO_TBL,
 	};

@@ -228,6 +228,11 @@ bool compiler_add_networks(struct compiler *c, const char *stem, const struct fa
 	return compiler_take_list(c, name, family, &list);
 }
 
+static bool meet(const struct prefix *a, const struct prefix *b)
+{
+	return prefix_covers(a, b) || prefix_covers(b, a);
+}
+
 /* True if the prefix and that of an address of some uplink's device have addresses in common. */
 static bool reaches_uplinks(const struct compiler *c, const struct prefix *prefix)
 {
@@ -237,11 +242,57 @@ static bool reaches_uplinks(const struct compiler *c, const struct prefix *prefi
 		for (unsigned j = 0; link && j < link->address_count; j++) {
 			const struct prefix outside = link_prefix(&link->addresses[j]);
 
-			if (prefix_covers(prefix, &outside) || prefix_covers(&outside, prefix))
+			if (meet(prefix, &outside))
 				return true;
 		}
 	}
 	return false;
+}
+
+static bool is_on_another_link(const struct compiler *c, const struct link *link, const struct prefix *prefix)
+{
+	for (unsigned i = 0; i < c->links->count; i++) {
+		const struct link *other = &c->links->items[i];
+
+		for (unsigned j = 0; other != link && j < other->address_count; j++) {
+			const struct prefix its = link_prefix(&other->addresses[j]);
+
+			if (meet(prefix, &its))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool has_own_hosts(const struct compiler *c, const struct prefix *prefix)
+{
+	const struct object_list *networks = &c->config->lists[KIND_NETWORK],
+				 *forwards = &c->config->lists[KIND_FORWARD];
+
+	for (unsigned i = 0; i < networks->count; i++) {
+		const struct prefixes *given = &((const struct network *)networks->items[i])->prefixes;
+
+		for (unsigned j = 0; j < given->count; j++)
+			if (meet(prefix, &given->items[j]))
+				return true;
+	}
+	for (unsigned i = 0; i < forwards->count; i++) {
+		const struct forward *forward = (const struct forward *)forwards->items[i];
+
+		if (!forward->suffix_bits && prefix_contains(prefix, &forward->internal_address))
+			return true;
+	}
+	return false;
+}
+
+bool compiler_is_neighbourhood(const struct compiler *c, const struct uplink_live *live,
+			       const struct link_address *address)
+{
+	const struct prefix prefix = link_prefix(address);
+
+	return live->uplink->enabled && uplink_address_counts(address) && !ip_is_private(&address->address) &&
+	       prefix.length > 0 && prefix.length < ip_size(address->address.family) * 8 &&
+	       !is_on_another_link(c, live->link, &prefix) && !has_own_hosts(c, &prefix);
 }
 
 bool compiler_add_inside(struct compiler *c, const char *name, const struct family_words *family)

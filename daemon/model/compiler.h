@@ -216,6 +216,13 @@ bool compiler_add_networks(struct compiler *c, const char *stem, const struct fa
  */
 bool compiler_add_inside(struct compiler *c, const char *name, const struct family_words *family);
 
+/*
+ * True if the address of an uplink's device says who else is on that network in the internet, and nobody but by that
+ * device: no network, other device or backend has addresses of it.
+ */
+bool compiler_is_neighbourhood(const struct compiler *c, const struct uplink_live *live,
+			       const struct link_address *address);
+
 /* IPv4 always, IPv6 once a forward in force uses it. */
 bool compiler_wants_family(const struct compiler *c, const struct family_words *family);
 

@@ -328,6 +328,8 @@ int kiprule_compare(const struct kiprule *a, const struct kiprule *b)
 	if (!order)
 		order = prefix_compare(&a->from, &b->from);
 	if (!order)
+		order = prefix_compare(&a->to, &b->to);
+	if (!order)
 		order = COMPARE(a->mark, b->mark);
 	if (!order)
 		order = COMPARE(a->mark_mask, b->mark_mask);

@@ -182,7 +182,7 @@ struct kroute {
 struct kiprule {
 	uint8_t family;
 	uint32_t preference;
-	struct prefix from;       /* AF_UNSPEC: any */
+	struct prefix from, to;   /* AF_UNSPEC: any */
 	uint32_t mark, mark_mask; /* mask 0: any */
 	uint32_t table;           /* 0 for unreachable */
 	bool unreachable;

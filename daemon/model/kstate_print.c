@@ -553,14 +553,12 @@ void kroute_print(const struct kroute *route, struct buf *buf)
 
 void kiprule_print(const struct kiprule *rule, struct buf *buf)
 {
-	buf_printf(buf, "pref %" PRIu32 " from ", rule->preference);
-	if (rule->from.address.family != AF_UNSPEC) {
-		char text[PREFIX_TEXT_MAX];
+	char text[PREFIX_TEXT_MAX];
 
-		buf_puts(buf, prefix_format(&rule->from, text));
-	} else {
-		buf_puts(buf, "all");
-	}
+	buf_printf(buf, "pref %" PRIu32 " from %s", rule->preference,
+		   rule->from.address.family != AF_UNSPEC ? prefix_format(&rule->from, text) : "all");
+	if (rule->to.address.family != AF_UNSPEC)
+		buf_printf(buf, " to %s", prefix_format(&rule->to, text));
 	if (rule->mark_mask)
 		buf_printf(buf, " fwmark 0x%08" PRIx32 "/0x%08" PRIx32, rule->mark, rule->mark_mask);
 	if (rule->unreachable)

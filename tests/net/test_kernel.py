@@ -99,7 +99,7 @@ def test_rules_and_routes(lab, driver):
     for line in ("5000:\tfrom all lookup main suppress_prefixlength 0 proto 80",
                  "5001:\tfrom 192.0.2.1 lookup 20001 proto 80",
                  "5001:\tfrom 2001:db8:1::1 lookup 20001 proto 80",
-                 "5100:\tfrom all fwmark 0x1000000/0x7f000000 lookup 20001 proto 80",
+                 "5100:\tfrom all to 198.51.100.0/24 fwmark 0x1000000/0x7f000000 lookup 20001 proto 80",
                  "5900:\tfrom all fwmark 0x1000000/0x7f000000 unreachable proto 80"):
         assert line in rules
     def routes(family, number):

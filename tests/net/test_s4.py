@@ -179,3 +179,32 @@ def test_an_uplink_goes_down_and_comes_back(router):
     wait_for(lambda: state()["live"], what="the forward to come back")
     wait_for(lambda: outcome(lab.internet, address, 80) == "answer")
     assert ask_from_internet(lab, address, 80).replies == [last]
+
+
+def test_a_neighbour_on_another_uplink_is_answered_by_the_one_that_it_came_by(router):
+    """Hosts on the router's link to isp2 have a short way back, which would not take isp1's address."""
+    lab = router.lab
+    if not 2 <= len(isps(lab)) <= 4:
+        pytest.skip("it needs another uplink, and is done for up to four")
+    router.forward()
+    lab.internet.sysctl("net.ipv4.ip_forward", 1)  # from one ISP to the other
+    try:
+        for isp, other, source in (("isp1", "isp2", "198.51.100.254"), ("isp2", "isp1", "192.0.2.254")):
+            for port, server in ((80, "backend"), (22, "router")):
+                with lab[isp].capture("router") as seen:
+                    answer = lab[other].ask(uplink_address(lab, isp), port, source=source)
+                    assert (answer.server, answer.peer) == (server, source)
+                    wait_for(lambda: seen.packets(direction="in", dst=source, dport=answer.source_port))
+    finally:
+        lab.internet.sysctl("net.ipv4.ip_forward", 0)
+
+
+def test_from_inside_a_neighbour_is_near(router):
+    """Whatever uplink is chosen for the rest."""
+    lab = router.lab
+    if len(isps(lab)) < 2:
+        pytest.skip("it needs another uplink")
+    lab.isp2.serve(80, address="198.51.100.254")
+    router.configure(policies=[{"name": "all", "uplinks": ["isp1"]}])
+    assert lab.client.ask("203.0.113.200", 80).peer == "192.0.2.1"
+    assert lab.client.ask("198.51.100.254", 80).peer == "198.51.100.1"

@@ -172,7 +172,7 @@ def test_rules_and_routes_gone_at_once(serving):
 def test_several_things_at_once_are_eight_texts(serving):
     before = serving.kernel()
     serving.lab.router.run(["ip", "-batch", "-"], stdin="".join(f"rule del pref {5000 + i}\n" for i in (
-        0, 101, 102, 301, 302, 501, 502)) + "route flush table 20001\nroute flush table 20002\n")
+        100, 101, 102, 301, 302, 501, 502)) + "route flush table 20001\nroute flush table 20002\n")
     wait_for(lambda: serving.kernel()["mended"] > before["mended"] and serving.kernel()["in_sync"])
     assert 1 <= len(serving.kernel()["last_found"]) <= 8
 

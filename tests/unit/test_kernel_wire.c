@@ -388,8 +388,20 @@ static void test_rules(void **unused)
 		.suppress_default = true,
 	};
 	const struct kiprule unreachable = { .family = AF_INET, .preference = 5301, .unreachable = true };
+	const struct kiprule to_network = {
+		.family = AF_INET,
+		.preference = 5001,
+		.to = { .address = { .family = AF_INET, .bytes = { 198, 51, 100 } }, .length = 24 },
+		.table = 20001
+	};
 
 	(void)unused;
+	expect_message(rule_message(RTM_NEWRULE, 0, &to_network), sizeof(struct fib_rule_hdr),
+		       "20 0 0218000000000001(00000000)\n"
+		       " 6: (00001389)\n"
+		       " 21: 50\n"
+		       " 15: (00004e21)\n"
+		       " 1: c6336400\n");
 	expect_message(rule_message(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, &by_mark),
 		       sizeof(struct fib_rule_hdr),
 		       "20 600 0200000000000001(00000000)\n"
