@@ -219,7 +219,7 @@ const char *access_author(const struct request *request)
 }
 
 /* If-Match (RFC 9110): "*" or a list of quoted revisions, one of which must be the present one. */
-int access_check_revision(struct request *request, struct err *err)
+static int check_revision(const struct request *request, struct err *err)
 {
 	const char *wanted = request_header(request, "If-Match");
 	uint64_t revision = engine_revision(request->web->engine);
@@ -234,6 +234,13 @@ int access_check_revision(struct request *request, struct err *err)
 	return err_set(err, ERR_STALE,
 		       "the configuration is at revision %llu now, which If-Match does not name",
 		       (unsigned long long)revision);
+}
+
+int access_check_again(struct request *request, struct err *err)
+{
+	int rc = check_peer(request, err);
+
+	return rc < 0 ? rc : check_revision(request, err);
 }
 
 int access_check(struct request *request, struct err *err)

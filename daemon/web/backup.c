@@ -243,7 +243,7 @@ static int open_done(struct request *request, struct err *err)
 	if (r == 0 && !content)
 		r = err_field(err, "/document/ciphertext", "holds no content");
 	if (r == 0)
-		r = access_check_revision(request, err);
+		r = access_check_again(request, err);
 	if (r == 0)
 		r = restore(request, content, err);
 	json_decref(content);

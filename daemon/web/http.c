@@ -322,7 +322,7 @@ static int request_handle(struct request *request)
 	if (request->route->request)
 		rc = body_parse(request, &request->err);
 	if (rc == 0)
-		rc = access_check_revision(request, &request->err);
+		rc = access_check_again(request, &request->err);
 	return rc < 0 ? rc : request->route->handler(request, &request->err);
 }
 

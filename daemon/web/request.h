@@ -202,8 +202,11 @@ const char *method_name(enum method method);
 
 /* Everything that can be said before the body is read. 0, or a negative errno with `err` (and the answer's status) set. */
 int access_check(struct request *request, struct err *err);
-/* If-Match against the present revision; to be asked when the write is about to be made. */
-int access_check_revision(struct request *request, struct err *err);
+/*
+ * What may not hold any more when the request is about to be acted upon, since its body took its time or the worker
+ * thread did: that whoever asks may (the session, the token is still there), and the revision that If-Match names.
+ */
+int access_check_again(struct request *request, struct err *err);
 /* The living session that the request's cookie names; valid until the loop turns. */
 struct session *access_session(struct request *request);
 

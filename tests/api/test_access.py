@@ -2,6 +2,7 @@
 """Setup, login, sessions, and what a stranger can do: nothing."""
 import concurrent.futures
 import http.cookies
+import json
 import time
 
 import pytest
@@ -158,6 +159,66 @@ def test_the_unix_socket_needs_no_login(router):
     assert router.sock.patch("/settings", {}).status == 200
     assert router.sock.delete("/session").status == 204
     assert router.sock.get("/status").status == 200
+
+
+# --- the right ends while a request is under way ---
+
+def begin(client, router, path, body, length):
+    """A POST of which so many bytes of the body have been sent. What sends the rest and tells how it is answered."""
+    connection = client._connect()
+    connection.putrequest("POST", "/api/v1" + path)
+    for name, value in {**client.headers, "X-CSRF-Token": client.csrf or "", "Content-Type": "application/json",
+                        "Content-Length": str(len(body))}.items():
+        connection.putheader(name, value)
+    connection.endheaders(body[:length])
+    stranger = router.client("127.0.0.1")
+    stranger.get("/setup").expect(200)  # goes the same way, so it has been read by now
+    stranger.close()
+
+    def finish():
+        connection.send(body[length:])
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status
+    return finish
+
+
+@pytest.mark.parametrize("end", ["not", "log out", "password", "token"])
+def test_a_half_sent_request_is_worth_no_more_than_its_session(fresh, end):
+    """Else who was thrown out could have some in store, for as long as a byte comes now and then."""
+    fresh.finish_setup()
+    client = fresh.client("127.0.0.1")
+    if end == "token":
+        token = fresh.sock.post("/tokens", {"name": "script", "role": "admin"}).expect(201)
+        client.headers["Authorization"] = f"Bearer {token['token']}"
+    else:
+        client.login()
+    finish = begin(client, fresh, "/networks", b'{"name": "by whom?"}', 9)
+    if end == "log out":
+        client.delete("/session").expect(204)
+    elif end == "password":
+        fresh.sock.put("/password", {"password": ANOTHER}).expect(200)
+    elif end == "token":
+        fresh.sock.delete(f"/tokens/{token['id']}").expect(200)
+        fresh.sock.post("/tokens", {"name": "other", "role": "admin"}).expect(201)  # has the same id
+    assert finish() == (201 if end == "not" else 401)
+    assert len(fresh.sock.get("/networks").expect(200)["items"]) == (end == "not")
+
+
+def test_a_restore_is_worth_no_more_than_its_session(fresh):
+    """Its passphrase takes the worker some time, and there may be others in front of it."""
+    fresh.finish_setup()
+    sealed = {"passphrase": "a passphrase of some length"}
+    document = fresh.sock.post("/backup", {**sealed, "secrets": True}).expect(200)
+    fresh.sock.post("/networks", {"name": "later"}).expect(201)
+    client = fresh.client("127.0.0.1")
+    client.login()
+    body = json.dumps({**sealed, "document": document}).encode()
+    finish = begin(client, fresh, "/restore", body, len(body))
+    client.delete("/session").expect(204)
+    assert finish() == 401
+    assert [n["name"] for n in fresh.sock.get("/networks").expect(200)["items"]] == ["later"]
 
 
 # --- wrong passwords ---
