@@ -162,21 +162,27 @@ static bool has_word(const char *words, const char *name)
 	return false;
 }
 
-static enum MHD_Result refuse_parameter(void *arg, enum MHD_ValueKind kind, const char *name,
-					const char *value)
+static bool takes_parameter(const struct route *route, const char *name)
+{
+	return has_word(route->query, name) ||
+	       (route_takes_trial(route) && strcmp(name, "confirm_within_s") == 0);
+}
+
+/* One without a value, "?confirm_within_s", would pass for one that is not there: a change for good, not on trial. */
+static enum MHD_Result check_parameter(void *arg, enum MHD_ValueKind kind, const char *name,
+				       const char *value)
 {
 	struct request *request = arg;
+	bool known = takes_parameter(request->route, name);
 	char path[ERR_PATH_MAX];
 
 	(void)kind;
-	(void)value;
-	if (has_word(request->route->query, name))
-		return MHD_YES;
-	if (route_takes_trial(request->route) && strcmp(name, "confirm_within_s") == 0)
+	if (known && value)
 		return MHD_YES;
 	snprintf(path, sizeof(path), "?%.64s", name);
-	request->err.kind = ERR_SYNTAX;
-	err_field(&request->err, path, "is not a parameter that is known here");
+	if (!known)
+		request->err.kind = ERR_SYNTAX;
+	err_field(&request->err, path, known ? "must have a value" : "is not a parameter that is known here");
 	return MHD_YES;
 }
 
@@ -185,7 +191,7 @@ static int check_parameters(struct request *request, struct err *err)
 	uint64_t seconds = 0;
 	int rc = 0;
 
-	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, refuse_parameter, request);
+	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, check_parameter, request);
 	if (err->kind == ERR_NONE && route_takes_trial(request->route))
 		rc = access_number(request, "confirm_within_s", 1, TRIAL_SECONDS_MAX, &seconds, err);
 	request->confirm_within_s = (unsigned)seconds;

@@ -102,6 +102,8 @@ def test_the_parameter(api, isp):
     for value in ("0", "86401", "-1", "1.5", "x", "", "99999999999999999999"):
         refused = api.post(f"/forwards?confirm_within_s={value}", FORWARD).expect(422)
         assert refused["errors"] == [{"path": "?confirm_within_s", "message": "must be a whole number from 1 to 86400"}]
+    refused = api.post("/forwards?confirm_within_s", FORWARD).expect(422)
+    assert refused["errors"] == [{"path": "?confirm_within_s", "message": "must have a value"}]
     assert api.post("/config/plan?confirm_within_s=60", {}).status == 400
     assert api.get("/forwards?confirm_within_s=60").status == 400
     assert api.post("/confirm?confirm_within_s=60").status == 400
