@@ -51,6 +51,16 @@ static void set_author(struct request *request, const char *kind, const char *na
 	snprintf(request->author, sizeof(request->author), "%s%s", kind, name);
 }
 
+int access_try(struct request *request, struct brake *brake, struct err *err)
+{
+	unsigned wait_s;
+
+	if (brake_try(brake, &request->peer, loop_now_ms(), &wait_s))
+		return 0;
+	err->retry_after_s = wait_s;
+	return err_set(err, ERR_THROTTLED, "too many failed tries; try again in %u seconds", wait_s);
+}
+
 /* The secret behind "Bearer " (RFC 6750); NULL if it is something else. */
 static const char *bearer(const char *authorization)
 {
@@ -63,25 +73,21 @@ static const char *bearer(const char *authorization)
 static int check_token(struct request *request, const char *authorization, struct err *err)
 {
 	const char *secret = bearer(authorization);
-	struct auth *auth = &request->web->auth;
 	const struct token *token;
 	char address[IP_TEXT_MAX];
-	unsigned wait_s;
 
 	if (!secret)
 		return err_set(err, ERR_UNAUTHENTICATED,
 			       "the header Authorization must be \"Bearer\" and a token");
-	if (!auth_may_try(auth, &request->peer, loop_now_ms(), &wait_s)) {
-		err->retry_after_s = wait_s;
-		return err_set(err, ERR_THROTTLED, "too many failed tries; try again in %u seconds", wait_s);
-	}
 	token = tokens_find(request->web, secret);
 	if (!token) {
-		auth_try(auth, &request->peer, loop_now_ms(), &wait_s);
+		int rc = access_try(request, &request->web->auth.tokens, err);
+
+		if (rc < 0)
+			return rc;
 		log_warning("wrong token from %s", ip_format(&request->peer, address));
 		return err_set(err, ERR_UNAUTHENTICATED, "there is no such token");
 	}
-	auth_know(auth, &request->peer);
 	request->token_id = token->id;
 	request->viewer = !token->admin;
 	set_author(request, "token ", token->name);

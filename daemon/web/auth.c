@@ -127,22 +127,35 @@ static bool goes_first(const struct tries *a, const struct tries *b)
 	return a->known != b->known ? !a->known : a->last_ms < b->last_ms;
 }
 
-/* The entry of the address, made anew where there is none. */
-static struct tries *tries_of(struct auth *auth, const struct ip *address)
+/* The entry of the address if it is known, else of its household; made anew where there is none. */
+static struct tries *tries_of(struct brake *brake, const struct ip *address)
 {
+	struct tries *oldest = &brake->tries[0], *household = NULL;
 	struct ip key = throttle_key(address);
-	struct tries *oldest = &auth->tries[0];
 
 	for (unsigned i = 0; i < THROTTLE_ADDRESSES_MAX; i++) {
-		struct tries *tries = &auth->tries[i];
+		struct tries *tries = &brake->tries[i];
 
-		if (ip_compare(&tries->address, &key) == 0)
+		if (tries->known && ip_compare(&tries->address, address) == 0)
 			return tries;
+		if (!tries->known && ip_compare(&tries->address, &key) == 0)
+			household = tries;
 		if (goes_first(tries, oldest))
 			oldest = tries;
 	}
+	if (household)
+		return household;
 	*oldest = (struct tries){ .address = key };
 	return oldest;
+}
+
+/* Of all together. */
+static void forget_slowly(struct brake *brake, uint64_t now_ms)
+{
+	uint64_t count = (now_ms - brake->forgot_ms) / THROTTLE_FORGET_MS;
+
+	brake->forgot_ms += count * THROTTLE_FORGET_MS;
+	brake->all.failures -= count < brake->all.failures ? (unsigned)count : brake->all.failures;
 }
 
 static uint64_t wait_left_ms(const struct tries *tries, uint64_t now_ms)
@@ -165,62 +178,49 @@ static void count_failure(struct tries *tries, unsigned free_tries, uint64_t now
 	tries->blocked_until_ms = now_ms + wait_s * 1000;
 }
 
-bool auth_may_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s)
+static uint64_t wait_of(const struct brake *brake, const struct tries *tries, uint64_t now_ms)
+{
+	uint64_t own_ms = wait_left_ms(tries, now_ms), all_ms = wait_left_ms(&brake->all, now_ms);
+
+	return tries->known || own_ms > all_ms ? own_ms : all_ms;
+}
+
+bool brake_try(struct brake *brake, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s)
 {
 	struct tries *tries;
 	uint64_t wait_ms;
 
 	if (address->family == AF_UNSPEC) /* root over the Unix socket guesses nothing that it cannot read */
 		return true;
-	tries = tries_of(auth, address);
-	wait_ms = wait_left_ms(tries, now_ms);
-	if (!tries->known && wait_left_ms(&auth->all, now_ms) > wait_ms)
-		wait_ms = wait_left_ms(&auth->all, now_ms);
+	tries = tries_of(brake, address);
+	wait_ms = wait_of(brake, tries, now_ms);
 	if (wait_ms > 0) {
 		*ret_wait_s = (unsigned)((wait_ms + 999) / 1000);
 		return false;
 	}
-	return true;
-}
-
-bool auth_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s)
-{
-	struct tries *tries;
-
-	if (!auth_may_try(auth, address, now_ms, ret_wait_s))
-		return false;
-	if (address->family == AF_UNSPEC)
-		return true;
-	tries = tries_of(auth, address);
 	forget_if_old(tries, now_ms);
-	forget_if_old(&auth->all, now_ms);
+	forget_if_old(&brake->all, now_ms);
+	forget_slowly(brake, now_ms);
 	count_failure(tries, THROTTLE_FREE_TRIES, now_ms);
-	count_failure(&auth->all, THROTTLE_FREE_TRIES_ALL, now_ms);
+	count_failure(&brake->all, THROTTLE_FREE_TRIES_ALL, now_ms);
 	return true;
 }
 
-void auth_know(struct auth *auth, const struct ip *address)
-{
-	if (address->family != AF_UNSPEC)
-		tries_of(auth, address)->known = true;
-}
-
-void auth_succeeded(struct auth *auth, const struct ip *address)
+void brake_release(struct brake *brake, const struct ip *address)
 {
 	struct tries *tries;
 
 	if (address->family == AF_UNSPEC)
 		return;
-	tries = tries_of(auth, address);
-	*tries = (struct tries){ .address = tries->address, .known = true, .last_ms = tries->last_ms };
-	if (auth->all.failures > 0)
-		auth->all.failures--;
-	if (auth->all.failures < THROTTLE_FREE_TRIES_ALL)
-		auth->all.blocked_until_ms = 0;
+	tries = tries_of(brake, address);
+	*tries = (struct tries){ .address = *address, .known = true, .last_ms = tries->last_ms };
+	if (brake->all.failures > 0)
+		brake->all.failures--;
+	if (brake->all.failures < THROTTLE_FREE_TRIES_ALL)
+		brake->all.blocked_until_ms = 0;
 }
 
-void auth_forgive(struct auth *auth)
+void brake_reset(struct brake *brake)
 {
-	memset(auth->tries, 0, sizeof(auth->tries));
-	memset(&auth->all, 0, sizeof(auth->all));
+	memset(brake, 0, sizeof(*brake));
 }

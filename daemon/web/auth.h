@@ -28,6 +28,11 @@ enum {
 	THROTTLE_FIRST_WAIT_S = 10, /* doubles with each further failure */
 	THROTTLE_LONGEST_WAIT_S = 300,
 	THROTTLE_WINDOW_MS = 15 * 60 * 1000, /* without a failure, and all is forgotten */
+	/*
+	 * In so long one failure of all addresses together is forgotten. One that never gives up adds half as many, so
+	 * that it does not, in days, use up what all have together.
+	 */
+	THROTTLE_FORGET_MS = THROTTLE_LONGEST_WAIT_S * 1000 / 2,
 };
 
 #define ADMIN_NAME "admin"
@@ -40,10 +45,17 @@ struct session {
 };
 
 struct tries {
-	struct ip address; /* IPv6: the /64, which is what one household has */
+	struct ip address; /* IPv6: the /64, which is what one household has; if known the very address */
 	bool known;        /* somebody logged in from there: strangers' failures are not held against it */
 	unsigned failures;
 	uint64_t last_ms, blocked_until_ms;
+};
+
+/* On guessing one kind of secret. */
+struct brake {
+	struct tries tries[THROTTLE_ADDRESSES_MAX];
+	struct tries all;
+	uint64_t forgot_ms; /* when a failure of `all` was forgotten last */
 };
 
 struct auth {
@@ -51,8 +63,12 @@ struct auth {
 	char setup_code[SETUP_CODE_LENGTH + 1];
 	bool setup_running; /* a password is being hashed */
 	struct session sessions[SESSIONS_MAX];
-	struct tries tries[THROTTLE_ADDRESSES_MAX];
-	struct tries all;
+	struct brake passwords; /* and the setup code */
+	/*
+	 * Apart: a program whose token was removed goes on asking, and must keep nobody from the page. Nobody guesses one; it
+	 * is the log that this keeps short.
+	 */
+	struct brake tokens;
 };
 
 /* Takes over `password_hash` (may be NULL: then there is a setup code). */
@@ -75,17 +91,10 @@ void auth_close_others(struct auth *auth, const struct session *session);
  * Asks for one more try and counts it as a failure at once, so that tries at the same time do not slip through; a
  * success takes it back. False: too many, with the seconds to wait.
  */
-bool auth_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s);
-/*
- * The same where the answer is there at once: whether there may be a try. A wrong one is then counted by auth_try(); a
- * right one takes nothing back, for who has a token must not make guessing passwords easier, but the address is known.
- */
-bool auth_may_try(struct auth *auth, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s);
-void auth_know(struct auth *auth, const struct ip *address);
+bool brake_try(struct brake *brake, const struct ip *address, uint64_t now_ms, unsigned *ret_wait_s);
 /* The try was right: the address starts afresh, and is known. */
-void auth_succeeded(struct auth *auth, const struct ip *address);
-
-/* Root has set a new password: earlier tries, and who made them, are forgotten. */
-void auth_forgive(struct auth *auth);
+void brake_release(struct brake *brake, const struct ip *address);
+/* Earlier tries, and who made them, are forgotten. */
+void brake_reset(struct brake *brake);
 
 #endif

@@ -28,16 +28,6 @@ static struct password_job *job_new(struct request *request, const char *passwor
 	return job;
 }
 
-static int admit(struct request *request, struct err *err)
-{
-	unsigned wait_s;
-
-	if (auth_try(&request->web->auth, &request->peer, loop_now_ms(), &wait_s))
-		return 0;
-	err->retry_after_s = wait_s;
-	return err_set(err, ERR_THROTTLED, "too many failed tries; try again in %u seconds", wait_s);
-}
-
 static void log_failure(const struct request *request, const char *what)
 {
 	char address[IP_TEXT_MAX];
@@ -94,7 +84,8 @@ static int password_done(struct request *request, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	auth_forgive(auth);
+	brake_reset(&auth->passwords);
+	brake_reset(&auth->tokens);
 	log_info("a new password has been set by %s", access_author(request));
 	request->answer.json = setup_json(auth, false);
 	return 0;
@@ -170,7 +161,7 @@ int setup_post(struct request *request, struct err *err)
 		return rc;
 	rc = check_password(values[1], err);
 	if (rc == 0)
-		rc = admit(request, err);
+		rc = access_try(request, &request->web->auth.passwords, err);
 	if (rc < 0)
 		return rc;
 	if (!code_is_right(auth, values[0])) {
@@ -179,7 +170,7 @@ int setup_post(struct request *request, struct err *err)
 			"the setup code is wrong; it is in the log, and `portico setup-code` tells it");
 		return err_field(err, "/code", "is not the setup code");
 	}
-	auth_succeeded(auth, &request->peer);
+	brake_release(&auth->passwords, &request->peer);
 	if (!job_new(request, values[1]))
 		return -ENOMEM;
 	rc = request_defer(request, hash_work, setup_done, err);
@@ -234,7 +225,7 @@ static int login_done(struct request *request, struct err *err)
 		log_failure(request, "failed login");
 		return err_set(err, ERR_UNAUTHENTICATED, "user name or password is wrong");
 	}
-	auth_succeeded(auth, &request->peer);
+	brake_release(&auth->passwords, &request->peer);
 	session = auth_open_session(auth, loop_now_ms());
 	set_cookie(request, session->token, "");
 	request->answer.json = session_json(session);
@@ -253,7 +244,7 @@ int session_post(struct request *request, struct err *err)
 		return rc;
 	if (!auth->password_hash) /* asked by root over the Unix socket */
 		return err_set(err, ERR_CONFLICT, "setup is not finished: there is no password yet");
-	rc = admit(request, err);
+	rc = access_try(request, &request->web->auth.passwords, err);
 	if (rc < 0)
 		return rc;
 	job = job_new(request, values[1]);

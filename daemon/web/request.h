@@ -207,6 +207,8 @@ int access_check(struct request *request, struct err *err);
  * thread did: that whoever asks may (the session, the token is still there), and the revision that If-Match names.
  */
 int access_check_again(struct request *request, struct err *err);
+/* May the client try a secret once more? If so, that counts as a failure until brake_release(). */
+int access_try(struct request *request, struct brake *brake, struct err *err);
 /* The living session that the request's cookie names; valid until the loop turns. */
 struct session *access_session(struct request *request);
 

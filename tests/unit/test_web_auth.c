@@ -41,7 +41,7 @@ static bool try_at(const char *text, uint64_t now_ms, unsigned *ret_wait_s)
 {
 	struct ip ip = address_of(text);
 
-	return auth_try(&auth, &ip, now_ms, ret_wait_s);
+	return brake_try(&auth.passwords, &ip, now_ms, ret_wait_s);
 }
 
 /* Fails until the brake is on. */
@@ -161,7 +161,7 @@ static void success_starts_afresh(void **state)
 	for (unsigned round = 0; round < 10; round++) {
 		for (unsigned i = 0; i < THROTTLE_FREE_TRIES; i++)
 			assert_true(try_at("192.0.2.1", START_MS, &wait_s));
-		auth_succeeded(&auth, &ip); /* the last of them was right */
+		brake_release(&auth.passwords, &ip); /* the last of them was right */
 	}
 }
 
@@ -208,7 +208,7 @@ static void strangers_do_not_lock_the_owner_out(void **state)
 
 	(void)state;
 	assert_true(try_at("192.0.2.1", START_MS, &wait_s));
-	auth_succeeded(&auth, &owner);
+	brake_release(&auth.passwords, &owner);
 	for (unsigned i = 0; i < 2 * THROTTLE_ADDRESSES_MAX; i++) {
 		snprintf(text, sizeof(text), "198.51.%u.%u", i / 250, i % 250 + 1);
 		try_at(text, START_MS + 1 + i, &wait_s);
@@ -226,7 +226,7 @@ static void table_is_bounded(void **state)
 	(void)state;
 	use_up("192.0.2.1", START_MS);
 	for (unsigned i = 0; i < THROTTLE_ADDRESSES_MAX; i++) {
-		auth.all.failures = 0;
+		auth.passwords.all.failures = 0;
 		snprintf(text, sizeof(text), "198.51.%u.%u", i / 250, i % 250 + 1);
 		assert_true(try_at(text, START_MS + 1 + i, &wait_s));
 	}
@@ -242,30 +242,52 @@ static void root_over_the_socket_is_never_slowed_down(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 1000; i++)
-		assert_true(auth_try(&auth, &none, START_MS, &wait_s));
+		assert_true(brake_try(&auth.passwords, &none, START_MS, &wait_s));
 }
 
-/* Of tokens: a right one does not count, and makes guessing passwords no easier. */
-static void looking_is_no_try(void **state)
+/* Nor by a neighbour in the same /64. */
+static void neighbours_do_not_lock_the_owner_out(void **state)
 {
-	struct ip ip = address_of("192.0.2.1");
+	struct ip owner = address_of("2001:db8::1");
 	unsigned wait_s;
 
 	(void)state;
-	for (unsigned i = 0; i < THROTTLE_FREE_TRIES - 1; i++)
-		assert_true(try_at("192.0.2.1", START_MS, &wait_s));
-	for (unsigned i = 0; i < 100; i++) {
-		assert_true(auth_may_try(&auth, &ip, START_MS, &wait_s));
-		auth_know(&auth, &ip);
+	assert_true(try_at("2001:db8::1", START_MS, &wait_s));
+	brake_release(&auth.passwords, &owner);
+	use_up("2001:db8::2", START_MS);
+	assert_false(try_at("2001:db8::3", START_MS, &wait_s));
+	use_up("2001:db8::1", START_MS); /* its own failures count as ever */
+}
+
+/* One that asks and asks again: a day later others may try, also those that never did. */
+static void who_never_gives_up_stands_alone(void **state)
+{
+	enum { DAY_MS = 24 * 60 * MINUTE_MS };
+	uint64_t now_ms;
+	unsigned wait_s;
+
+	(void)state;
+	for (now_ms = START_MS; now_ms < START_MS + DAY_MS; now_ms += 15000)
+		try_at("192.0.2.1", now_ms, &wait_s);
+	assert_true(try_at("192.0.2.2", now_ms, &wait_s));
+}
+
+/* What many did together is forgotten, too, whatever one of them goes on doing. */
+static void all_together_are_forgiven(void **state)
+{
+	uint64_t now_ms = START_MS;
+	unsigned wait_s;
+	char text[32];
+
+	(void)state;
+	for (unsigned i = 0; i < THROTTLE_FREE_TRIES_ALL; i++) {
+		snprintf(text, sizeof(text), "198.51.100.%u", i + 1);
+		assert_true(try_at(text, now_ms, &wait_s));
 	}
-	assert_true(try_at("192.0.2.1", START_MS, &wait_s));
-	assert_false(auth_may_try(&auth, &ip, START_MS, &wait_s));
-	assert_int_equal(wait_s, THROTTLE_FIRST_WAIT_S);
-	auth_know(&auth, &ip);
-	assert_false(auth_may_try(&auth, &ip, START_MS, &wait_s));
-	/* But what strangers do is not held against it. */
-	auth.all.blocked_until_ms = START_MS + 2 * MINUTE_MS;
-	assert_true(auth_may_try(&auth, &ip, START_MS + MINUTE_MS, &wait_s));
+	assert_false(try_at("192.0.2.2", now_ms, &wait_s));
+	for (; now_ms < START_MS + 6 * 60 * MINUTE_MS; now_ms += 15000)
+		try_at("192.0.2.1", now_ms, &wait_s);
+	assert_true(try_at("192.0.2.2", now_ms, &wait_s));
 }
 
 int main(void)
@@ -282,7 +304,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(addresses_are_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(everybody_together_is_slowed_down_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(strangers_do_not_lock_the_owner_out, setup, teardown),
-		cmocka_unit_test_setup_teardown(looking_is_no_try, setup, teardown),
+		cmocka_unit_test_setup_teardown(neighbours_do_not_lock_the_owner_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_never_gives_up_stands_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(all_together_are_forgiven, setup, teardown),
 		cmocka_unit_test_setup_teardown(table_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(root_over_the_socket_is_never_slowed_down, setup, teardown),
 	};
