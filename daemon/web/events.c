@@ -280,12 +280,13 @@ static bool read_seen(const struct request *request, uint64_t *ret_seen)
 	return true;
 }
 
-static unsigned count_of_user(const struct events *events, const char *token, uint32_t token_id)
+/* Programs, which come with tokens, are one user together: people have places of their own. */
+static unsigned count_of_user(const struct events *events, const char *token, bool program)
 {
 	unsigned count = 0;
 
 	for (const struct stream *stream = events->streams; stream; stream = stream->next)
-		count += strcmp(stream->token, token) == 0 && stream->token_id == token_id;
+		count += strcmp(stream->token, token) == 0 && (stream->token_id != 0) == program;
 	return count;
 }
 
@@ -370,9 +371,10 @@ int events_get(struct request *request, struct err *err)
 	if (needs_session && !session)
 		return err_set(err, ERR_UNAUTHENTICATED, "the session has ended");
 	if (events->stream_count >= STREAMS_MAX ||
-	    count_of_user(events, token, request->token_id) >= STREAMS_OF_USER_MAX) {
+	    count_of_user(events, token, request->token_id != 0) >= STREAMS_OF_USER_MAX) {
 		err->retry_after_s = RETRY_AFTER_S;
-		return err_set(err, ERR_UNAVAILABLE, "too many streams: at most %d, and %d of one user",
+		return err_set(err, ERR_UNAVAILABLE,
+			       "too many streams: at most %d, and %d of one user or of all tokens",
 			       STREAMS_MAX, STREAMS_OF_USER_MAX);
 	}
 	return stream_new(request, token, &request->stream);

@@ -331,6 +331,19 @@ def test_one_user_cannot_have_all(router, streams):
     assert all(stream.next()["event"] == "hello" for stream in open_)
 
 
+def test_tokens_cannot_have_all(router, streams):
+    """What may only read must not take the page's eyes away."""
+    made = [router.sock.post("/tokens", {"name": f"viewer {i}", "role": "viewer"}).expect(201) for i in range(3)]
+    viewers = [router.client("127.0.0.1") for _ in made]
+    for viewer, token in zip(viewers, made):
+        viewer.headers["Authorization"] = f"Bearer {token['token']}"
+    assert [streams(viewers[i % 3]).status for i in range(STREAMS_OF_USER_MAX)] == [200] * STREAMS_OF_USER_MAX
+    assert [streams(viewer).status for viewer in viewers] == [503] * 3
+    assert streams(router.api).status == streams(router.sock).status == 200
+    for token in made:
+        router.sock.delete(f"/tokens/{token['id']}").expect(200)
+
+
 def raw(router, request):
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(10)
