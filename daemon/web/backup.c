@@ -238,7 +238,7 @@ static int open_done(struct request *request, struct err *err)
 			      "is damaged, or was changed after it was made; the passphrase is right");
 	else if (job->rc < 0)
 		r = job->rc;
-	else
+	else if (!body_has_too_many((const char *)job->data, job->length))
 		content = json_loadb((const char *)job->data, job->length, JSON_REJECT_DUPLICATES, NULL);
 	if (r == 0 && !content)
 		r = err_field(err, "/document/ciphertext", "holds no content");

@@ -113,6 +113,22 @@ static const char *value_fault(enum json_error_code code)
 	return NULL;
 }
 
+/* Outside of strings a brace or bracket stands for its first member, a comma for the next: there are no more values. */
+bool body_has_too_many(const char *text, size_t length)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < length;) {
+		if (text[i] == '"') {
+			i = skip_string(text, i, length);
+		} else {
+			count += text[i] == '{' || text[i] == '[' || text[i] == ',';
+			i++;
+		}
+	}
+	return count > BODY_VALUES_MAX;
+}
+
 int body_parse(struct request *request, struct err *err)
 {
 	const char *text = buf_text(&request->body);
@@ -120,6 +136,8 @@ int body_parse(struct request *request, struct err *err)
 	json_error_t error;
 	const char *fault;
 
+	if (body_has_too_many(text, request->body.length))
+		return err_set(err, ERR_TOO_LARGE, "the body must have at most %d values", BODY_VALUES_MAX);
 	request->json = json_loadb(text, request->body.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
 				   &error);
 	if (request->json)

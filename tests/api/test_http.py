@@ -127,6 +127,14 @@ def test_a_body_that_is_too_long_is_refused_unread(router):
     assert answer.startswith(b"HTTP/1.1 413"), "and no 100 Continue"
 
 
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"1"])
+def test_a_body_of_very_many_values(router, value):
+    """More than 20 times the memory of their text, 80 times for objects: it would be all that there is."""
+    whole = b"[" + (value + b",") * ((15 << 20) // len(value + b",")) + value + b"]"
+    for path, body in (("/config", whole), ("/config", b'{"forwards": [{"name": "\\""}, ' + whole[2 * len(value):] + b"}")):
+        assert "values" in router.sock.request("PUT", path, body, headers=JSON).expect(413)["detail"]
+
+
 def chunks(total, size=65536):
     for start in range(0, total, size):
         part = min(size, total - start)
