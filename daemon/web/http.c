@@ -261,7 +261,7 @@ static struct MHD_Response *make_response(struct request *request)
 	if (!text)
 		return json_response(request, answer->json, "application/json");
 	answer->text = NULL;
-	return text_response(request, text, request->route->flags & ROUTE_TEXT ? TEXT_TYPE : METRICS_TYPE);
+	return text_response(request, text, route_type(request->route));
 }
 
 /* MHD_NO ends the connection: out of memory. */
@@ -626,6 +626,6 @@ void web_free(struct web *web)
 	timer_free(web->resumed);
 	auth_done(&web->auth);
 	tokens_free(web);
-	json_decref(web->openapi);
+	free(web->openapi);
 	free(web);
 }

@@ -3,6 +3,8 @@
  * The OpenAPI document: openapi.json holds what is fixed, the operations come from the table of routes, the
  * schemas of configured objects from the table of fields.
  */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/embed.h"
@@ -185,17 +187,13 @@ static void add_header(json_t *response, const char *name)
 
 static json_t *success_response(const struct route *route, enum kind kind)
 {
-	const char *type = route->flags & ROUTE_STREAM  ? "text/event-stream" :
-			   route->flags & ROUTE_OUTSIDE ? METRICS_TYPE :
-			   route->flags & ROUTE_TEXT    ? TEXT_TYPE :
-							  "application/json";
 	bool session = strcmp(route->path, "/session") == 0;
 	json_t *response = json_pack("{s:s}", "description", route->status == 204 ? "Done" : "As asked");
 
 	if (route->response)
-		json_object_set_new(
-			response, "content",
-			json_pack("{s:{s:o}}", type, "schema", schema_reference(route->response, kind)));
+		json_object_set_new(response, "content",
+				    json_pack("{s:{s:o}}", route_type(route), "schema",
+					      schema_reference(route->response, kind)));
 	if (route->flags & ROUTE_REVISION)
 		add_header(response, "ETag");
 	if (route->status == 201 && (route->flags & ROUTE_CHANGES))
@@ -381,10 +379,14 @@ json_t *openapi_new(void)
 int openapi_get(struct request *request, struct err *err)
 {
 	struct web *web = request->web;
+	json_t *json;
 
 	(void)err;
-	if (!web->openapi)
-		web->openapi = openapi_new();
-	request->answer.json = json_incref(web->openapi);
-	return 0;
+	if (!web->openapi) {
+		json = openapi_new();
+		web->openapi = json_dumps(json, JSON_FORMAT);
+		json_decref(json);
+	}
+	request->answer.text = web->openapi ? strdup(web->openapi) : NULL;
+	return request->answer.text ? 0 : -ENOMEM;
 }

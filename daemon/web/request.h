@@ -151,7 +151,7 @@ struct web {
 	struct auth auth;
 	struct tokens *tokens; /* tokens.c's own */
 	uint64_t started_ms;
-	json_t *openapi; /* made when first asked for */
+	char *openapi; /* made when first asked for, as text: strangers may ask, and often */
 
 	struct MHD_Daemon *mhd;
 	struct watch *watch;
@@ -196,6 +196,8 @@ void request_finish(struct request *request, int rc);
 const struct route *route_find(struct request *request, struct err *err);
 /* Whether the path is one of those with ROUTE_OUTSIDE. */
 bool route_is_outside(const char *path);
+/* The media type of its answer. */
+const char *route_type(const struct route *route);
 /* Replaces the marks described at struct route. */
 void route_expand(const char *text, enum kind kind, struct buf *buf);
 const char *method_name(enum method method);

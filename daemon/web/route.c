@@ -138,6 +138,15 @@ const char *method_name(enum method method)
 	return names[method];
 }
 
+const char *route_type(const struct route *route)
+{
+	if (route->flags & ROUTE_STREAM)
+		return "text/event-stream";
+	if (route->flags & ROUTE_OUTSIDE)
+		return METRICS_TYPE;
+	return route->flags & ROUTE_TEXT ? TEXT_TYPE : "application/json";
+}
+
 /* --- matching --- */
 
 /* Length of the segment that starts behind the slash at `path`. */
