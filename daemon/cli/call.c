@@ -18,13 +18,6 @@ int usage_error(const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
-/* Text of others on a terminal. */
-static void print_plain(const char *text)
-{
-	for (; text && *text; text++)
-		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, stderr);
-}
-
 /* "/sources/1" is about the field "sources", "/health/window" about "health.window". */
 static bool is_about(const char *path, const char *field)
 {
@@ -41,7 +34,7 @@ static void print_field(const struct cli_kind *kind, const char *path)
 {
 	if (path[0] == '?') {
 		fputs("--", stderr);
-		print_plain(strcmp(path, "?confirm_within_s") == 0 ? "confirm-within" : path + 1);
+		print_text(stderr, strcmp(path, "?confirm_within_s") == 0 ? "confirm-within" : path + 1);
 		return;
 	}
 	if (kind && strcmp(path, "/name") == 0) {
@@ -56,7 +49,7 @@ static void print_field(const struct cli_kind *kind, const char *path)
 			return;
 		}
 	}
-	print_plain(path);
+	print_text(stderr, path);
 }
 
 static void print_items(const struct cli_kind *kind, const json_t *items, const char *intro)
@@ -73,7 +66,7 @@ static void print_items(const struct cli_kind *kind, const json_t *items, const 
 			print_field(kind, path);
 			fputs(": ", stderr);
 		}
-		print_plain(json_string_value(json_object_get(item, "message")));
+		print_text(stderr, member_text(item, "message"));
 		fputc('\n', stderr);
 	}
 }
@@ -90,7 +83,7 @@ static void print_problem(const struct cli_kind *kind, const struct reply *reply
 	}
 	if (!first || strcmp(first, detail) != 0) { /* else the detail is one field's message, told below */
 		fputs("portico: ", stderr);
-		print_plain(detail);
+		print_text(stderr, detail);
 		fputc('\n', stderr);
 	}
 	print_items(kind, errors, "portico: ");
@@ -123,7 +116,7 @@ int call(const struct command *command, const struct cli_kind *kind, const char 
 	return EXIT_OK;
 }
 
-static void print_text(void *arg, const char *line)
+static void print_text_line(void *arg, const char *line)
 {
 	(void)arg;
 	puts(line);
@@ -134,7 +127,7 @@ int call_text(const struct command *command, const char *path)
 	struct reply reply;
 	int rc = EXIT_OK;
 
-	if (client_follow(command->socket_path, path, print_text, NULL, &reply) < 0)
+	if (client_follow(command->socket_path, path, print_text_line, NULL, &reply) < 0)
 		return EXIT_FAILED;
 	if (reply.status != 200) {
 		print_problem(NULL, &reply);

@@ -97,10 +97,13 @@ json_t *load_json(const char *path)
 					json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	if (!json && error.line < 0)
 		fprintf(stderr, "portico: %s: %s\n", path, errno ? strerror(errno) : error.text);
-	else if (!json)
-		fprintf(stderr, "portico: %s: not JSON, or cut off: line %d, column %d: %s\n", path,
-			error.line, error.column, error.text);
-	return json;
+	if (json || error.line < 0)
+		return json;
+	fprintf(stderr, "portico: %s: not JSON, or cut off: line %d, column %d: ", path, error.line,
+		error.column);
+	print_text(stderr, error.text); /* it quotes the file */
+	fputc('\n', stderr);
+	return NULL;
 }
 
 static bool read_stream(FILE *stream, struct buf *buf)

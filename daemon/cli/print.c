@@ -29,15 +29,27 @@ static unsigned text_width(const char *text)
 	return width;
 }
 
-static void print_text(const char *text)
+/* C0, DEL and C1 (U+0080 to U+009F): terminals take any of them for the beginning of a command. */
+static bool is_control(const unsigned char *text)
 {
-	for (; *text; text++)
-		putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+	return text[0] < 0x20 || text[0] == 0x7f || (text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0);
+}
+
+void print_text(FILE *stream, const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
+	while (*at) {
+		bool control = is_control(at);
+
+		fputc(control ? '?' : *at, stream);
+		at += control && *at == 0xc2 ? 2 : 1;
+	}
 }
 
 void print_line(const char *text)
 {
-	print_text(text);
+	print_text(stdout, text);
 	putchar('\n');
 }
 
@@ -55,7 +67,7 @@ const char *member_text(const json_t *object, const char *key)
 
 static void print_cell(const char *text, unsigned width, bool last)
 {
-	print_text(text);
+	print_text(stdout, text);
 	if (last)
 		putchar('\n');
 	else

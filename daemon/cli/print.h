@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/buf.h"
 
@@ -26,7 +27,8 @@ void print_members(const json_t *object);
 /* Prints the JSON as it is, indented. */
 void print_json(const json_t *json);
 
-/* Prints the text and ends the line. */
+void print_text(FILE *stream, const char *text);
+/* Prints the text to the standard output and ends the line. */
 void print_line(const char *text);
 
 /* A member of an object; 0 and "" if there is none, or none of that type. */

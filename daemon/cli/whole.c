@@ -42,9 +42,15 @@ static void print_kernel(const json_t *kernel)
 		printf(", tried again in %.0f s", json_number_value(json_object_get(kernel, "retry_in_s")));
 	putchar('\n');
 	json_array_foreach((json_t *)json_object_get(kernel, "last_found"), i, text)
-		printf("          last found: %s\n", json_string_value(text));
+	{
+		fputs("          last found: ", stdout);
+		print_line(json_string_value(text));
+	}
 	json_array_foreach((json_t *)failures, i, failure)
-		printf("          %s: %s\n", member_text(failure, "step"), member_text(failure, "message"));
+	{
+		printf("          %s: ", member_text(failure, "step"));
+		print_line(member_text(failure, "message"));
+	}
 }
 
 static void print_status_trial(const json_t *trial)

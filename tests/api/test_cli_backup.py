@@ -160,6 +160,18 @@ def test_import_of_openwrt(cli, router, tmp_path):
     assert "--confirm-within" in cli("import", "--confirm-within", "9", firewall, status=2).stderr
 
 
+def test_files_do_not_speak_to_the_terminal(cli, uplink, tmp_path):
+    """\\x9b is to many what ESC [ is: here it would clear the screen."""
+    hostile = "-A PREROUTING \x1b[2J \x9b2J \x7f -j NONSENSE"
+    shown = [cli("import", saved(tmp_path, hostile)).stdout,
+             cli("restore", saved(tmp_path, '{"\x9b2J\x1b'), status=1).stderr]
+    document = json.loads(cli("backup").stdout)
+    document["\x9b2J\x1b"] = 1
+    shown.append(cli("restore", saved(tmp_path, json.dumps(document, ensure_ascii=False)), status=1).stderr)
+    for text in shown:
+        assert "?2J" in text and not any(c in text for c in "\x1b\x7f\x9b"), text
+
+
 def test_wrong_usage(cli, tmp_path):
     for arguments in (("restore",), ("restore", "a", "b"), ("restore", "--nonsense", "a"), ("restore", "--dry-run=yes", "a"),
                       ("backup", "file"), ("backup", "--passphrase-file"), ("import",), ("import", "--format"), ("plan",),
