@@ -135,6 +135,7 @@ struct follower {
 	void *arg;
 	int status;     /* 0: it has not come yet */
 	bool headers;   /* are behind us */
+	long long left; /* of the body, as the headers announce it; 0 also where they do not */
 	struct buf buf; /* the line that has begun; the whole body of a refusal */
 };
 
@@ -145,6 +146,8 @@ static bool take_line(struct follower *follower)
 
 	if (!follower->status)
 		follower->status = parse_status(text);
+	else if (!follower->headers && strncasecmp(text, "Content-Length:", 15) == 0)
+		follower->left = strtoll(text + 15, NULL, 10);
 	else if (!follower->headers)
 		follower->headers = text[strspn(text, "\r")] == '\0';
 	else
@@ -157,7 +160,7 @@ static bool take_line(struct follower *follower)
 static bool take_data(struct follower *follower, const char *data, size_t length)
 {
 	while (length > 0) {
-		bool lines = !follower->headers || follower->status == 200;
+		bool body = follower->headers, lines = !body || follower->status == 200;
 		const char *end = lines ? memchr(data, '\n', length) : NULL;
 		size_t part = end ? (size_t)(end - data) : length;
 
@@ -165,6 +168,7 @@ static bool take_data(struct follower *follower, const char *data, size_t length
 		if (follower->buf.failed || (end && !take_line(follower)))
 			return false;
 		part += end != NULL;
+		follower->left -= body ? (long long)part : 0;
 		data += part;
 		length -= part;
 	}
@@ -178,12 +182,10 @@ static int follow(int fd, const char *socket_path, struct follower *follower)
 
 	for (;;) {
 		got = recv(fd, data, sizeof(data), 0);
-		if (got == 0)
-			return 0;
 		if (got < 0 && errno == EINTR)
 			continue;
-		if (got < 0 && errno == ECONNRESET)
-			return 0;
+		if (got == 0 || (got < 0 && errno == ECONNRESET))
+			return follower->left > 0 ? fail(socket_path, "the answer ended too early") : 0;
 		if (got < 0)
 			return fail(socket_path, errno == EAGAIN ? "no word from porticod any more" :
 								   "cannot hear porticod");

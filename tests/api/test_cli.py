@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -464,6 +465,23 @@ def test_help(cli):
         assert command in text and max(map(len, text.splitlines())) <= 80
     assert "--backend-sees" in cli("forward", "add", "-h").stdout
     assert cli("--version").stdout.startswith("portico ")
+
+
+@pytest.mark.parametrize("cut, status", [(0, 0), (1, 1), (9, 1)])
+def test_an_answer_that_is_cut_off(router, tmp_path, cut, status):
+    """By the end of the daemon, for one: half of a script must not be taken for the whole."""
+    text = b"#!/bin/sh\niptables -t nat -N all\n"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        command = subprocess.Popen([str(router.build / "portico"), "--socket", str(tmp_path / "socket"), "config", "export",
+                                    "--format", "iptables"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text[:len(text) - cut])
+        _, errors = command.communicate(timeout=30)
+    assert command.returncode == status and (b"ended too early" in errors) == bool(cut)
 
 
 def test_an_answer_that_cannot_be_written(router, uplink):
