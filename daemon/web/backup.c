@@ -182,7 +182,8 @@ static int describe(struct request *request, const struct config *next, struct e
 	return r;
 }
 
-static int restore(struct request *request, json_t *content, struct err *err)
+/* `sealed`: the content was encrypted, so that only who has the passphrase can have written it. */
+static int restore(struct request *request, json_t *content, bool sealed, struct err *err)
 {
 	bool dry_run = json_is_true(restore_member(request, DRY_RUN));
 	const json_t *devices = restore_member(request, DEVICES);
@@ -198,6 +199,9 @@ static int restore(struct request *request, json_t *content, struct err *err)
 		return r;
 	if (json_is_false(restore_member(request, SECRETS)))
 		parts.password_hash = NULL;
+	if (parts.password_hash && !sealed) /* whoever could get at the file would log in with his own */
+		return err_field(err, "/document/content/secrets",
+				 "must not be there: only an encrypted backup can bring a password");
 	json_object_set_new(request->answer.json, "dry_run", json_boolean(dry_run));
 	json_object_set_new(request->answer.json, "secrets",
 			    parts.password_hash ? json_pack("[s]", "password") : json_array());
@@ -245,7 +249,7 @@ static int open_done(struct request *request, struct err *err)
 	if (r == 0)
 		r = access_check_again(request, err);
 	if (r == 0)
-		r = restore(request, content, err);
+		r = restore(request, content, true, err);
 	json_decref(content);
 	return r;
 }
@@ -288,7 +292,7 @@ int restore_post(struct request *request, struct err *err)
 	else if (sealed)
 		r = open_sealed(request, &backup, passphrase, err);
 	else
-		r = restore(request, backup.content, err);
+		r = restore(request, backup.content, false, err);
 	backup_done(&backup);
 	return r;
 }

@@ -213,6 +213,18 @@ def test_secrets(router, fresh):
     fresh.login()
 
 
+def test_a_password_comes_only_out_of_an_encrypted_backup(router):
+    """A plain one can be written by anybody: by who would like to log in once it has been restored."""
+    document, at = backup(router.api), revision(router.api)
+    document["content"]["secrets"] = {"password": f"pbkdf2-sha256$1${'00' * 16}${'00' * 32}"}
+    for dry_run in (True, False):
+        path, message = fault(restore(router.api, resummed(document), dry_run=dry_run))
+        assert path == "/document/content/secrets" and "encrypted" in message
+    assert revision(router.api) == at
+    assert restore(router.api, resummed(document), secrets=False).expect(200)["secrets"] == []
+    router.client("127.0.0.1").login()
+
+
 def test_a_restored_password_ends_other_sessions(router):
     with Porticod(router.host.lab.spare, password="the first password") as daemon:
         document = daemon.sock.post("/backup", {"passphrase": PASSPHRASE, "secrets": True}).expect(200)
