@@ -65,7 +65,7 @@ struct flag {
 	json_t *map;        /* its argument is KEY=VALUE; may be repeated */
 };
 
-/* Takes the flags out of the command's arguments. What is left, one FILE at most, is in *ret_file, or NULL. */
+/* Takes the flags out of the command's arguments. What is left, one word at most, mostly a FILE, is in *ret_file, or NULL. */
 int read_flags(const struct command *command, const char *name, const struct flag *flags, unsigned count,
 	       const char **ret_file);
 

@@ -129,25 +129,19 @@ static int print_help(void)
 	return EXIT_OK;
 }
 
-/* NAME --role ROLE, in any order. */
+/* NAME --role ROLE, in any order, behind the action. */
 static int read_add(const struct command *command)
 {
-	const char *name = NULL, *role = NULL;
+	const char *name, *role = NULL;
+	const struct flag flags[] = { { .name = "--role", .value = &role } };
+	struct command rest = *command;
+	int rc;
 
-	for (int i = 1; i < command->count; i++) {
-		const char *text = command->arguments[i];
-
-		if (strncmp(text, "--role=", 7) == 0)
-			role = text + 7;
-		else if (strcmp(text, "--role") == 0)
-			role = ++i < command->count ? command->arguments[i] : "";
-		else if (strncmp(text, "--", 2) == 0)
-			return usage_error("%s: no such option; `portico token --help` tells them", text);
-		else if (name)
-			return usage_error("%s: portico token add takes no more", text);
-		else
-			name = text;
-	}
+	rest.arguments++;
+	rest.count--;
+	rc = read_flags(&rest, "token", flags, 1, &name);
+	if (rc != EXIT_OK)
+		return rc;
 	if (!name)
 		return usage_error("portico token add needs a NAME");
 	if (!role || !*role)
