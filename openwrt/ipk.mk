@@ -44,6 +44,13 @@ test-ipk: deps-test
 	@$(MAKE) --no-print-directory deps-packages WANTED=qemu-user
 	PORTICO_IPK_ARCH=$(ARCH) $(PYTHON) -m pytest -q -rs $(PYTEST_ARGS) tests/package/test_ipk.py
 
+# Ready to run on a machine of that kind, whose files are in ROOT: tests/lab/musl.py.
+ipk-to-run: ipk
+	@rm -rf $(IPK)/$(ARCH)/to-run && mkdir -p $(IPK)/$(ARCH)/to-run/root
+	@tar -xzOf $(BUILD)/portico_$(VERSION)-r*_$(ARCH).ipk ./data.tar.gz | tar -xz -C $(IPK)/$(ARCH)/to-run/root
+	@$(PYTHON) tests/lab/musl.py $(IPK)/$(ARCH)/to-run/root $(IPK_SYS) $(IPK)/$(ARCH)/to-run \
+		$(IPK_CC)-gcc $(IPK_CPU) --sysroot=$(abspath $(ROOT))
+
 # The same with all libraries shared, for its size alone.
 ipk-thin: ipk
 	@rm -rf $(IPK)/$(ARCH)/thin && mkdir -p $(IPK)/$(ARCH)/thin/small
@@ -55,7 +62,7 @@ ipk-thin: ipk
 # docs/SIZE.md has what it found.
 size: deps
 	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_LAB)'
-	@for arch in x86_64 aarch64_cortex-a53 mips_24kc; do $(MAKE) --no-print-directory ipk-thin ARCH=$$arch || exit 1; done
+	@for arch in x86_64 aarch64_cortex-a53 arm_cortex-a7_neon-vfpv4 mips_24kc mipsel_24kc; do $(MAKE) --no-print-directory ipk-thin ARCH=$$arch || exit 1; done
 	$(PYTHON) tests/bench/bench.py size
 
 # ---- sources and what is made of them ------------------------------------
@@ -84,10 +91,10 @@ $(IPK)/src/sqlite3.c:
 		sqlite3.c >>../log 2>&1
 	@mv $(@D)/sqlite/sqlite3.h $(@D)/sqlite/sqlite3.c $(@D)
 
-$(IPK_SYS)/ready: $(IPK)/src/sqlite3.c openwrt/ipk.mk openwrt/sysroot.mk openwrt/mbedtls_config.h
+$(IPK_SYS)/ready: $(IPK)/src/sqlite3.c openwrt/ipk.mk openwrt/sysroot.mk openwrt/mbedtls_config.h openwrt/soft_float.c
 	@rm -rf $(@D) && mkdir -p $(@D)
 	$(call run,MAKE,$(MAKE) $(PARALLEL) -f openwrt/sysroot.mk SRC=$(IPK)/src SYS=$(@D) TRIPLET=$(IPK_CC) CPU='$(IPK_CPU)' \
 		SQLITE='$(IPK_SQLITE)' >$(@D).log 2>&1 || { tail $(@D).log; exit 1; })
 	@touch $@
 
-.PHONY: ipk test-ipk ipk-thin size
+.PHONY: ipk test-ipk ipk-to-run ipk-thin size

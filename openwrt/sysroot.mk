@@ -18,8 +18,12 @@ CFLAGS  := -Os -flto -fPIE -ffunction-sections -fdata-sections -fno-unwind-table
 	-ffile-prefix-map=$(SRC)/= -D_GNU_SOURCE -w
 MUSL_CC := $(CC) -specs=$(SYS)/musl.specs $(CPU)
 
+# Arithmetic without an FPU. Debian's libgcc has it too, with arguments in the registers of an FPU.
+SOFT := $(if $(findstring -msoft-float,$(CPU)),$(OBJ)/soft_float.o)
+SOFT_FLAGS := $(filter-out -msoft-float,$(CPU)) -ffreestanding -O2 -fPIC
+
 all: $(addprefix $(LIB)/,libmicrohttpd.a libnl-3.a libmbedcrypto.a libsqlite3.a libjansson.a libcap.a \
-	libnftnl.so $(if $(findstring -msoft-float,$(CPU)),libgcc_s.so))
+	libnftnl.so $(if $(SOFT),libgcc_s.so))
 
 # $(call library,SOURCES,FLAGS): a static library of them.
 define library
@@ -33,15 +37,19 @@ endef
 # musl has specs that make a GNU compiler use it. Headers: the kernel's beside it, those of libnftnl, which are the same
 # everywhere. The specs come last, everything waits for them.
 $(SYS)/musl.specs: SOURCE = $(call source,musl)
-$(SYS)/musl.specs:
+$(SYS)/musl.specs: $(SOFT)
 	mkdir -p $(OBJ)/musl
-	cd $(OBJ)/musl && CC='$(CC)' CFLAGS='$(CPU) -Os -w' $(SOURCE)/configure --host=$(TRIPLET) --prefix=$(SYS) \
-		--syslibdir=$(LIB) --disable-static
+	cd $(OBJ)/musl && CC='$(CC)' CFLAGS='$(CPU) -Os -w' LIBCC='$(SOFT:%=% -lgcc)' $(SOURCE)/configure --host=$(TRIPLET) \
+		--prefix=$(SYS) --syslibdir=$(LIB) --disable-static
 	$(MAKE) -C $(OBJ)/musl install-headers install-libs
 	cp -r $(foreach d,linux asm-generic asm,$(firstword $(wildcard \
 		/usr/$(TRIPLET)/include/$(d) /usr/include/$(TRIPLET)/$(d) /usr/include/$(d)))) $(INC)
 	cp -r /usr/include/libnftnl $(INC)
 	sh $(SOURCE)/tools/musl-gcc.specs.sh $(INC) $(LIB) /lib/$$(basename $(LIB)/ld-musl-*) >$@
+
+$(OBJ)/soft_float.o: openwrt/soft_float.c
+	mkdir -p $(OBJ)
+	$(CC) $(SOFT_FLAGS) -fvisibility=hidden -c -o $@ $<
 
 # A library that the router has: the linker needs its name and what is in it, no more. $(call stub,SONAME,SYMBOLS)
 define stub
@@ -53,10 +61,8 @@ $(LIB)/libnftnl.so: $(SYS)/musl.specs
 	$(call stub,libnftnl.so.11,$$(nm -D --defined-only -j $$(gcc -print-file-name=libnftnl.so) | \
 		sed -n '/^nftnl_/s/@.*//p'))
 
-# Arithmetic without an FPU. Debian's libgcc has it too, with arguments in the registers of an FPU.
 $(LIB)/libgcc_s.so: $(SYS)/musl.specs
-	$(call stub,libgcc_s.so.1,$$(nm --defined-only -j $$($(CC) -print-libgcc-file-name) 2>/dev/null | \
-		grep -E '^__(add|sub|mul|div|neg|eq|ne|ge|gt|le|lt|unord|fix|float|extend|trunc)[a-z]*[sd]f[a-z0-9]*$$' | sort -u))
+	$(CC) $(SOFT_FLAGS) -nostdlib -shared -Wl,-soname,libgcc_s.so.1 -o $@ openwrt/soft_float.c
 
 # ---- what is in the package ----------------------------------------------
 

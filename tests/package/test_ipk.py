@@ -19,6 +19,7 @@ import pytest
 from lab import topologies
 from lab.musl import loaded, wrap
 from lab.porticod import TREE, Porticod
+from lab.stream import Sink, Source
 
 ARCH = os.environ.get("PORTICO_IPK_ARCH", "x86_64")
 MAKE_TIMEOUT_S = 1200
@@ -63,7 +64,10 @@ def package(made):
 
 @pytest.fixture(scope="module")
 def unpacked(package, tmp_path_factory):
-    root = tmp_path_factory.mktemp("root")
+    return unpack(package, tmp_path_factory.mktemp("root"))
+
+
+def unpack(package, root):
     for entry in package.entries:
         path = root / entry.name
         if entry.kind == ipk.DIRECTORY:
@@ -146,7 +150,7 @@ def test_programs_are_stripped_and_tell_nothing_of_where_they_were_made(program)
 
 @pytest.mark.skipif(not EMULATOR, reason="the lab shows it")
 def test_programs_of_another_machine_are_loaded(program, tmp_path):
-    """Its libraries are those that it was linked with, which have names and no code."""
+    """Its libraries are those that it was linked with: of libnftnl there are names and no code."""
     if not shutil.which(EMULATOR):
         pytest.skip(f"no {EMULATOR}")
     for name in PROVIDER:
@@ -167,19 +171,55 @@ def wrapped(unpacked, tmp_path_factory):
     return wrap(unpacked, BUILT / "sysroot", tmp_path_factory.mktemp("wrapped"))
 
 
+@pytest.fixture(scope="module")
+def later(made, tmp_path_factory):
+    """The package of the next version: what names the version is compiled anew, the rest as it is."""
+    build = tmp_path_factory.mktemp("later")
+    there = build / "ipk" / ARCH
+    shutil.copytree(BUILT / "portico", there / "portico", symlinks=True)
+    (build / "ipk" / "src").symlink_to(BUILT.parent / "src")
+    (there / "sysroot").symlink_to(BUILT / "sysroot")
+    for source in TREE.glob("daemon/**/*.c"):
+        if "PORTICO_VERSION" in source.read_text():
+            (there / "portico/small/obj" / source.relative_to(TREE)).with_suffix(".o").unlink()
+    make("ipk", f"ARCH={ARCH}", f"BUILD={build}", f"ASSETS={TREE / 'build/webui/assets.c'}", "VERSION=0.1.1")
+    return ipk.read(only(build, "*.ipk").read_bytes())
+
+
+PUBLIC = "192.168.18.58"
+CONFIG = {"uplinks": [{"name": "outside", "device": "eth0"}], "networks": [{"name": "lan", "devices": ["eth1"]}],
+          "forwards": [{"name": "web", "external_ports": "8888", "internal_address": "192.168.2.73",
+                        "internal_ports": "9999", "backend_sees": "router"}]}
+
+
 def test_the_packaged_daemon_forwards_a_packet(wrapped, lab_factory):
     lab = lab_factory(topologies.one_router())
     lab.backend.serve(9999)
     with Porticod(lab.router, build=wrapped) as daemon:
         executable = os.readlink(f"/proc/{daemon.process.pid}/exe")
         assert executable == str(BUILT / "sysroot" / "lib" / "libc.so"), "it is not the package that runs"
-        daemon.api.put("/config", {
-            "uplinks": [{"name": "outside", "device": "eth0"}], "networks": [{"name": "lan", "devices": ["eth1"]}],
-            "forwards": [{"name": "web", "external_ports": "8888", "internal_address": "192.168.2.73",
-                          "internal_ports": "9999", "backend_sees": "router"}]}).expect(200)
-        assert lab.client.ask("192.168.18.58", 8888).server == "backend"
+        daemon.api.put("/config", CONFIG).expect(200)
+        assert lab.client.ask(PUBLIC, 8888).server == "backend"
         status = daemon.cli("status").stdout
         assert "1 live" in status and "outside" in status
+
+
+def test_an_upgrade_of_the_package_leaves_connections_alone(wrapped, later, lab_factory, tmp_path):
+    """opkg stops the service, unpacks, starts it."""
+    lab = lab_factory(topologies.one_router())
+    with Porticod(lab.router, build=wrapped) as daemon:
+        daemon.api.put("/config", CONFIG).expect(200)
+        before = daemon.cli("config", "show").stdout
+        with Source(lab.backend, 9999), Sink(lab.client, PUBLIC, 8888) as sink:
+            daemon.stop()
+            sink.goes_on()
+            daemon.build = wrap(unpack(later, tmp_path), BUILT / "sysroot", tmp_path)
+            daemon.start()
+            sink.goes_on()
+            assert '"0.1.1"' in daemon.cli("status", "--json").stdout
+            assert daemon.cli("config", "show").stdout == before
+            with Sink(lab.client, PUBLIC, 8888):
+                sink.goes_on()
 
 
 # --- the release ---
