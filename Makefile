@@ -312,7 +312,7 @@ help:
 	@echo 'make dist      a release, with the page ready made'
 	@echo 'make size      how small: packages, memory, start (docs/SIZE.md; as root)'
 	@echo 'make lint      clang-format, clang-tidy, cppcheck'
-	@echo 'make test-cross test-libraries test-bigendian test-vm   other machines: tests/machines/README.md'
+	@echo 'make test-cross test-libraries test-machines test-vm   other machines: tests/machines/README.md'
 	@echo 'make clean'
 
 .PHONY: all check run-checks fuzz drivers test bench demo deps deps-test deps-packages deps-users install dist lint clean help

@@ -5,7 +5,7 @@ MACHINES ?= arm64 armhf mipsel s390x
 AT       := $(BUILD)/machines
 
 # Debian's release here, and what to link with of any other release or architecture.
-RELEASE   = $(shell . /etc/os-release && echo $$VERSION_CODENAME)
+DEBIAN    = $(shell . /etc/os-release && echo $$VERSION_CODENAME)
 LIBRARIES = libc6-dev libcmocka-dev $(filter lib%-dev,$(DEPS_BUILD))
 
 # ---- other processors ----------------------------------------------------
@@ -16,7 +16,7 @@ dpkg_name = $(shell dpkg-architecture -f -a$(1) -qDEB_HOST_$(2) 2>/dev/null)
 DEPS_CROSS = qemu-user dpkg-dev $(foreach m,$(MACHINES),gcc-$(call dpkg_name,$(m),GNU_TYPE))
 
 $(AT)/%/root.done: tests/machines/unpack
-	$(call run,UNPACK,$< $(AT)/$*/root $* $(RELEASE) $(LIBRARIES))
+	$(call run,UNPACK,$< $(AT)/$*/root $* $(DEBIAN) $(LIBRARIES))
 	@touch $@
 
 # Some undefined behaviour (shifts, sizes) depends on the word size. Debian's compiler for mipsel cannot watch it.
@@ -73,46 +73,70 @@ test-libraries: deps-test
 
 # ---- other kernels -------------------------------------------------------
 
-# Debian's own kernels in qemu, with this machine's root file system, or one of unpacked packages for another processor.
-# The tests are those of namespaces and packets that run everywhere.
+# Debian's kernels of several releases in qemu, with this machine's own root file system. The tests are those of namespaces
+# and packets that run everywhere.
 DEPS_VM   := qemu-system-x86 seabios kmod cpio xz-utils
 KERNELS   ?= bullseye bookworm trixie
 # nft takes longer here to list 20,000 elements than the test would wait.
 VM_TESTS  ?= tests/machines/test_devices.py $(addprefix tests/net/test_,$(addsuffix .py,kernel s0)) -k "not large_maps"
-DEPS_BIG   = qemu-system-misc kmod cpio dpkg-dev gcc-$(call dpkg_name,s390x,GNU_TYPE)
-# Of the unit tests those that have to do with the kernel; all of them run under qemu-user.
-BIG_UNITS  = $(patsubst $(BUILD)/%,$(AT)/s390x/%,$(filter $(addprefix $(CHECK)/test_,edge% kernel% loop probe% worker),$(UNIT)))
-BIG_TESTS ?= $(addprefix tests/net/test_,$(addsuffix .py,kernel listing probe s0 s1 s4)) -k "not test_s4 or 2-uplinks"
-GUEST     := busybox-static bash coreutils dash findutils grep sed util-linux procps kmod iproute2 nftables conntrack \
-	iptables python3-pytest python3-jsonschema
 
 $(AT)/vm-%.done: tests/machines/unpack
 	$(call run,UNPACK,$< $(AT)/vm-$* amd64 $* linux-image-amd64 busybox-static)
 	@touch $@
 
-$(AT)/vm-s390x.done: tests/machines/unpack
-	$(call run,UNPACK,$< $(AT)/vm-s390x s390x $(RELEASE) linux-image-s390x $(GUEST) $(LIBRARIES))
-	@id=0; for u in root portico portico-edge; do echo "$$u:x:$$id:$$id::/:/bin/sh" >>$(AT)/vm-s390x/etc/passwd; \
-		echo "$$u:x:$$id:" >>$(AT)/vm-s390x/etc/group; id=$$((id + 990)); done
-	@touch $@
-
 # $(call in_vm,BUILD,TESTS): runs them in a virtual machine.
-in_vm = modprobe br_netfilter; PORTICO_BUILD=$(abspath $(1)) python3 -m pytest -q -rs -p no:cacheprovider --color=no $(PYTEST_ARGS) $(2)
+in_vm = PORTICO_BUILD=$(abspath $(1)) python3 -m pytest -q -rs -p no:cacheprovider --color=no $(PYTEST_ARGS) $(2)
 
 test-vm: deps-test
 	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_VM)'
 	@$(MAKE) $(PARALLEL) $(KERNELS:%=$(AT)/vm-%.done) all drivers
 	@failed=; for kernel in $(KERNELS); do echo "$$kernel:"; \
-		tests/machines/vm amd64 $(AT)/vm-$$kernel / 'uname -r; $(call in_vm,$(BUILD),$(VM_TESTS))' || failed="$$failed $$kernel"; \
+		tests/machines/vm amd64 $(AT)/vm-$$kernel / 'uname -r; modprobe br_netfilter; $(call in_vm,$(BUILD),$(VM_TESTS))' || \
+			failed="$$failed $$kernel"; \
 	done; [ -z "$$failed" ] || { echo "test-vm: FAILED:$$failed"; exit 1; }
 
-test-bigendian: deps-test
-	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_BIG)'
-	@$(MAKE) $(PARALLEL) $(AT)/vm-s390x.done $(AT)/s390x/root.done $(ASSETS)
-	@$(call cross,s390x) all drivers $(BIG_UNITS)
-	tests/machines/vm s390x $(AT)/vm-s390x $(AT)/vm-s390x '\
-		for t in $(BIG_UNITS); do \
-			$$t >/tmp/log 2>&1 && echo "ok $${t##*/}" || { cat /tmp/log; echo "FAILED $${t##*/}"; failed=1; }; \
-		done; $(call in_vm,$(AT)/s390x,$(BIG_TESTS)) && [ ! "$$failed" ]'
+# ---- other processors, with their kernels --------------------------------
 
-.PHONY: test-cross $(CROSS) test-libraries test-vm test-bigendian
+# By Debian's name of the machine: its kernel, the package with its emulator, and what OpenWrt calls such routers.
+MACHINE_arm64  := linux-image-arm64     qemu-system-arm  aarch64_cortex-a53
+MACHINE_armhf  := linux-image-armmp     qemu-system-arm  arm_cortex-a7_neon-vfpv4
+MACHINE_mipsel := linux-image-4kc-malta qemu-system-mips mipsel_24kc
+MACHINE_s390x  := linux-image-s390x     qemu-system-misc
+
+DEPS_MACHINES   = $(DEPS_CROSS) kmod cpio $(foreach m,$(MACHINES),$(word 2,$(MACHINE_$(m))))
+MACHINE_TESTS  ?= $(addprefix tests/net/test_,$(addsuffix .py,kernel listing probe s0 s1 s4)) -k "not test_s4 or 2-uplinks"
+# The same, of what `make ipk` makes for such a router.
+PACKAGE_TESTS  ?= tests/net/test_s0.py
+# Of the unit tests those that have to do with the kernel; all of them run under qemu-user.
+machine_units   = $(patsubst $(BUILD)/%,$(AT)/$(1)/%,$(filter $(addprefix $(CHECK)/test_,edge% kernel% loop probe% worker),$(UNIT)))
+# What is on the machine, unpacked.
+PROGRAMS := busybox-static bash coreutils dash findutils grep sed util-linux procps kmod iproute2 nftables conntrack \
+	iptables python3-pytest python3-jsonschema
+
+$(MACHINES:%=$(AT)/vm-%.done): $(AT)/vm-%.done: tests/machines/unpack
+	$(call run,UNPACK,$< $(AT)/vm-$* $* $(DEBIAN) $(firstword $(MACHINE_$*)) $(PROGRAMS) $(LIBRARIES))
+	@id=0; for u in root portico portico-edge; do echo "$$u:x:$$id:$$id::/:/bin/sh" >>$(AT)/vm-$*/etc/passwd; \
+		echo "$$u:x:$$id:" >>$(AT)/vm-$*/etc/group; id=$$((id + 990)); done
+	@# As an installed Debian has it: there it takes ten seconds a start.
+	@$(PYTHON) -m compileall -q -s $(AT)/vm-$* $(AT)/vm-$*/usr/lib/python3*
+	@touch $@
+
+test-machines: deps-test
+	@$(MAKE) --no-print-directory deps-packages WANTED='$(DEPS_MACHINES)'
+	@$(MAKE) --no-print-directory -k $(MACHINES:%=machine-%)
+
+$(MACHINES:%=machine-%): machine-%: $(AT)/vm-%.done $(AT)/%/root.done $(ASSETS)
+	@echo '$*:'
+	@$(call cross,$*) all drivers $(call machine_units,$*)
+	@$(if $(word 3,$(MACHINE_$*)),$(MAKE) --no-print-directory ipk-to-run ARCH=$(word 3,$(MACHINE_$*)) ROOT=$(AT)/vm-$*)
+	tests/machines/vm $* $(AT)/vm-$* $(AT)/vm-$* '\
+		uname -mr; modprobe br_netfilter; \
+		for t in $(call machine_units,$*); do \
+			$$t >/tmp/log 2>&1 && echo "ok $${t##*/}" || { cat /tmp/log; echo "FAILED $${t##*/}"; failed=1; }; \
+		done; \
+		$(call in_vm,$(AT)/$*,$(MACHINE_TESTS)) || failed=1; \
+		$(if $(word 3,$(MACHINE_$*)),echo "the package for $(word 3,$(MACHINE_$*)):"; \
+			$(call in_vm,$(IPK)/$(word 3,$(MACHINE_$*))/to-run,$(PACKAGE_TESTS)) || failed=1;) \
+		[ ! "$$failed" ]'
+
+.PHONY: test-cross $(CROSS) test-libraries test-vm test-machines $(MACHINES:%=machine-%)
