@@ -139,4 +139,8 @@ $(MACHINES:%=machine-%): machine-%: $(AT)/vm-%.done $(AT)/%/root.done $(ASSETS)
 			$(call in_vm,$(IPK)/$(word 3,$(MACHINE_$*))/to-run,$(PACKAGE_TESTS)) || failed=1;) \
 		[ ! "$$failed" ]'
 
-.PHONY: test-cross $(CROSS) test-libraries test-vm test-machines $(MACHINES:%=machine-%)
+# At least once for each release.
+test-bigendian:
+	@$(MAKE) --no-print-directory test-machines MACHINES=s390x
+
+.PHONY: test-cross $(CROSS) test-libraries test-vm test-machines $(MACHINES:%=machine-%) test-bigendian
