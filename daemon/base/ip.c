@@ -213,6 +213,11 @@ bool prefix_covers(const struct prefix *outer, const struct prefix *inner)
 	return inner->length >= outer->length && prefix_contains(outer, &inner->address);
 }
 
+bool prefix_overlaps(const struct prefix *a, const struct prefix *b)
+{
+	return prefix_covers(a, b) || prefix_covers(b, a);
+}
+
 int prefix_compare(const struct prefix *a, const struct prefix *b)
 {
 	int order = ip_compare(&a->address, &b->address);

@@ -66,6 +66,8 @@ struct prefix prefix_of(const struct ip *ip, uint8_t length);
 bool prefix_contains(const struct prefix *prefix, const struct ip *ip);
 /* True if every address of `inner` is in `outer`. */
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner);
+/* True if they have addresses in common. */
+bool prefix_overlaps(const struct prefix *a, const struct prefix *b);
 int prefix_compare(const struct prefix *a, const struct prefix *b);
 
 /* First and last address of the prefix. */

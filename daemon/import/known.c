@@ -59,7 +59,7 @@ bool import_link_prefix(const struct link *link, uint8_t family, struct prefix *
 
 		if (address->address.family != family || !uplink_address_counts(address))
 			continue;
-		*ret_prefix = prefix_of(&address->address, address->prefix_length);
+		*ret_prefix = link_address_prefix(address);
 		return true;
 	}
 	return false;

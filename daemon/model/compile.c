@@ -193,6 +193,7 @@ int compile(const struct config *config, const struct links *links, const struct
 	c->environment = environment;
 	c->state = &state;
 	ways_resolve(config, links, environment, &c->ways);
+	compile_neighbours(c);
 	compile_uplinks(c);
 	compile_leave(c);
 	compile_choice(c);

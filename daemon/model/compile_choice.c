@@ -282,30 +282,6 @@ static void add_policies(struct compiler *c, const char *const spreads[FAMILY_CO
 
 /* --- the whole --- */
 
-/* Who is on an uplink's own network is reached there, whatever uplink is chosen: see add_neighbour_rules(). */
-static void spare_neighbours(struct compiler *c, const struct family_words *family, struct kchain *chain)
-{
-	struct prefix_list list = { 0 };
-	char name[KNAME_MAX];
-
-	for (unsigned i = 0; i < c->ways.count && c->ways.count > 1; i++) {
-		const struct link *link = c->ways.uplinks[i].link;
-
-		for (unsigned j = 0; link && j < link->address_count; j++) {
-			const struct link_address *address = &link->addresses[j];
-			struct prefix prefix = prefix_of(&address->address, address->prefix_length);
-
-			if (address->address.family == family->af &&
-			    compiler_is_neighbourhood(c, &c->ways.uplinks[i], address))
-				compiler_add_prefix(c, &list, &prefix);
-		}
-	}
-	compiler_name(name, "neighbours", family, 0);
-	if (compiler_take_list(c, name, family, &list))
-		RULE(c, chain, "on an uplink's own network", kstmt_lookup(family->daddr, name, false),
-		     kstmt_verdict(KVERDICT_RETURN));
-}
-
 static bool any_policy(const struct compiler *c, uint8_t family)
 {
 	const struct object_list *list = &c->config->lists[KIND_POLICY];
@@ -331,7 +307,7 @@ void compile_choice(struct compiler *c)
 	add_stick_chains(c);
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		if (spreads[f] || any_policy(c, compiler_families[f].af))
-			spare_neighbours(c, &compiler_families[f], &choose);
+			compile_spared_neighbours(c, f, &choose);
 	add_policies(c, spreads, &choose);
 	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
 		const struct choice *choice = ways_choice(&c->ways, compiler_families[f].af);

@@ -92,7 +92,7 @@ static void add_masquerade6(struct compiler *c, const struct uplink_live *live, 
 		compiler_add_prefix(c, &list, &own->prefixes[i]);
 	for (unsigned i = 0; live->link && i < live->link->address_count; i++) {
 		const struct link_address *address = &live->link->addresses[i];
-		struct prefix prefix = prefix_of(&address->address, address->prefix_length);
+		struct prefix prefix = link_address_prefix(address);
 
 		compiler_add_prefix(c, &list, &prefix);
 	}

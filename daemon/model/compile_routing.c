@@ -85,50 +85,6 @@ static void add_mark_rules(struct compiler *c, const struct uplink_live *live, u
 	kstate_add_rule(c->state, &rule);
 }
 
-/* The kernel goes through rules one by one, for each packet: these are for two to four uplinks, not for dozens. */
-enum { NEIGHBOUR_RULES_MAX = 12 };
-
-/* Those for connections of this uplink; returns how many there are. `add` false: they are only counted. */
-static unsigned neighbour_rules(struct compiler *c, const struct uplink_live *live, uint8_t af, bool add)
-{
-	struct kiprule rule = { .family = af,
-				.preference = preference(c, RULE_NEIGHBOURS + live->uplink->object.id),
-				.mark = live->mark,
-				.mark_mask = MARK_UPLINK_MASK,
-				.table = live->table };
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < c->ways.count && uplink_routes(live, af); i++) {
-		const struct uplink_live *other = &c->ways.uplinks[i];
-
-		for (unsigned j = 0; other != live && other->link && j < other->link->address_count; j++) {
-			const struct link_address *address = &other->link->addresses[j];
-
-			if (address->address.family != af || !compiler_is_neighbourhood(c, other, address))
-				continue;
-			rule.to = prefix_of(&address->address, address->prefix_length);
-			count++;
-			if (add)
-				kstate_add_rule(c->state, &rule);
-		}
-	}
-	return count;
-}
-
-/*
- * The main table knows a short way to the neighbours on each uplink. But who of them came by another one, over the
- * internet, is answered by that one.
- */
-static void add_neighbour_rules(struct compiler *c, uint8_t af)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < c->ways.count && count <= NEIGHBOUR_RULES_MAX; i++)
-		count += neighbour_rules(c, &c->ways.uplinks[i], af, false);
-	for (unsigned i = 0; i < c->ways.count && count <= NEIGHBOUR_RULES_MAX; i++)
-		(void)neighbour_rules(c, &c->ways.uplinks[i], af, true);
-}
-
 /*
  * What nothing has marked: the router's own connections, and those from inside that are not shared out. The
  * kernel takes the source address of the router's own from this route.
@@ -177,7 +133,7 @@ static void compile_family_routing(struct compiler *c, unsigned family)
 		add_from_rules(c, live, af);
 	}
 	if (any) {
-		add_neighbour_rules(c, af);
+		compile_neighbour_rules(c, family, preference(c, RULE_NEIGHBOURS));
 		add_choice(c, af);
 	}
 	if (c->nowhere[family]) {

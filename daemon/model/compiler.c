@@ -160,11 +160,6 @@ bool compiler_take_list(struct compiler *c, const char *name, const struct famil
 	return made;
 }
 
-static struct prefix link_prefix(const struct link_address *address)
-{
-	return prefix_of(&address->address, address->prefix_length);
-}
-
 /* The prefixes of the network's devices as they are now. */
 static void collect_devices(struct compiler *c, const struct network *network, struct prefix_list *list)
 {
@@ -173,7 +168,7 @@ static void collect_devices(struct compiler *c, const struct network *network, s
 
 		for (unsigned j = 0; link && j < link->address_count; j++)
 			if (uplink_address_counts(&link->addresses[j])) {
-				struct prefix prefix = link_prefix(&link->addresses[j]);
+				struct prefix prefix = link_address_prefix(&link->addresses[j]);
 
 				compiler_add_prefix(c, list, &prefix);
 			}
@@ -228,11 +223,6 @@ bool compiler_add_networks(struct compiler *c, const char *stem, const struct fa
 	return compiler_take_list(c, name, family, &list);
 }
 
-static bool meet(const struct prefix *a, const struct prefix *b)
-{
-	return prefix_covers(a, b) || prefix_covers(b, a);
-}
-
 /* True if the prefix and that of an address of some uplink's device have addresses in common. */
 static bool reaches_uplinks(const struct compiler *c, const struct prefix *prefix)
 {
@@ -240,59 +230,13 @@ static bool reaches_uplinks(const struct compiler *c, const struct prefix *prefi
 		const struct link *link = c->ways.uplinks[i].link;
 
 		for (unsigned j = 0; link && j < link->address_count; j++) {
-			const struct prefix outside = link_prefix(&link->addresses[j]);
+			const struct prefix outside = link_address_prefix(&link->addresses[j]);
 
-			if (meet(prefix, &outside))
+			if (prefix_overlaps(prefix, &outside))
 				return true;
 		}
 	}
 	return false;
-}
-
-static bool is_on_another_link(const struct compiler *c, const struct link *link, const struct prefix *prefix)
-{
-	for (unsigned i = 0; i < c->links->count; i++) {
-		const struct link *other = &c->links->items[i];
-
-		for (unsigned j = 0; other != link && j < other->address_count; j++) {
-			const struct prefix its = link_prefix(&other->addresses[j]);
-
-			if (meet(prefix, &its))
-				return true;
-		}
-	}
-	return false;
-}
-
-static bool has_own_hosts(const struct compiler *c, const struct prefix *prefix)
-{
-	const struct object_list *networks = &c->config->lists[KIND_NETWORK],
-				 *forwards = &c->config->lists[KIND_FORWARD];
-
-	for (unsigned i = 0; i < networks->count; i++) {
-		const struct prefixes *given = &((const struct network *)networks->items[i])->prefixes;
-
-		for (unsigned j = 0; j < given->count; j++)
-			if (meet(prefix, &given->items[j]))
-				return true;
-	}
-	for (unsigned i = 0; i < forwards->count; i++) {
-		const struct forward *forward = (const struct forward *)forwards->items[i];
-
-		if (!forward->suffix_bits && prefix_contains(prefix, &forward->internal_address))
-			return true;
-	}
-	return false;
-}
-
-bool compiler_is_neighbourhood(const struct compiler *c, const struct uplink_live *live,
-			       const struct link_address *address)
-{
-	const struct prefix prefix = link_prefix(address);
-
-	return live->uplink->enabled && uplink_address_counts(address) && !ip_is_private(&address->address) &&
-	       prefix.length > 0 && prefix.length < ip_size(address->address.family) * 8 &&
-	       !is_on_another_link(c, live->link, &prefix) && !has_own_hosts(c, &prefix);
 }
 
 bool compiler_add_inside(struct compiler *c, const char *name, const struct family_words *family)

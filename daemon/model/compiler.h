@@ -48,12 +48,23 @@ enum place {
 enum { PROTOCOLS_WITH_PORTS = PLACE_GUARD_RANGES - PLACE_RANGES };
 extern const uint8_t compiler_protocols[PROTOCOLS_WITH_PORTS];
 
+/* The kernel goes through rules one by one, for each packet: these are for two to four uplinks, not for dozens. */
+enum { NEIGHBOUR_RULES_MAX = 12 };
+
+/* A network that an uplink's device is on, whose other hosts are in the internet. */
+struct neighbourhood {
+	const struct uplink_live *live;
+	struct prefix prefix;
+};
+
 struct compiler {
 	const struct config *config;
 	const struct links *links;
 	const struct environment *environment;
 	struct kstate *state; /* a failure sticks in it: nothing here needs to be checked on the way */
 	struct ways ways;
+	unsigned neighbourhood_count[FAMILY_COUNT];
+	struct neighbourhood neighbourhoods[FAMILY_COUNT][NEIGHBOUR_RULES_MAX];
 	bool chooses;               /* the chain choose is there */
 	bool nowhere[FAMILY_COUNT]; /* packets of the family may have MARK_NOWHERE */
 	unsigned places[FAMILY_COUNT][PLACE_COUNT][UPLINKS_MAX + 1]; /* 1 + the set's index; 0: not there */
@@ -65,6 +76,12 @@ struct compiler {
 
 /* --- the parts, in the order in which they run --- */
 
+/* Finds `neighbourhoods`, which the two below need. */
+void compile_neighbours(struct compiler *c);
+/* What begins inside and goes there is given no uplink. */
+void compile_spared_neighbours(struct compiler *c, unsigned family, struct kchain *chain);
+/* Who of them came by another uplink is answered by that. */
+void compile_neighbour_rules(struct compiler *c, unsigned family, uint32_t first_preference);
 void compile_nat(struct compiler *c);
 /* Translations: their maps, guards and the chains translate<F>_<uplink>. `lan`: the networks' set is there. */
 void compile_forwards(struct compiler *c, const struct family_words *family, bool lan);
@@ -215,13 +232,6 @@ bool compiler_add_networks(struct compiler *c, const char *stem, const struct fa
  * given ones, whose packets may come out of a tunnel on an uplink, and none that an uplink's device shares.
  */
 bool compiler_add_inside(struct compiler *c, const char *name, const struct family_words *family);
-
-/*
- * True if the address of an uplink's device says who else is on that network in the internet, and nobody but by that
- * device: no network, other device or backend has addresses of it.
- */
-bool compiler_is_neighbourhood(const struct compiler *c, const struct uplink_live *live,
-			       const struct link_address *address);
 
 /* IPv4 always, IPv6 once a forward in force uses it. */
 bool compiler_wants_family(const struct compiler *c, const struct family_words *family);

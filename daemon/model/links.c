@@ -22,6 +22,11 @@ bool link_has(const struct link *link, const struct ip *address)
 	return false;
 }
 
+struct prefix link_address_prefix(const struct link_address *address)
+{
+	return prefix_of(&address->address, address->prefix_length);
+}
+
 bool link_reaches(const struct link *link, const struct ip *address)
 {
 	for (unsigned i = 0; i < link->address_count; i++) {

@@ -48,6 +48,8 @@ struct links {
 const struct link *links_find(const struct links *links, const char *name);
 /* True if one of its addresses is this one. */
 bool link_has(const struct link *link, const struct ip *address);
+/* The network that the address is in. */
+struct prefix link_address_prefix(const struct link_address *address);
 /* True if its addresses say that this one is on the link. */
 bool link_reaches(const struct link *link, const struct ip *address);
 void links_done(struct links *links);

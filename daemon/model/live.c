@@ -166,7 +166,7 @@ static void add_network_backends(const struct forward *forward, const struct net
 
 		for (unsigned i = 0; link && i < link->address_count; i++) {
 			const struct link_address *own = &link->addresses[i];
-			struct ip backend = prefix_of(&own->address, own->prefix_length).address;
+			struct ip backend = link_address_prefix(own).address;
 
 			if (own->address.family != AF_INET6 || !uplink_address_counts(own) ||
 			    own->deprecated != deprecated || own->prefix_length > 128 - forward->suffix_bits)

@@ -159,7 +159,7 @@ static json_t *network_state(const struct engine *engine, const struct network *
 
 		for (unsigned k = 0; link && k < link->address_count; k++) {
 			const struct link_address *address = &link->addresses[k];
-			struct prefix prefix = prefix_of(&address->address, address->prefix_length);
+			struct prefix prefix = link_address_prefix(address);
 
 			if (!uplink_address_counts(address))
 				continue;
