@@ -294,7 +294,7 @@ static void check_integrity(struct fixture *f)
 	assert_int_equal(sqlite3_prepare_v2(f->store->db, "PRAGMA integrity_check", -1, &row, NULL),
 			 SQLITE_OK);
 	assert_int_equal(sqlite3_step(row), SQLITE_ROW);
-	assert_string_equal(sqlite3_column_text(row, 0), "ok");
+	assert_string_equal((const char *)sqlite3_column_text(row, 0), "ok");
 	sqlite3_finalize(row);
 }
 

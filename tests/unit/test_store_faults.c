@@ -117,7 +117,7 @@ static void is_sound(sqlite3 *db)
 
 	assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &row, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_step(row), SQLITE_ROW);
-	assert_string_equal(sqlite3_column_text(row, 0), "ok");
+	assert_string_equal((const char *)sqlite3_column_text(row, 0), "ok");
 	sqlite3_finalize(row);
 }
 
