@@ -317,28 +317,39 @@ int store_get_revision(struct store *store, uint64_t number, json_t **ret_revisi
 	return 0;
 }
 
-/* The changes of all revisions beyond `number`, none of which may be missing. */
+/* Whether the revision and all after it are there; 0 is what was before the first. */
+static int check_kept(const struct store *store, uint64_t number, struct err *err)
+{
+	uint64_t first = number ? number : 1;
+	int64_t count = 0;
+	char sql[80];
+	int r;
+
+	if (number > store->revision)
+		return not_kept(store, number, err);
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM revision WHERE number >= %llu",
+		 (unsigned long long)first);
+	r = db_integer(store->db, sql, &count);
+	if (r != SQLITE_OK)
+		return db_refused(store->db, r, store->path, err);
+	return (uint64_t)count == store->revision - first + 1 ? 0 : not_kept(store, number, err);
+}
+
+/* The changes of all revisions beyond `number`. */
 static int gather(struct store *store, uint64_t number, struct undo *undo, struct err *err)
 {
-	uint64_t expected = store->revision, last = number ? number : 1;
 	sqlite3_stmt *row = NULL;
 	int result = 0, r = sqlite3_prepare_v2(store->db,
-					       "SELECT number, CASE WHEN number > ?1 THEN changes END"
-					       " FROM revision WHERE number >= ?1 ORDER BY number DESC",
+					       "SELECT number, changes FROM revision WHERE number > ?"
+					       " ORDER BY number DESC",
 					       -1, &row, NULL);
 
 	if (r == SQLITE_OK)
 		sqlite3_bind_int64(row, 1, (sqlite3_int64)number);
 	while (r == SQLITE_OK && result == 0 && sqlite3_step(row) == SQLITE_ROW) {
 		int64_t at = sqlite3_column_int64(row, 0);
-		json_t *changes;
+		json_t *changes = column_json(row, 1);
 
-		if ((uint64_t)at != expected)
-			break;
-		expected--;
-		if ((uint64_t)at == number)
-			continue;
-		changes = column_json(row, 1);
 		result = undo_add(undo, changes);
 		json_decref(changes);
 		if (result == -EBADMSG)
@@ -352,19 +363,17 @@ static int gather(struct store *store, uint64_t number, struct undo *undo, struc
 			err_set(err, ERR_UNAVAILABLE, "out of memory");
 	}
 	r = sqlite3_finalize(row);
-	if (r != SQLITE_OK && result == 0)
-		return db_refused(store->db, r, store->path, err);
-	return result == 0 && expected >= last ? not_kept(store, number, err) : result;
+	return r != SQLITE_OK && result == 0 ? db_refused(store->db, r, store->path, err) : result;
 }
 
 int store_former(struct store *store, const struct config *present, uint64_t number,
 		 struct config **ret_config, struct err *err)
 {
 	struct undo undo;
-	int r;
+	int r = check_kept(store, number, err);
 
-	if (number > store->revision)
-		return not_kept(store, number, err);
+	if (r < 0)
+		return r;
 	if (undo_init(&undo) < 0) {
 		err_set(err, ERR_UNAVAILABLE, "out of memory");
 		return -ENOMEM;
