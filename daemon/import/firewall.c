@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* OpenWrt's /etc/config/firewall: zones become uplinks and networks, redirects and rules what they say. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "import/uci.h"
@@ -22,6 +23,7 @@ struct firewall {
 	struct uci_file file, network;
 	unsigned zone_count;
 	struct zone zones[ZONES_MAX];
+	json_t *forwards; /* drafts by all of their fields but the sources */
 };
 
 #define REFUSE(firewall, section, ...) statement_refuse((firewall)->import, (section)->statement, __VA_ARGS__)
@@ -353,6 +355,50 @@ static bool set_ports(struct firewall *firewall, struct uci_section *section, js
 	return true;
 }
 
+static bool contains(const json_t *array, const json_t *value)
+{
+	for (size_t i = 0; i < json_array_size(array); i++)
+		if (json_equal(json_array_get(array, i), value))
+			return true;
+	return false;
+}
+
+/* None at all is everybody; more than LIST_MAX no forward can have, which is told when it is made. */
+static void add_sources(json_t *sources, const json_t *more)
+{
+	bool everybody = json_array_size(sources) == 0 || json_array_size(more) == 0;
+
+	for (size_t i = 0; i < json_array_size(more) && !everybody; i++)
+		if (json_array_size(sources) <= LIST_MAX && !contains(sources, json_array_get(more, i)))
+			json_array_append(sources, json_array_get(more, i));
+	if (everybody)
+		json_array_clear(sources);
+}
+
+/* Sections that differ only in who may are one forward: two of them would claim the same ports. Takes over the reference. */
+static int draft_forward(struct firewall *firewall, const char *name, json_t *fields)
+{
+	json_t *sources = json_incref(json_object_get(fields, "sources")), *there;
+	char *key;
+	int draft;
+
+	json_object_del(fields, "sources");
+	key = json_dumps(fields, JSON_COMPACT | JSON_SORT_KEYS);
+	json_object_set_new(fields, "sources", sources);
+	there = key ? json_object_get(firewall->forwards, key) : NULL;
+	if (there) {
+		draft = (int)json_integer_value(there);
+		add_sources(json_object_get(firewall->import->drafts[draft].fields, "sources"), sources);
+		json_decref(fields);
+	} else {
+		draft = draft_add(firewall->import, KIND_FORWARD, name, fields);
+		if (draft >= 0 && key)
+			json_object_set_new(firewall->forwards, key, json_integer(draft));
+	}
+	free(key);
+	return draft;
+}
+
 /* From an uplink to a host: a forward. */
 static void read_forward(struct firewall *firewall, struct uci_section *section, const struct zone *zone)
 {
@@ -396,8 +442,7 @@ static void read_forward(struct firewall *firewall, struct uci_section *section,
 		json_decref(fields);
 		return;
 	}
-	statement_became(firewall->import, section->statement, draft_add(import, KIND_FORWARD, name, fields),
-			 NULL);
+	statement_became(import, section->statement, draft_forward(firewall, name, fields), NULL);
 }
 
 /* From a LAN to whatever host: a transparent proxy. */
@@ -542,8 +587,7 @@ static void read_pinhole(struct firewall *firewall, struct uci_section *section,
 	uci_value(section, "dest", NULL);
 	uci_value(section, "family", NULL);
 	if (!bad && uci_all_used(import, section, not_expressible))
-		statement_became(firewall->import, section->statement,
-				 draft_add(import, KIND_FORWARD, name, fields), NULL);
+		statement_became(import, section->statement, draft_forward(firewall, name, fields), NULL);
 	else
 		json_decref(fields);
 }
@@ -594,6 +638,7 @@ void import_firewall(struct import *import, const char *text, const char *networ
 	if (!firewall)
 		return;
 	firewall->import = import;
+	firewall->forwards = json_object();
 	uci_read(import, text, true, &firewall->file);
 	if (network_text)
 		uci_read(import, network_text, false, &firewall->network);
@@ -602,4 +647,5 @@ void import_firewall(struct import *import, const char *text, const char *networ
 			read_zone(firewall, &firewall->file.sections[i]);
 	for (unsigned i = 0; i < firewall->file.count && !import->failed; i++)
 		read_section(firewall, &firewall->file.sections[i]);
+	json_decref(firewall->forwards);
 }
