@@ -256,3 +256,24 @@ def test_no_packet_leaves_with_the_address_of_an_uplink_that_went(router, gone):
             counts = [stack.enter_context(isp.counting(f"udp dport {PORT}")) for isp in router.isps.values()]
             wait_for(lambda: all(count() for count in counts))
             router.configure(uplinks=[first, *kept])
+
+
+def test_flows_from_before_go_by_their_own_uplink_or_begin_anew(lab_factory, built):
+    """Somebody else has translated them to the address of one uplink, and nothing has marked them; the best uplink is another."""
+    with Router(lab_factory(topologies.home(2))) as router:
+        router.configure(uplinks=[])
+        router.lab.router.nft("""table ip theirs {
+            chain out {
+                type nat hook postrouting priority srcnat;
+                oifname "eth0" snat to 192.0.2.1
+            }
+        }""")  # of what is masqueraded the kernel itself sees that its device is another
+
+        def addresses():
+            return {entry["reply_dst"] for entry in router.lab.router.conntrack(src="192.168.0.3", dst=SERVER)}
+
+        with chatter(router.lab.client, SERVER, 4):
+            wait_for(lambda: addresses() == {"192.0.2.1"}, what="flows by isp1")
+            router.configure(uplinks=[{"name": "isp1", "device": "eth0", "tier": 2}, {"name": "isp2", "device": "eth1"}])
+            wait_for(lambda: addresses() == {"198.51.100.1"}, what="all of them by isp2, with its address")
+        router.daemon.check_log()
