@@ -147,6 +147,8 @@ int metrics_get(struct request *request, struct err *err)
 	add_value(&buf, "portico_revision", "gauge", "The number of the configuration in force.",
 		  engine_revision(engine));
 	add_value(&buf, "portico_trial", "gauge", "Whether it is on trial.", engine_on_trial(engine));
+	add_value(&buf, "portico_database_writable", "gauge", "Whether changes can be made, and last.",
+		  !store_failure(request->web->store));
 	add_value(&buf, "portico_kernel_in_sync", "gauge", "Whether the kernel has all that is configured.",
 		  json_is_true(json_object_get(kernel, "in_sync")));
 	add_value(&buf, "portico_kernel_mended_total", "counter",

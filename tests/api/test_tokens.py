@@ -221,6 +221,7 @@ def test_metrics(holder, module_lab, router, isp):
         found = metrics(client)
         assert found["portico_revision"] == {"": revision(router.sock)}
         assert found["portico_kernel_in_sync"] == {"": 1} and found["portico_trial"] == {"": 0}
+        assert found["portico_database_writable"] == {"": 1}
         assert found["portico_uplink_up"] == {'id="1",name="isp1"': 1}
         assert found["portico_forward_live"] == {'id="1",name="häh {x}, y=1"': 1, 'id="2",name="off"': 0}
         assert found["portico_forward_connections_total"]['id="2",name="off"'] == 0

@@ -177,6 +177,7 @@ def test_a_start_on_a_read_only_disk(router):
     assert router.sock.get("/forwards/1").expect(200)["comment"] == "in the log"
     refuses_everything(router, "read-only")
     says_so(router, "read-only; once that is mended, restart porticod")
+    assert b"\nportico_database_writable 0\n" in router.sock.get("/metrics", base="").expect(200)
     # What the kernel loses meanwhile is mended as ever.
     router.host.nft("delete table inet portico")
     wait_for(lambda: reached(router, 8888), 20, "the forward to be back")
