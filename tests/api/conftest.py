@@ -41,8 +41,9 @@ class _Checked:
         self.contract.check_event(event)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def checked():
+    """In this folder alone: other tests have daemons of which parts are left out."""
     wrapper = _Checked()
     EventStream.check = wrapper.check_event
     Api.request = lambda *arguments, **options: wrapper.request(*arguments, **options)
